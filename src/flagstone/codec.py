@@ -1,0 +1,214 @@
+"""
+What the data of a value may hold, and how it is written as strict JSON.
+
+Strict, so that databases, browsers and other languages read it as we do; exact, so that it comes
+back as it went in. What JSON has no word for is written as an object with one key that begins
+with a dollar sign:
+
+    {"$file": {…}}         a `FileRef`: bytes kept beside the store
+    {"$tuple": […]}        a tuple
+    {"$dict": [[k, v], …]} a dict with keys that are not text, or that looks like one of these
+    {"$int": "0x1f…"}      an integer beyond 64 bits, in base 16
+    {"$float": "nan"}      nan, inf or -inf
+    {"$text": "\\\\ud800"}   text with a lone surrogate, escaped as in Python
+    {"$bytes": "…"}        bytes, in base 64
+
+Everything else is refused by `UnkeepableValueError`: a value that only looks right is worse than
+one that is missing.
+"""
+
+import base64
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+
+from flagstone.errors import UnkeepableValueError
+
+_INT64 = range(-(2**63), 2**63)
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileRef:
+    """
+    A file of a value: its bytes lie beside the store under their hash.
+
+    `name` is what the person called it, kept to the character; it never becomes a path.
+    `sha256` is in hexadecimal, `size` in bytes.
+    """
+
+    sha256: str
+    name: str
+    mime_type: str | None = None
+    size: int
+
+    def __post_init__(self) -> None:
+        if len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):  # noqa: PLR2004
+            raise ValueError(f"sha256 must be 64 hexadecimal digits, not {self.sha256[:80]!r}")
+
+
+def dumps(value: Any, where: str = "") -> str:
+    """
+    Write *value* as strict JSON.
+
+    Raises `UnkeepableValueError`, which names the place within *value* below *where*.
+    """
+    try:
+        return _dumps(value).decode()
+    except _CannotEncodeError as error:
+        kind = type(error.value)
+        where = ".".join([where, *_trail(value, error.value)]).strip(".")
+        reason = f"it is a {kind.__module__}.{kind.__qualname__}"
+        raise UnkeepableValueError(where=where, reason=reason) from None
+    except (RecursionError, orjson.JSONEncodeError) as error:
+        reason = "it is nested too deeply (about 250 levels can be kept)"
+        raise UnkeepableValueError(where=where, reason=reason) from error
+
+
+def loads(text: str | bytes) -> Any:
+    """
+    Read what `dumps` wrote, exactly.
+
+    Raises `ValueError` for what is no JSON, or no JSON of ours.
+    """
+    data = orjson.loads(text)
+    tagged = b'"$' if isinstance(text, bytes) else '"$'
+    return _decode(data) if tagged in text else data  # type: ignore[operator]
+
+
+def files_in(data: Any) -> Iterator[FileRef]:
+    """Every `FileRef` within *data*, in order, repeats included."""
+    if isinstance(data, FileRef):
+        yield data
+    elif isinstance(data, dict):
+        for part in data.values():
+            yield from files_in(part)
+    elif isinstance(data, list | tuple):
+        for part in data:
+            yield from files_in(part)
+
+
+def _dumps(value: Any) -> bytes:
+    if _is_plain(value):
+        try:
+            return orjson.dumps(value)
+        except orjson.JSONEncodeError:  # an integer beyond 64 bits, a surrogate, or too deep
+            pass
+    return orjson.dumps(_encode(value))
+
+
+def _is_plain(value: Any) -> bool:
+    """
+    Whether orjson writes *value* as it is, or says that it cannot.
+
+    Most values are; to find out costs a quarter of encoding them.
+    """
+    kind = type(value)
+    if kind is dict:
+        if len(value) == 1 and str(next(iter(value))).startswith("$"):
+            return False
+        for key, part in value.items():
+            if type(key) is not str or not (type(part) in _PLAIN or _is_plain(part)):
+                return False
+        return True
+    if kind is list:
+        return all(type(part) in _PLAIN or _is_plain(part) for part in value)
+    return kind in _PLAIN or (kind is float and math.isfinite(value))
+
+
+_PLAIN = frozenset([str, int, bool, type(None)])
+
+
+class _CannotEncodeError(Exception):
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def _encode(value: Any) -> Any:
+    kind = type(value)
+    if kind is str:
+        return value if value.isascii() else _encode_text(value)
+    if value is None or kind is bool:
+        return value
+    if kind is dict:
+        return _encode_dict(value)
+    if kind is list:
+        return [_encode(part) for part in value]
+    # Exact types only: a subclass (an Enum, a numpy float) would come back as its parent.
+    if kind not in _ENCODE:
+        raise _CannotEncodeError(value)
+    return _ENCODE[kind](value)
+
+
+_ENCODE: dict[type, Callable[[Any], Any]] = {
+    int: lambda value: value if value in _INT64 else {"$int": hex(value)},
+    float: lambda value: value if math.isfinite(value) else {"$float": str(value)},
+    tuple: lambda value: {"$tuple": [_encode(part) for part in value]},
+    bytes: lambda value: {"$bytes": base64.b64encode(value).decode()},
+    FileRef: lambda value: {"$file": _encode(asdict(value))},
+}
+
+
+def _encode_text(text: str) -> Any:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return {"$text": text.encode("unicode_escape").decode()}
+    return text
+
+
+def _encode_dict(value: dict[Any, Any]) -> Any:
+    looks_tagged = len(value) == 1 and str(next(iter(value))).startswith("$")
+    if not looks_tagged and all(_is_plain_key(key) for key in value):
+        return {key: _encode(part) for key, part in value.items()}
+    return {"$dict": [[_encode(key), _encode(part)] for key, part in value.items()]}
+
+
+def _is_plain_key(key: Any) -> bool:
+    return type(key) is str and (key.isascii() or _encode_text(key) is key)
+
+
+def _trail(value: Any, culprit: Any) -> list[str]:
+    """The keys that lead from *value* to *culprit*, which is somewhere within it."""
+    parts: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict):
+        parts = value.items()
+    elif isinstance(value, list | tuple):
+        parts = enumerate(value)
+    for key, part in parts:
+        if part is culprit or key is culprit:
+            return [str(key)[:80]]
+        if below := _trail(part, culprit):
+            return [str(key)[:80], *below]
+    return []
+
+
+def _decode(data: Any) -> Any:
+    if isinstance(data, list):
+        return [_decode(part) for part in data]
+    if not isinstance(data, dict):
+        return data
+    if len(data) == 1:
+        tag, body = next(iter(data.items()))
+        if tag.startswith("$"):
+            return _untag(tag, body)
+    return {key: _decode(part) for key, part in data.items()}
+
+
+def _untag(tag: str, body: Any) -> Any:
+    try:
+        return _UNTAG[tag](body)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{tag!r} is not followed by what it announces") from error
+
+
+_UNTAG = {
+    "$file": lambda body: FileRef(**_decode(body)),
+    "$tuple": lambda body: tuple(_decode(part) for part in body),
+    "$dict": lambda body: {_decode(key): _decode(part) for key, part in body},
+    "$int": lambda body: int(body, 16),
+    "$float": float,
+    "$text": lambda body: body.encode("ascii").decode("unicode_escape"),
+    "$bytes": lambda body: base64.b64decode(body, validate=True),
+}

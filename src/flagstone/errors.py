@@ -1,0 +1,144 @@
+"""
+Everything this library raises on purpose.
+
+    FlagstoneError
+    ├── RefusedError               what was to be kept cannot be kept as it is (also a ValueError)
+    │   ├── UnkeepableValueError   a value that JSON cannot give back exactly
+    │   ├── WrongFieldsError       not one value for each field
+    │   ├── ForeignFileError       a file that the host never took in
+    │   └── MissingFileError       a record names a file whose bytes the store does not have
+    ├── StoreError                 the medium would not take a record, or give it back
+    │   ├── StoreFullError         no space is left
+    │   └── UnreadableRecordError  one stored record is damaged; the others are fine
+    ├── UnknownStoreError          a URL that names no kind of store (also a ValueError)
+    ├── UnknownFlagError           no flag has this id (also a LookupError)
+    ├── MissingExtraError          an optional dependency is not installed (also an ImportError)
+    └── NotYetError                a part of Gradio that Flagstone does not replace yet
+                                   (also an AttributeError)
+
+Each constructor takes facts and words the sentence: what could not be done, where, why, what is
+untouched, and the way out. This module imports nothing, so that every other may import it.
+"""
+
+
+class FlagstoneError(Exception):
+    """`except FlagstoneError` catches all of ours, and nothing else."""
+
+
+class RefusedError(FlagstoneError, ValueError):
+    """What was to be kept cannot be kept as it is; nothing was kept."""
+
+
+class UnkeepableValueError(RefusedError):
+    """A value that would not come back as it went in."""
+
+    def __init__(self, *, where: str, reason: str) -> None:
+        super().__init__(
+            f"Cannot keep {where or 'the value'}: {reason}. Nothing was kept. "
+            "Flag text, numbers, lists, dicts and files instead, or leave this field out."
+        )
+
+
+class WrongFieldsError(RefusedError):
+    """Not one value for each field."""
+
+    def __init__(self, *, fields: list[str], values: int) -> None:
+        super().__init__(
+            f"Cannot keep a flag of {values} value{'s' * (values != 1)} for {len(fields)} "
+            f"field{'s' * (len(fields) != 1)} ({', '.join(fields)}): which value belongs to which "
+            "field cannot be told. Nothing was kept. "
+            "Pass flag() one value for each component given to setup()."
+        )
+
+
+class ForeignFileError(RefusedError):
+    """A file that the host never took in, so that it may be anybody's."""
+
+    def __init__(self, *, field: str, path: str, reason: str) -> None:
+        super().__init__(
+            f"Cannot keep the file {path!r} of field {field!r}: {reason}. "
+            "The file was not read and nothing was kept. "
+            "Only files that were uploaded to the demo or returned by its function can be flagged."
+        )
+
+
+class MissingFileError(RefusedError):
+    """A record names a file whose bytes the store does not have."""
+
+    def __init__(self, *, where: str, record: str, name: str, sha256: str) -> None:
+        super().__init__(
+            f"Cannot keep record {record} in {where}: its file {name!r} ({sha256[:12]}…) is not "
+            "there. Nothing was kept. Put the file first: store.files.put(…)."
+        )
+
+
+class StoreError(FlagstoneError):
+    """The medium would not take a record, or give it back."""
+
+    def __init__(self, *, doing: str, where: str, reason: str) -> None:
+        super().__init__(
+            f"Cannot {doing} {where}: {reason}. What was kept before is untouched. "
+            "Mend the cause and try again."
+        )
+
+
+class StoreFullError(StoreError):
+    """No space is left where the store lies."""
+
+    def __init__(self, *, where: str) -> None:
+        FlagstoneError.__init__(
+            self,
+            f"Cannot keep the flag in {where}: no space is left there. "
+            "What was kept before is untouched, and nothing was half-written. "
+            "Free some space and flag again.",
+        )
+
+
+class UnreadableRecordError(StoreError):
+    """One stored record is damaged; the others are fine."""
+
+    def __init__(self, *, where: str, reason: str) -> None:
+        FlagstoneError.__init__(
+            self,
+            f"Cannot read the record at {where}: {reason}. The store was not changed. "
+            "Mend or remove that record; the others are not touched by it.",
+        )
+
+
+class UnknownStoreError(FlagstoneError, ValueError):
+    """A URL that names no kind of store."""
+
+    def __init__(self, *, url: str) -> None:
+        super().__init__(
+            f"Cannot open {url!r}: it names no kind of store. Use a folder or csv:PATH for CSV "
+            "files, sqlite:///PATH or a path ending in .db for SQLite, or memory:."
+        )
+
+
+class UnknownFlagError(FlagstoneError, LookupError):
+    """No flag has this id."""
+
+    def __init__(self, *, flag_id: str, where: str) -> None:
+        super().__init__(
+            f"Cannot find flag {flag_id!r} in {where}: no flag, or more than one, has an id that "
+            "begins so. `flagstone list` shows the ids."
+        )
+
+
+class MissingExtraError(FlagstoneError, ImportError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, *, asked: str, extra: str) -> None:
+        super().__init__(
+            f"Cannot use {asked}: what it needs is not installed. "
+            f"Install it with: pip install 'flagstone[{extra}]'"
+        )
+
+
+class NotYetError(FlagstoneError, AttributeError):
+    """A part of Gradio that Flagstone does not replace yet."""
+
+    def __init__(self, *, name: str, instead: str) -> None:
+        super().__init__(
+            f"{name} is not in this version of Flagstone, and the installed Gradio has none. {instead}"
+        )

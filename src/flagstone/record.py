@@ -1,0 +1,317 @@
+"""
+The records a store keeps: what somebody saw, what somebody decided, what a newer model did.
+
+All are frozen, made once and never changed. Each is written as one JSON object that carries its
+type and a schema number, and keeps the keys it does not know: what a newer version wrote passes
+through an older one unharmed.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, ClassVar, Literal, NamedTuple, get_args
+from uuid import UUID
+
+from flagstone import codec
+from flagstone.codec import FileRef
+from flagstone.errors import UnreadableRecordError
+
+__all__ = [
+    "FileRef",
+    "Flag",
+    "Outcome",
+    "Record",
+    "Review",
+    "Value",
+    "new_id",
+    "record_from_json",
+    "unique_names",
+    "utc_text",
+]
+
+SCHEMA = 1
+
+Verdict = Literal["open", "accepted", "rejected", "fixed"]
+Status = Literal["fixed", "still_failing", "changed", "broken", "error"]
+
+
+def new_id() -> str:
+    """A UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds since 1970, then 74 random ones."""
+    bits = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10))
+    bits = bits & ~(0xF << 76) | 7 << 76  # the version
+    bits = bits & ~(0x3 << 62) | 2 << 62  # the variant
+    return str(UUID(int=bits))
+
+
+def unique_names(names: Iterable[str], *, taken: Iterable[str] = ()) -> list[str]:
+    """*names* in order, those met before, or in *taken*, with a number behind: t, t_2, t_3."""
+    used = set(taken)
+    result = []
+    for name in names:
+        candidate, number = name, 1
+        while candidate in used:
+            number += 1
+            candidate = f"{name}_{number}"
+        used.add(candidate)
+        result.append(candidate)
+    return result
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Value:
+    """
+    What one field held.
+
+    `kind` is what it is to a person: text, number, boolean, choice, label, image, table, …
+    `data` is anything `flagstone.codec` can write; each file in it is a `FileRef`.
+    `component` names the exact component class and the configuration that shows it again.
+    """
+
+    kind: str
+    data: Any = None
+    component: Mapping[str, Any] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+Values = Mapping[str, Value]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Record:
+    """What every record has: an id made with it, the moment it was made, and JSON both ways."""
+
+    type: ClassVar[str]
+
+    id: str = field(default_factory=new_id)
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.created_at.tzinfo is None:
+            raise ValueError(f"created_at must say its time zone: {self.created_at!r} does not")
+
+    def to_json(self) -> str:
+        """
+        This record as one line of strict JSON; fields that hold their default are left out.
+
+        Raises `UnkeepableValueError` for a value that would not come back as it is.
+        """
+        return codec.dumps(_to_dict(self), where=self.type)
+
+    def files(self) -> Iterator[FileRef]:
+        """The files this record refers to, repeats included."""
+        for spec in _specs(type(self)):
+            if spec.holds_values:
+                for value in getattr(self, spec.name).values():
+                    yield from codec.files_in(value.data)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Flag(_Record):
+    """
+    What somebody saw and marked.
+
+    `inputs` and `outputs` hold the fields in the order of the demo; `correction` what the outputs
+    should have been. `option` is the value of the flag option pressed. `verified` is True where
+    the server itself made these outputs from these inputs, False where it did not, None where
+    nobody knows. `fingerprint` is equal for flags with equal inputs.
+    """
+
+    type: ClassVar[str] = "flag"
+
+    app: str = ""
+    inputs: Values = field(default_factory=dict)
+    outputs: Values = field(default_factory=dict)
+    option: str | None = None
+    comment: str | None = None
+    correction: Values = field(default_factory=dict)
+    user: str | None = None
+    session: str | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+    verified: bool | None = None
+    fingerprint: str = ""
+
+    def __post_init__(self) -> None:
+        _Record.__post_init__(self)
+        if not self.fingerprint:
+            object.__setattr__(self, "fingerprint", _fingerprint(self.inputs))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Review(_Record):
+    """What somebody decided about a flag; each part may be absent."""
+
+    type: ClassVar[str] = "review"
+
+    flag_id: str
+    by: str | None = None
+    verdict: Verdict | None = None
+    correction: Values = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    note: str | None = None
+    assignee: str | None = None
+
+    def __post_init__(self) -> None:
+        _Record.__post_init__(self)
+        _one_of("verdict", self.verdict, (*get_args(Verdict), None))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome(_Record):
+    """What a newer model did with a flag's inputs, in one run; `seconds` is how long it took."""
+
+    type: ClassVar[str] = "outcome"
+
+    flag_id: str
+    run_id: str
+    model: str
+    status: Status
+    outputs: Values = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        _Record.__post_init__(self)
+        _one_of("status", self.status, get_args(Status))
+
+
+Record = Flag | Review | Outcome
+
+_TYPES: dict[str, type[Record]] = {kind.type: kind for kind in (Flag, Review, Outcome)}
+
+
+def record_from_json(text: str | bytes, *, where: str) -> Record:
+    """
+    Read what `to_json` wrote.
+
+    Raises `UnreadableRecordError`, which names *where*, for anything else.
+    """
+    try:
+        data = codec.loads(text)
+        kind = _TYPES[data.pop("type")]
+        data.pop("flagstone")
+        return _from_dict(kind, data)
+    except KeyError as error:
+        raise UnreadableRecordError(where=where, reason=f"{error} is missing or unknown") from error
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise UnreadableRecordError(where=where, reason=str(error)) from error
+
+
+def _one_of(name: str, value: str | None, allowed: tuple[str | None, ...]) -> None:
+    if value not in allowed:
+        words = ", ".join(str(word) for word in allowed)
+        raise ValueError(f"{name} must be one of {words}, not {value!r}")
+
+
+def _fingerprint(inputs: Values) -> str:
+    """The first 128 bits of the SHA-256 of the inputs, files by their content and not their name."""
+    parts = [(name, value.kind, _without_names(value.data)) for name, value in inputs.items()]
+    return hashlib.sha256(codec.dumps(parts, "inputs").encode()).hexdigest()[:32]
+
+
+def _without_names(data: Any) -> Any:
+    if isinstance(data, FileRef):
+        return replace(data, name="", mime_type=None)
+    if isinstance(data, dict):
+        return {key: _without_names(part) for key, part in data.items()}
+    if isinstance(data, list | tuple):
+        return type(data)([_without_names(part) for part in data])
+    return data
+
+
+# --- records as dicts ---------------------------------------------------------------------------
+
+
+class _Spec(NamedTuple):
+    """How one field is written and read."""
+
+    name: str
+    write: Callable[[Any], Any] | None
+    read: Callable[[Any], Any]
+    omit_empty: bool
+    holds_values: bool
+
+
+@cache
+def _specs(kind: type[Any]) -> tuple[_Spec, ...]:
+    return tuple(
+        _Spec(
+            name=spec.name,
+            write=_WRITE.get(spec.type),
+            read=_READ[spec.type],
+            omit_empty=spec.default_factory is dict,
+            holds_values=spec.type == Values,
+        )
+        for spec in fields(kind)
+        if spec.name != "extra"
+    )
+
+
+def _to_dict(record: Any) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    if isinstance(record, _Record):
+        result = {"flagstone": SCHEMA, "type": record.type}
+    for name, write, _, omit_empty, _ in _specs(type(record)):
+        value = getattr(record, name)
+        if value is not None and (value or not omit_empty):
+            result[name] = write(value) if write else value
+    return {**record.extra, **result} if record.extra else result
+
+
+def _from_dict(kind: type[Any], data: dict[str, Any]) -> Any:
+    known = {
+        spec.name: spec.read(data.pop(spec.name)) for spec in _specs(kind) if spec.name in data
+    }
+    return kind(**known, extra=data)
+
+
+def utc_text(moment: datetime) -> str:
+    """*moment* in UTC as ISO 8601 with microseconds: texts that sort as the moments do."""
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="microseconds")
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _expect(*kinds: type) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if not isinstance(value, kinds):
+            names = " or ".join(kind.__name__ for kind in kinds)
+            raise TypeError(f"{str(value)[:80]!r} stands where {names} should")
+        return value
+
+    return check
+
+
+def _texts(items: Any) -> tuple[str, ...]:
+    return tuple(_expect(str)(item) for item in _expect(list)(items))
+
+
+_WRITE: dict[Any, Callable[[Any], Any]] = {
+    datetime: utc_text,
+    Values: lambda values: {name: _to_dict(value) for name, value in values.items()},
+    tuple[str, ...]: list,
+}
+
+_READ: dict[Any, Callable[[Any], Any]] = {
+    Any: lambda value: value,
+    str: _expect(str),
+    str | None: _expect(str),
+    bool | None: _expect(bool),
+    float | None: _expect(float, int),
+    datetime: _moment,
+    Values: lambda values: {name: _from_dict(Value, value) for name, value in values.items()},
+    tuple[str, ...]: _texts,
+    Mapping[str, Any]: _expect(dict),
+    Mapping[str, Any] | None: _expect(dict),
+    Mapping[str, float]: _expect(dict),
+    Verdict | None: _expect(str),
+    Status: _expect(str),
+}

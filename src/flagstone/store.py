@@ -1,0 +1,286 @@
+"""
+The interface of every store: an append-only log of records.
+
+A store gives five methods and a place for files; all else is built on them here, and overridden
+only for speed. `flagstone.testing.StoreContract` is this specification as tests.
+"""
+
+from abc import ABC, abstractmethod
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from typing import Any, Literal, Self
+
+from flagstone.codec import FileRef
+from flagstone.errors import MissingFileError, UnknownFlagError
+from flagstone.files import Files
+from flagstone.record import Flag, Outcome, Record, Review, Value, Verdict
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Query:
+    """
+    Which flags, in which order. A field left at None does not restrict.
+
+    `since` is the first moment that counts, `until` the first that does not. `text` is found in
+    any text of the flag, upper and lower case alike. `after` is the id of the last flag of the
+    page before; `limit` the most flags to give.
+    """
+
+    app: str | None = None
+    option: str | None = None
+    user: str | None = None
+    verdict: Verdict | None = None
+    tag: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None
+    verified: bool | None = None
+    fingerprint: str | None = None
+    order: Literal["newest", "oldest"] = "newest"
+    limit: int | None = None
+    after: str | None = None
+
+    def matches(self, state: "State") -> bool:
+        """Whether a flag in this state is asked for (`order`, `limit` and `after` aside)."""
+        flag = state.flag
+        wanted: tuple[tuple[Any, Any], ...] = (
+            (self.app, flag.app),
+            (self.option, flag.option),
+            (self.user, flag.user),
+            (self.verified, flag.verified),
+            (self.fingerprint, flag.fingerprint),
+            (self.verdict, state.verdict),
+        )
+        return (
+            all(asked is None or asked == found for asked, found in wanted)
+            and (self.tag is None or self.tag in state.tags)
+            and (self.since is None or flag.created_at >= self.since)
+            and (self.until is None or flag.created_at < self.until)
+            and (self.text is None or self.text.casefold() in _texts_of(flag).casefold())
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class State:
+    """
+    Where a flag stands today, read off its records.
+
+    Of `verdict`, `assignee` and `correction`, the latest review that says one counts; `tags` and
+    `notes` are those of all reviews, in order.
+    """
+
+    flag: Flag
+    reviews: tuple[Review, ...] = ()
+    outcomes: tuple[Outcome, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        return next((r.verdict for r in reversed(self.reviews) if r.verdict), "open")
+
+    @property
+    def assignee(self) -> str | None:
+        return next((r.assignee for r in reversed(self.reviews) if r.assignee), None)
+
+    @property
+    def correction(self) -> Mapping[str, Value]:
+        latest = (r.correction for r in reversed(self.reviews) if r.correction)
+        return next(latest, self.flag.correction)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(tag for review in self.reviews for tag in review.tags))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(review.note for review in self.reviews if review.note)
+
+
+class Store(ABC):
+    """
+    An append-only log of records, and their files.
+
+    Safe for many threads and, where the medium outlives the process, for many processes.
+    `where` names the place for people. Use it as a context manager, or call `close`.
+    """
+
+    where: str
+    files: Files
+
+    @abstractmethod
+    def append(self, records: Iterable[Record]) -> None:
+        """
+        Keep *records*, all or none; when it returns they are on the medium.
+
+        A record whose id is known, or was erased, is passed over. Raises `StoreError` when the
+        medium fails, `RefusedError` for a record that cannot be kept exactly and
+        `MissingFileError` for one whose file was not put before; then nothing was kept.
+        """
+
+    @abstractmethod
+    def scan(self, after: str | None = None) -> Iterator[Record]:
+        """
+        All records in the order of the store; with *after*, those appended since that `mark`.
+
+        Some from before the mark may come again, none from after it is missed. Raises
+        `UnreadableRecordError` at a damaged record.
+        """
+
+    @abstractmethod
+    def mark(self) -> str:
+        """A word for "all up to now", for `scan(after=…)` of this store, also after a restart."""
+
+    @abstractmethod
+    def erase(self, flag_ids: Iterable[str]) -> None:
+        """
+        Delete these flags with their reviews, outcomes and the files that nothing else needs.
+
+        The data is gone from the medium. Unknown ids are passed over; an erased one stays known,
+        so that no later copy brings it back.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what is held open. Nothing waits to be written: `append` did that."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def get(self, flag_id: str) -> Flag:
+        """The flag with this id. Raises `UnknownFlagError`."""
+        return self.state(flag_id).flag
+
+    def state(self, flag_id: str) -> State:
+        """Where the flag with this id stands. Raises `UnknownFlagError`."""
+        for state in self._states():
+            if state.flag.id == flag_id:
+                return state
+        raise UnknownFlagError(flag_id=flag_id, where=self.where)
+
+    def find(self, query: Query | None = None) -> Iterator[Flag]:
+        """The flags that *query* asks for, in its order."""
+        query = query or Query()
+        states = sorted(
+            (state for state in self._states() if query.matches(state)),
+            key=lambda state: (state.flag.created_at, state.flag.id),
+            reverse=query.order == "newest",
+        )
+        return islice(_page(iter(state.flag for state in states), query.after), query.limit)
+
+    def count(self, query: Query | None = None) -> int:
+        """How many flags *query* asks for; `limit` counts too."""
+        return sum(1 for _ in self.find(query))
+
+    def facets(self, query: Query | None = None) -> dict[str, Counter[str | None]]:
+        """How the flags that *query* asks for divide by app, option, user, verdict and tag."""
+        facets: dict[str, Counter[str | None]] = defaultdict(Counter)
+        query = replace(query or Query(), limit=None, after=None)
+        for state in self._states():
+            if query.matches(state):
+                facets["app"][state.flag.app] += 1
+                facets["option"][state.flag.option] += 1
+                facets["user"][state.flag.user] += 1
+                facets["verdict"][state.verdict] += 1
+                facets["tag"].update(state.tags)
+        return dict(facets)
+
+    def _states(self) -> Iterator[State]:
+        return fold(self.scan())
+
+
+class Wrapper(Store):
+    """A store that hands everything to the store within; wrap one to change a method or two."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.where = store.where
+        self.files = store.files
+
+    def append(self, records: Iterable[Record]) -> None:
+        self.store.append(records)
+
+    def scan(self, after: str | None = None) -> Iterator[Record]:
+        return self.store.scan(after)
+
+    def mark(self) -> str:
+        return self.store.mark()
+
+    def erase(self, flag_ids: Iterable[str]) -> None:
+        self.store.erase(flag_ids)
+
+    def close(self) -> None:
+        self.store.close()
+
+    def state(self, flag_id: str) -> State:
+        return self.store.state(flag_id)
+
+    def find(self, query: Query | None = None) -> Iterator[Flag]:
+        return self.store.find(query)
+
+    def count(self, query: Query | None = None) -> int:
+        return self.store.count(query)
+
+    def facets(self, query: Query | None = None) -> dict[str, Counter[str | None]]:
+        return self.store.facets(query)
+
+
+def fold(records: Iterable[Record]) -> Iterator[State]:
+    """The states of the flags among *records*, in the order of the flags."""
+    flags: dict[str, Flag] = {}
+    about: dict[str, list[Review | Outcome]] = defaultdict(list)
+    for record in records:
+        if isinstance(record, Flag):
+            flags[record.id] = record
+        else:
+            about[record.flag_id].append(record)
+    for flag in flags.values():
+        # By time and not by arrival: copies of a store may have met them in another order.
+        said = sorted(about[flag.id], key=lambda record: (record.created_at, record.id))
+        yield State(
+            flag=flag,
+            reviews=tuple(record for record in said if isinstance(record, Review)),
+            outcomes=tuple(record for record in said if isinstance(record, Outcome)),
+        )
+
+
+def require_files(records: Iterable[Record], files: Files, where: str) -> None:
+    """Raise `MissingFileError` unless the bytes of every file of *records* are in *files*."""
+    for record in records:
+        for ref in record.files():
+            if not files.has(ref):
+                raise MissingFileError(
+                    where=where, record=record.id, name=ref.name, sha256=ref.sha256
+                )
+
+
+def _page(flags: Iterator[Flag], after: str | None) -> Iterator[Flag]:
+    for flag in flags if after else ():
+        if flag.id == after:
+            break
+    return flags
+
+
+def _texts_of(flag: Flag) -> str:
+    fields = (*flag.inputs.values(), *flag.outputs.values(), *flag.correction.values())
+    texts = [text for value in fields for text in _strings(value.data)]
+    return "\n".join([flag.app, flag.option or "", flag.comment or "", flag.user or "", *texts])
+
+
+def _strings(data: Any) -> Iterator[str]:
+    match data:
+        case str():
+            yield data
+        case FileRef():
+            yield data.name
+        case dict():
+            for key, part in data.items():
+                yield str(key)
+                yield from _strings(part)
+        case list() | tuple():
+            for part in data:
+                yield from _strings(part)

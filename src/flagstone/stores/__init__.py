@@ -1,0 +1,55 @@
+"""
+The places where records are kept, a file each; `open_store` finds the one that a URL names.
+"""
+
+from pathlib import Path
+
+from flagstone.errors import UnknownStoreError
+from flagstone.store import Store
+
+DATABASE = "flags.db"
+"""The database within a folder that makes the folder an SQLite store."""
+
+
+def open_store(url: str | Path) -> Store:
+    """
+    The store at *url*: made on first use, and nothing touched before.
+
+    - a folder, or `csv:PATH`: a folder of CSV files (a folder that holds `flags.db`: that)
+    - `sqlite:///PATH`, or a path that ends in `.db`: an SQLite database
+    - `memory:`: in this process only
+
+    Raises `UnknownStoreError` for anything else.
+    """
+    # Drivers are imported here: `import flagstone` needs none of them.
+    scheme, colon, rest = str(url).partition(":")
+    if isinstance(url, Path) or not colon or len(scheme) == 1:  # one letter: a Windows drive
+        return _open_path(Path(url))
+    match scheme:
+        case "memory":
+            from flagstone.stores.memory import MemoryStore
+
+            return MemoryStore()
+        case "csv":
+            from flagstone.stores.csv_folder import CsvFolder
+
+            return CsvFolder(rest)
+        case "sqlite":
+            from flagstone.stores.sql import SqlStore
+
+            return SqlStore(str(url))
+    raise UnknownStoreError(url=str(url))
+
+
+def _open_path(path: Path) -> Store:
+    if (path / DATABASE).is_file():
+        path = path / DATABASE
+    if path.suffix == ".db":
+        from flagstone.stores.sql import SqlStore
+
+        return SqlStore(path)
+    if path.is_file():
+        raise UnknownStoreError(url=str(path))
+    from flagstone.stores.csv_folder import CsvFolder
+
+    return CsvFolder(path)

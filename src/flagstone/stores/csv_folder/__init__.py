@@ -1,0 +1,219 @@
+"""
+Keep records in a folder of CSV files: one that a spreadsheet opens, and a full store.
+
+The layout is Gradio's: `dataset1.csv` and so on, a new number for each set of columns, and the
+files of a field under `<label>/<hash>/<name>`. The last column, `record`, holds the whole record
+as JSON; the columns before it are for people. Reviews and outcomes have logs of their own.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flagstone.codec import FileRef
+from flagstone.files import DirectoryFiles, replace_durably, store_error
+from flagstone.record import Flag, Record
+from flagstone.store import Store, require_files
+from flagstone.stores.csv_folder.cells import columns_of, row_of, safe_name
+from flagstone.stores.csv_folder.known import KnownIds
+from flagstone.stores.csv_folder.log import CsvLog, OtherColumnsError, encode_row, open_log
+from flagstone.stores.csv_folder.naming import choose_log, logs_in
+from flagstone.stores.csv_folder.reading import LogReader, end_of, flag_id_of
+
+Rows = dict[str, list[str]]
+"""Rows by the id of their record."""
+
+
+class _Kind(NamedTuple):
+    """What decides the log that a row goes to: the name of the first one, and the columns."""
+
+    first: str
+    columns: tuple[str, ...] | None
+
+
+_ERASED = "erased.csv"
+_ERASED_COLUMNS = ("flag_id", "record")
+_SHOWN = 20  # digits of a file's hash in the path under which people see it
+_FIRST_LOGS = {"review": "reviews.csv", "outcome": "outcomes.csv"}
+_ABOUT_FLAGS = ("reviews", "outcomes", "erased")
+
+
+class CsvFolder(Store):
+    """
+    Records in CSV files in the folder *path*, made on first use; nothing is touched before.
+
+    Flags go to *file_name* or, where that has other columns than they, to the next number:
+    `dataset1.csv`, `dataset2.csv`; `log.csv`, `log2.csv`. *header* says whether logs begin with
+    the names of their columns. *order* is the order of the columns for flags of just these
+    fields. With *simplify_file_data* a cell shows a file as its path, otherwise as Gradio's
+    FileData.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        file_name: str = "dataset1.csv",
+        header: bool = True,
+        order: Sequence[str] = (),
+        simplify_file_data: bool = True,
+    ) -> None:
+        self.path = Path(path)
+        self.where = str(path)
+        self.files = DirectoryFiles(self.path / ".files")
+        self._first_logs = {**_FIRST_LOGS, "flag": file_name}
+        self._header = header
+        self._order = order
+        self._simplify_file_data = simplify_file_data
+        self._lock = threading.Lock()  # threads queue here, and not for the system's file locks
+        self._chosen: dict[_Kind, Path] = {}
+        self._known = KnownIds(self._logs())
+
+    def append(self, records: Iterable[Record]) -> None:
+        self._append(list(records))
+
+    def keep(self, flag: Flag) -> int:
+        """Append one flag and say the number of its row, not counting the header."""
+        return self._append([flag])
+
+    def scan(self, after: str | None = None) -> Iterator[Record]:
+        places = json.loads(after) if after else {}
+        for path in self._logs():
+            if path.name != _ERASED:
+                for _, record in LogReader(path).rows(after=places.get(path.name)):
+                    yield record
+
+    def mark(self) -> str:
+        return json.dumps({path.name: end_of(path) for path in self._logs()})
+
+    def erase(self, flag_ids: Iterable[str]) -> None:
+        doomed = set(flag_ids)
+        tombs = [[id, f'{{"flagstone":1,"type":"erased","id":"{id}"}}'] for id in sorted(doomed)]
+        kept: set[str] = set()
+        dropped: set[str] = set()
+        with self._lock, self._telling(doing="erase flags in"):
+            with open_log(self.path / _ERASED, _ERASED_COLUMNS) as log:
+                log.append(tombs)
+            for path in self._logs():
+                self._rewrite(path, doomed, kept, dropped)
+            self._known = KnownIds(self._logs())
+            self._remove_files(dropped - kept)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _append(self, records: list[Record]) -> int:
+        require_files(records, self.files, self.where)
+        rows: dict[_Kind, Rows] = defaultdict(dict)
+        with self._telling(doing="keep the flag in"):
+            for record in records:
+                rows[self._kind(record)][record.id] = row_of(record, self._link, self._order)
+            with self._lock:
+                return self._write(rows)
+
+    def _kind(self, record: Record) -> _Kind:
+        columns = tuple(columns_of(record, self._order)) if self._header else None
+        return _Kind(self._first_logs[record.type], columns)
+
+    def _write(self, rows: Mapping[_Kind, Rows]) -> int:
+        """Write *rows* to the logs of their kinds, all or none; the number of the last one."""
+        while True:
+            try:
+                with ExitStack() as stack:
+                    # In the order of their names, so that no two processes wait for each other.
+                    places = sorted((self._choose(kind), kind) for kind in rows)
+                    logs = [
+                        (stack.enter_context(open_log(path, kind.columns)), rows[kind])
+                        for path, kind in places
+                    ]
+                    return self._write_to(logs)
+            except OtherColumnsError:  # somebody else made that log, or edited its header
+                self._chosen.clear()
+
+    def _write_to(self, logs: list[tuple[CsvLog, Rows]]) -> int:
+        number = 0
+        known = self._known.among((id for _, rows in logs for id in rows), self._logs())
+        try:
+            for log, rows in logs:
+                number = log.append([row for id, row in rows.items() if id not in known])
+        except BaseException:
+            for log, _ in logs:
+                log.undo()
+            raise
+        for log, rows in logs:
+            self._known.add(rows, log)
+        return number
+
+    def _choose(self, kind: _Kind) -> Path:
+        if kind not in self._chosen:
+            self._chosen[kind] = choose_log(self.path / kind.first, kind.columns)
+        return self._chosen[kind]
+
+    def _logs(self) -> list[Path]:
+        # Flags first: what is read in this order finds the flag before what is said about it.
+        return sorted(logs_in(self.path), key=lambda path: path.name.startswith(_ABOUT_FLAGS))
+
+    def _link(self, field: str, ref: FileRef) -> str | dict[str, Any]:
+        """Show the file *ref* under its field, at no cost of space where the system can."""
+        place = self.path / _folder(field) / ref.sha256[:_SHOWN] / safe_name(ref.name)
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _link_or_copy(self.files.path(ref.sha256), place)
+        path = place.relative_to(self.path).as_posix()
+        if self._simplify_file_data:
+            return path
+        return {
+            "path": path,
+            "orig_name": ref.name,
+            "mime_type": ref.mime_type,
+            "size": ref.size,
+            "meta": {"_type": "gradio.FileData"},
+        }
+
+    def _rewrite(self, path: Path, doomed: set[str], kept: set[str], dropped: set[str]) -> None:
+        """Write the log *path* anew without the flags in *doomed*; say whose files were met."""
+        if path.name == _ERASED:
+            return
+        with open_log(path, None):
+            reader = LogReader(path)
+            lines = [] if reader.header is None else [encode_row(reader.header)]
+            for row, record in reader.rows():
+                is_doomed = flag_id_of(record) in doomed
+                (dropped if is_doomed else kept).update(ref.sha256 for ref in record.files())
+                if not is_doomed:
+                    lines.append(encode_row(row))
+            replace_durably(path, b"".join(lines))
+
+    def _remove_files(self, hashes: set[str]) -> None:
+        self.files.remove(hashes)
+        for shown in self.path.glob("*/" + "[0-9a-f]" * _SHOWN):
+            if any(sha256.startswith(shown.name) for sha256 in hashes):
+                shutil.rmtree(shown)
+
+    @contextmanager
+    def _telling(self, *, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise store_error(error, doing=doing, where=self.where) from error
+
+
+def _folder(field: str) -> str:
+    name = safe_name(field)
+    return f"{name}.files" if name.lower().endswith(".csv") else name  # logs are called so
+
+
+def _link_or_copy(source: Path, place: Path) -> None:
+    part = place.with_name(f".part-{secrets.token_hex(8)}")
+    try:
+        os.link(source, part)
+    except OSError:  # a file system without links
+        shutil.copyfile(source, part)
+    part.replace(place)

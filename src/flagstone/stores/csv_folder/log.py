@@ -1,0 +1,258 @@
+"""
+One CSV file that many threads and processes append to.
+
+Every row ends with the same bytes: its number, within the JSON of its last cell. So the tail of
+the file, however long the file is, tells whether the last row is whole and how many there are;
+an append costs the same after a million rows as after none.
+
+The file itself is the lock: no second file, and none to be left behind.
+"""
+
+import contextlib
+import csv
+import io
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from flagstone.files import sync_directory
+
+if sys.platform == "win32":
+    import portalocker
+
+    def _lock(handle: int) -> None:
+        portalocker.lock(handle, portalocker.LockFlags.EXCLUSIVE)
+else:
+    import fcntl
+
+    def _lock(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+
+
+logger = logging.getLogger(__name__)
+
+Row = Sequence[str]
+
+NUMBER = "row"
+"""The key, last in the JSON of a row's last cell, that holds the row's number."""
+
+END = re.compile(rb'""row"":(\d+)}"\r?\n')
+# Within a quoted cell each quote is doubled, so no text of a person's can look like this.
+_TAIL = 64
+
+_sync = getattr(os, "fdatasync", os.fsync)  # the size counts as data; Windows has fsync only
+
+_BLOCK = 1 << 16
+
+csv.field_size_limit(2**31 - 1)  # the default, 128 KiB, is less than one long text
+
+
+class _End(NamedTuple):
+    """The end of a log: where the next row goes, the last one's number, what stands between."""
+
+    place: int
+    number: int
+    joint: bytes
+
+
+class OtherColumnsError(Exception):
+    """The file has other columns than the rows to be appended."""
+
+
+class CsvLog:
+    """
+    The CSV file *path*, open, and closed to everybody else who would append to it.
+
+    *header* is None for a log that has no header line. Raises `OtherColumnsError` where the file
+    has another one.
+    """
+
+    def __init__(self, path: Path, handle: int, header: Row | None) -> None:
+        self.path = path
+        self.header = header
+        self._handle = handle
+        self._head = encode_row(header) if header is not None else b""
+        self.start = self.end = 0  # where what was appended begins, and ends
+        self._size = os.fstat(handle).st_size
+        # A start that a crash cut short within the header is begun anew.
+        self._is_new = self._size == 0 or self._head.startswith(
+            read_at(handle, 0, len(self._head) + 1)
+        )
+        if not self._is_new:
+            self._check_header(handle)
+
+    def append(self, rows: Sequence[Row]) -> int:
+        """
+        Write *rows*, numbered, in one piece; they are on the medium when it returns.
+
+        The last cell of each row is a JSON object, to which the number is added. Returns the
+        number of the last row. Raises `OSError` where they cannot be written; then `undo`.
+        """
+        if self._is_new:
+            end = _End(0, 0, self._head)
+        else:
+            end = self._find_end(self._handle, self._size)
+        if not rows:
+            return end.number
+        lines = [end.joint]
+        for number, row in enumerate(rows, end.number + 1):
+            lines.append(encode_row([*row[:-1], f'{row[-1][:-1]},"{NUMBER}":{number}}}']))
+        content = b"".join(lines)
+        self.start, self.end = end.place, end.place + len(content)
+        if end.place < self._size:
+            os.ftruncate(self._handle, end.place)
+        _write_all(self._handle, content)
+        _sync(self._handle)
+        if self._is_new:
+            sync_directory(self.path.parent)
+        return end.number + len(rows)
+
+    def undo(self) -> None:
+        """Take back what was appended, whole or in part."""
+        if self.end:
+            os.ftruncate(self._handle, self.start)
+            _sync(self._handle)
+
+    def _check_header(self, handle: int) -> None:
+        if self.header is None or read_at(handle, 0, len(self._head)) == self._head:
+            return
+        if read_header(handle) != list(self.header):
+            raise OtherColumnsError
+
+    def _find_end(self, handle: int, size: int) -> _End:
+        """
+        Where the next row goes.
+
+        A row that a crash cut short was never acknowledged: the next row takes its place.
+        """
+        whole = END.search(read_at(handle, max(0, size - _TAIL), _TAIL))
+        if whole and whole.end() == min(size, _TAIL):
+            return _End(size, int(whole[1]), b"")
+        start, number, tail = find_tail(handle, size)
+        rows, kept, joint = self._measure(tail, has_header=start == 0 and self.header is not None)
+        if kept < len(tail):
+            logger.warning(
+                "%s ended with a row that was cut short, as by a crash; it was never acknowledged "
+                "and is removed: %r",
+                self.path,
+                tail[kept:][:500],
+            )
+        return _End(start + kept, number + rows, joint)
+
+    def _measure(self, tail: bytes, *, has_header: bool) -> tuple[int, int, bytes]:
+        """How many rows stand in *tail*, in how many bytes, and what of a line end is missing."""
+        lines = io.BytesIO(tail).readlines()
+        reader = csv.reader((line.decode(errors="replace") for line in lines), strict=True)
+        rows, kept = -has_header, 0
+        with contextlib.suppress(csv.Error):  # the end stands within quotes: cut short
+            for row in reader:
+                end = sum(map(len, lines[: reader.line_num]))
+                if end == len(tail) and not tail.endswith(b"\n"):
+                    # No line end: cut short by a crash, or left out by a person's editor.
+                    if not is_whole(row, self.header):
+                        break
+                    return rows + 1, end, b"\n" if tail.endswith(b"\r") else b"\r\n"
+                rows, kept = rows + 1, end
+        return max(rows, 0), kept, b""
+
+
+def find_tail(handle: int, size: int) -> tuple[int, int, bytes]:
+    """The end of the last numbered row, its number, and the bytes after it."""
+    length = _BLOCK
+    while True:
+        start = max(0, size - length)
+        block = read_at(handle, start, size - start)
+        if last := last_end(block):
+            return start + last.end(), int(last[1]), block[last.end() :]
+        if start == 0:
+            return 0, 0, block
+        length *= 8
+
+
+def last_end(block: bytes) -> re.Match[bytes] | None:
+    """The end of the last numbered row in *block*."""
+    place = len(block)
+    while (place := block.rfind(b'""' + NUMBER.encode() + b'"":', 0, place)) >= 0:
+        if found := END.match(block, place):
+            return found
+    return None
+
+
+def is_whole(row: Row, header: Row | None) -> bool:
+    """Whether a row that no line end follows is all there: a person's, and not one cut short."""
+    columns = len(header) if header is not None else len(row)
+    return len(row) == columns and (row[-1] == "" or _is_json(row[-1]))
+
+
+def encode_row(row: Row) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerow(row)
+    return text.getvalue().encode(errors="backslashreplace")
+
+
+def read_header(handle: int) -> list[str]:
+    """The first row of the open file *handle*, without the byte order mark of some editors."""
+    block = read_at(handle, 0, _BLOCK).decode("utf-8-sig", errors="replace")
+    try:
+        return next(csv.reader(io.StringIO(block, newline="")), [])
+    except csv.Error:
+        return []
+
+
+@contextlib.contextmanager
+def open_log(path: Path, header: Row | None) -> Iterator[CsvLog]:
+    """Open the log *path*, made if need be, and wait until nobody else has it open."""
+    while True:
+        handle = _open(path)
+        try:
+            _lock(handle)
+            if _is_still(path, handle):
+                yield CsvLog(path, handle, header)
+                return
+        finally:
+            os.close(handle)  # lets go of the lock, too
+
+
+def _open(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+    try:
+        return os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, flags, 0o666)
+
+
+def _is_still(path: Path, handle: int) -> bool:
+    """Whether *path* is the file that was opened: it may have been deleted or replaced since."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.stat(path), os.fstat(handle))  # noqa: PTH116 - half the time
+    return False
+
+
+def read_at(handle: int, place: int, length: int) -> bytes:
+    os.lseek(handle, place, os.SEEK_SET)  # harmless: O_APPEND writes at the end all the same
+    blocks = []
+    while length and (block := os.read(handle, length)):
+        blocks.append(block)
+        length -= len(block)
+    return b"".join(blocks)
+
+
+def _write_all(handle: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(handle, view) :]
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True

@@ -1,0 +1,57 @@
+"""
+Keep records in this process, and forget them with it: for tests and for trying things out.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator
+
+from flagstone.files import MemoryFiles
+from flagstone.record import Flag, Record, record_from_json
+from flagstone.store import Store, require_files
+
+
+class MemoryStore(Store):
+    """
+    Records in a list, each as its JSON: what is read is never the object that was appended.
+    """
+
+    def __init__(self) -> None:
+        self.where = "memory:"
+        self.files = MemoryFiles()
+        self._texts: dict[str, str] = {}  # id -> JSON, or "" for one that was erased
+        self._lock = threading.Lock()
+
+    def append(self, records: Iterable[Record]) -> None:
+        records = list(records)
+        require_files(records, self.files, self.where)
+        texts = {record.id: record.to_json() for record in records}
+        with self._lock:
+            for record_id, text in texts.items():
+                self._texts.setdefault(record_id, text)
+
+    def scan(self, after: str | None = None) -> Iterator[Record]:
+        with self._lock:
+            entries = list(self._texts.items())[int(after or 0) :]
+        for record_id, text in entries:
+            if text:
+                yield record_from_json(text, where=f"{self.where} record {record_id}")
+
+    def mark(self) -> str:
+        return str(len(self._texts))
+
+    def erase(self, flag_ids: Iterable[str]) -> None:
+        doomed = set(flag_ids)
+        kept: set[str] = set()
+        dropped: set[str] = set()
+        for record in self.scan():
+            flag_id = record.id if isinstance(record, Flag) else record.flag_id
+            hashes = {ref.sha256 for ref in record.files()}
+            if flag_id in doomed:
+                self._texts[record.id] = ""
+                dropped |= hashes
+            else:
+                kept |= hashes
+        self.files.remove(dropped - kept)
+
+    def close(self) -> None:
+        """Nothing is held open."""
