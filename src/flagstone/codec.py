@@ -1,4 +1,4 @@
-"""
+r"""
 What the data of a value may hold, and how it is written as strict JSON.
 
 Strict, so that databases, browsers and other languages read it as we do; exact, so that it comes
@@ -10,7 +10,7 @@ with a dollar sign:
     {"$dict": [[k, v], …]} a dict with keys that are not text, or that looks like one of these
     {"$int": "0x1f…"}      an integer beyond 64 bits, in base 16
     {"$float": "nan"}      nan, inf or -inf
-    {"$text": "\\\\ud800"}   text with a lone surrogate, escaped as in Python
+    {"$text": "\\ud800"}    text with a lone surrogate, escaped as in Python
     {"$bytes": "…"}        bytes, in base 64
 
 Everything else is refused by `UnkeepableValueError`: a value that only looks right is worse than
@@ -28,6 +28,7 @@ import orjson
 from flagstone.errors import UnkeepableValueError
 
 _INT64 = range(-(2**63), 2**63)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileRef:
@@ -203,7 +204,7 @@ def _untag(tag: str, body: Any) -> Any:
         raise ValueError(f"{tag!r} is not followed by what it announces") from error
 
 
-_UNTAG = {
+_UNTAG: dict[str, Callable[[Any], Any]] = {
     "$file": lambda body: FileRef(**_decode(body)),
     "$tuple": lambda body: tuple(_decode(part) for part in body),
     "$dict": lambda body: {_decode(key): _decode(part) for key, part in body},

@@ -11,6 +11,7 @@ Everything this library raises on purpose.
     │   ├── StoreFullError         no space is left
     │   └── UnreadableRecordError  one stored record is damaged; the others are fine
     ├── UnknownStoreError          a URL that names no kind of store (also a ValueError)
+    ├── NoStoreError               a store to be read is not there (also a LookupError)
     ├── UnknownFlagError           no flag has this id (also a LookupError)
     ├── MissingExtraError          an optional dependency is not installed (also an ImportError)
     └── NotYetError                a part of Gradio that Flagstone does not replace yet
@@ -24,6 +25,9 @@ untouched, and the way out. This module imports nothing, so that every other may
 class FlagstoneError(Exception):
     """`except FlagstoneError` catches all of ours, and nothing else."""
 
+    to_person = "It could not be saved. Nothing was kept; you can try again."
+    """What a visitor of the demo may read: no path, no cause that is not theirs to know."""
+
 
 class RefusedError(FlagstoneError, ValueError):
     """What was to be kept cannot be kept as it is; nothing was kept."""
@@ -33,6 +37,7 @@ class UnkeepableValueError(RefusedError):
     """A value that would not come back as it went in."""
 
     def __init__(self, *, where: str, reason: str) -> None:
+        self.to_person = f"{where or 'A value'} cannot be saved: {reason}. Nothing was kept."
         super().__init__(
             f"Cannot keep {where or 'the value'}: {reason}. Nothing was kept. "
             "Flag text, numbers, lists, dicts and files instead, or leave this field out."
@@ -55,6 +60,7 @@ class ForeignFileError(RefusedError):
     """A file that the host never took in, so that it may be anybody's."""
 
     def __init__(self, *, field: str, path: str, reason: str) -> None:
+        self.to_person = f"The file of {field} cannot be saved: {reason}. Nothing was kept."
         super().__init__(
             f"Cannot keep the file {path!r} of field {field!r}: {reason}. "
             "The file was not read and nothing was kept. "
@@ -84,6 +90,8 @@ class StoreError(FlagstoneError):
 
 class StoreFullError(StoreError):
     """No space is left where the store lies."""
+
+    to_person = "There is no space left to save it. Nothing was kept; please tell the owner."
 
     def __init__(self, *, where: str) -> None:
         FlagstoneError.__init__(
@@ -115,13 +123,23 @@ class UnknownStoreError(FlagstoneError, ValueError):
         )
 
 
+class NoStoreError(FlagstoneError, LookupError):
+    """A store that was to be read is not there."""
+
+    def __init__(self, *, where: str) -> None:
+        super().__init__(
+            f"Cannot read {where}: nothing has been kept there. "
+            "Name the folder or database that the demo writes to with --store."
+        )
+
+
 class UnknownFlagError(FlagstoneError, LookupError):
     """No flag has this id."""
 
     def __init__(self, *, flag_id: str, where: str) -> None:
         super().__init__(
-            f"Cannot find flag {flag_id!r} in {where}: no flag, or more than one, has an id that "
-            "begins so. `flagstone list` shows the ids."
+            f"Cannot find flag {flag_id!r} in {where}: none there has this id. "
+            "`flagstone list` shows the ids."
         )
 
 
@@ -140,5 +158,6 @@ class NotYetError(FlagstoneError, AttributeError):
 
     def __init__(self, *, name: str, instead: str) -> None:
         super().__init__(
-            f"{name} is not in this version of Flagstone, and the installed Gradio has none. {instead}"
+            f"{name} is not in this version of Flagstone, and the installed Gradio has none. "
+            f"{instead}"
         )

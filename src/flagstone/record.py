@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 from uuid import UUID
 
@@ -104,7 +103,7 @@ class _Record:
 
     def files(self) -> Iterator[FileRef]:
         """The files this record refers to, repeats included."""
-        for spec in _specs(type(self)):
+        for spec in _SPECS[type(self)]:
             if spec.holds_values:
                 for value in getattr(self, spec.name).values():
                     yield from codec.files_in(value.data)
@@ -194,11 +193,12 @@ def record_from_json(text: str | bytes, *, where: str) -> Record:
         data = codec.loads(text)
         kind = _TYPES[data.pop("type")]
         data.pop("flagstone")
-        return _from_dict(kind, data)
+        record: Record = _from_dict(kind, data)
     except KeyError as error:
         raise UnreadableRecordError(where=where, reason=f"{error} is missing or unknown") from error
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableRecordError(where=where, reason=str(error)) from error
+    return record
 
 
 def _one_of(name: str, value: str | None, allowed: tuple[str | None, ...]) -> None:
@@ -208,7 +208,7 @@ def _one_of(name: str, value: str | None, allowed: tuple[str | None, ...]) -> No
 
 
 def _fingerprint(inputs: Values) -> str:
-    """The first 128 bits of the SHA-256 of the inputs, files by their content and not their name."""
+    """128 bits of the SHA-256 of the inputs; files count by their content, not their name."""
     parts = [(name, value.kind, _without_names(value.data)) for name, value in inputs.items()]
     return hashlib.sha256(codec.dumps(parts, "inputs").encode()).hexdigest()[:32]
 
@@ -236,26 +236,11 @@ class _Spec(NamedTuple):
     holds_values: bool
 
 
-@cache
-def _specs(kind: type[Any]) -> tuple[_Spec, ...]:
-    return tuple(
-        _Spec(
-            name=spec.name,
-            write=_WRITE.get(spec.type),
-            read=_READ[spec.type],
-            omit_empty=spec.default_factory is dict,
-            holds_values=spec.type == Values,
-        )
-        for spec in fields(kind)
-        if spec.name != "extra"
-    )
-
-
 def _to_dict(record: Any) -> dict[str, Any]:
     result: dict[str, Any] = {}
     if isinstance(record, _Record):
         result = {"flagstone": SCHEMA, "type": record.type}
-    for name, write, _, omit_empty, _ in _specs(type(record)):
+    for name, write, _, omit_empty, _ in _SPECS[type(record)]:
         value = getattr(record, name)
         if value is not None and (value or not omit_empty):
             result[name] = write(value) if write else value
@@ -264,7 +249,7 @@ def _to_dict(record: Any) -> dict[str, Any]:
 
 def _from_dict(kind: type[Any], data: dict[str, Any]) -> Any:
     known = {
-        spec.name: spec.read(data.pop(spec.name)) for spec in _specs(kind) if spec.name in data
+        spec.name: spec.read(data.pop(spec.name)) for spec in _SPECS[kind] if spec.name in data
     }
     return kind(**known, extra=data)
 
@@ -314,4 +299,19 @@ _READ: dict[Any, Callable[[Any], Any]] = {
     Mapping[str, float]: _expect(dict),
     Verdict | None: _expect(str),
     Status: _expect(str),
+}
+
+_SPECS: dict[Any, tuple[_Spec, ...]] = {
+    kind: tuple(
+        _Spec(
+            name=spec.name,
+            write=_WRITE.get(spec.type),
+            read=_READ[spec.type],
+            omit_empty=spec.default_factory is dict,
+            holds_values=spec.type == Values,
+        )
+        for spec in fields(kind)
+        if spec.name != "extra"
+    )
+    for kind in (Value, Flag, Review, Outcome)
 }

@@ -51,7 +51,7 @@ EXACT_TEXTS = {
     "deep-json": "[" * 5000 + "]" * 5000,
 }
 
-EXACT_DATA = {
+EXACT_DATA: dict[str, Any] = {
     "none": None,
     "true": True,
     "false": False,
@@ -182,8 +182,8 @@ class StoreContract:
         ]
         outcomes = [
             Outcome(
-                flag_id=flag.id, run_id="r1", model="m2", status="fixed",
-                outputs={"label": Value(kind="label", data="4")}, scores={"exact": 1.0}, seconds=0.5,
+                flag_id=flag.id, run_id="r1", model="m2", status="fixed", seconds=0.5,
+                outputs={"label": Value(kind="label", data="4")}, scores={"exact": 1.0},
             )
             for flag in flags
         ]  # fmt: skip
@@ -280,7 +280,8 @@ class StoreContract:
         review = Review(flag_id=later.id, verdict="fixed")
         store.append([review])
 
-        assert len(list(self.open(place).scan(start))) == 4
+        everything = list(self.open(place).scan(start))
+        assert everything == list(store.scan())
         assert list(self.open(place).scan(mark)) == [later, other, review]
         assert list(store.scan(store.mark())) == []
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from flagstone.files import MemoryFiles
 from flagstone.store import Store
 from flagstone.stores import open_store
 from flagstone.stores.group import GroupCommit
@@ -19,7 +20,7 @@ from flagstone.testing import StoreContract
 
 class TestMemoryStore(StoreContract):
     @pytest.fixture(autouse=True)
-    def _stores(self):
+    def _stores(self) -> None:
         self.stores: dict[Path, MemoryStore] = {}
 
     def open(self, place: Path) -> Store:
@@ -30,6 +31,7 @@ class TestMemoryStore(StoreContract):
 
     def content(self, place: Path) -> bytes:
         store = self.stores[place]
+        assert isinstance(store.files, MemoryFiles)
         return "".join(store._texts.values()).encode() + b"".join(store.files._contents.values())
 
 
@@ -51,7 +53,9 @@ class TestSqlite(StoreContract):
 
     def texts(self, place: Path) -> list[str]:
         with closing(sqlite3.connect(place / "flags.db")) as db:
-            return [text for (text,) in db.execute("SELECT json FROM flagstone_record ORDER BY seq")]
+            return [
+                text for (text,) in db.execute("SELECT json FROM flagstone_record ORDER BY seq")
+            ]
 
 
 class TestGroupCommit(TestSqlite):

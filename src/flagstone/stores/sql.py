@@ -21,7 +21,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -33,7 +33,7 @@ from flagstone.store import Query, State, Store, fold, require_files
 logger = logging.getLogger(__name__)
 
 _CHUNK = 500
-"""Rows read at a time: each chunk is a query of its own, so that no reader holds a snapshot open."""
+"""Rows read at a time, each time by a query of its own: no reader holds a snapshot open."""
 
 _metadata = sa.MetaData()
 _record = sa.Table(
@@ -70,8 +70,9 @@ class SqlStore(Store):
 
     def __init__(self, url: str | Path) -> None:
         if isinstance(url, Path):
-            url = sa.URL.create("sqlite", database=str(url))  # type: ignore[assignment]
-        self._dialect = _Sqlite(sa.make_url(url))
+            self._dialect = _Sqlite(sa.URL.create("sqlite", database=str(url)))
+        else:
+            self._dialect = _Sqlite(sa.make_url(url))
         self._engine = self._dialect.engine
         self.where = self._dialect.where
         self.files = DirectoryFiles(self._dialect.files)
@@ -85,8 +86,8 @@ class SqlStore(Store):
     def append(self, records: Iterable[Record]) -> None:
         records = list(records)
         rows = [_row(record) for record in records]
-        with_files = (record for record, row in zip(records, rows) if '"$file"' in row["json"])
-        require_files(with_files, self.files, self.where)
+        if any('"$file"' in row["json"] for row in rows):
+            require_files(records, self.files, self.where)
         with self._appending:
             self._append_rows(rows)
 
@@ -196,22 +197,23 @@ class SqlStore(Store):
 
     def _append_rows(self, rows: list[dict[str, Any]]) -> None:
         try:
-            cursor = self._open_appender().cursor()
+            connection = self._open_appender()
+            cursor = connection.cursor()
             self._dialect.begin(cursor)
             cursor.executemany(self._insert, rows)
-            cursor.connection.commit()
+            connection.commit()
         except BaseException as error:
             self._drop_appender()
             if isinstance(error, self._dialect.driver_error):
                 raise self._dialect.error(error, doing="keep records in") from error
             raise
 
-    def _open_appender(self) -> DBAPIConnection:
+    def _open_appender(self) -> PoolProxiedConnection:
         if self._appender is None or self._appender_pid != os.getpid():  # a fork needs its own
             with self._talking(doing="open"):
                 self._appender = self._engine.raw_connection()
             self._appender_pid = os.getpid()
-        return self._appender.dbapi_connection
+        return self._appender
 
     def _drop_appender(self) -> None:
         if self._appender is not None and self._appender_pid == os.getpid():
@@ -265,13 +267,14 @@ def _conditions(query: Query) -> list["sa.ColumnElement[bool]"]:
     """What of *query* the columns can tell."""
     c = _record.c
     conditions: list[sa.ColumnElement[bool]] = [c.type == Flag.type]
-    for name in ("app", "option", "user"):
-        if getattr(query, name) is not None:
-            conditions.append(c[name] == _indexable(getattr(query, name)))
-    if query.verified is not None:
-        conditions.append(c.verified == query.verified)
-    if query.fingerprint is not None:
-        conditions.append(c.fingerprint == query.fingerprint)
+    wanted = {
+        c.app: _indexable(query.app),
+        c.option: _indexable(query.option),
+        c.user: _indexable(query.user),
+        c.verified: query.verified,
+        c.fingerprint: query.fingerprint,
+    }
+    conditions += [column == asked for column, asked in wanted.items() if asked is not None]
     if query.since is not None:
         conditions.append(c.created_at >= utc_text(query.since))
     if query.until is not None:
@@ -316,7 +319,10 @@ class _Sqlite:
         with closing(self.engine.raw_connection()) as connection:
             self._wait_for_wal(connection)
             cursor = connection.cursor()
-            for table in (CreateTable(_record, if_not_exists=True), CreateIndex(_about, if_not_exists=True)):
+            for table in (
+                CreateTable(_record, if_not_exists=True),
+                CreateIndex(_about, if_not_exists=True),
+            ):
                 cursor.execute(str(table.compile(self.engine)))
         sync_directory(self.path.parent)
 
@@ -327,7 +333,10 @@ class _Sqlite:
             try:
                 connection.cursor().execute("PRAGMA journal_mode = WAL")
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                if (
+                    error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY
+                    or time.monotonic() > deadline
+                ):
                     raise
                 time.sleep(0.005)
             else:
@@ -341,7 +350,9 @@ class _Sqlite:
         with closing(self.engine.raw_connection()) as connection:
             busy, _, _ = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
-            logger.warning("%s is being read: what was erased leaves its log when that ends", self.where)
+            logger.warning(
+                "%s is being read: what was erased leaves its log when that ends", self.where
+            )
 
     def error(self, error: BaseException | None, *, doing: str) -> StoreError:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:

@@ -14,12 +14,14 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from flagstone import codec
 from flagstone.codec import FileRef
 from flagstone.files import DirectoryFiles, replace_durably, store_error
-from flagstone.record import Flag, Record
+from flagstone.record import SCHEMA, Flag, Record
 from flagstone.store import Store, require_files
 from flagstone.stores.csv_folder.cells import columns_of, row_of, safe_name
 from flagstone.stores.csv_folder.known import KnownIds
@@ -56,6 +58,8 @@ class CsvFolder(Store):
     FileData.
     """
 
+    files: DirectoryFiles
+
     def __init__(
         self,
         path: str | Path,
@@ -74,7 +78,10 @@ class CsvFolder(Store):
         self._simplify_file_data = simplify_file_data
         self._lock = threading.Lock()  # threads queue here, and not for the system's file locks
         self._chosen: dict[_Kind, Path] = {}
-        self._known = KnownIds(self._logs())
+        try:
+            self._known = KnownIds(self._logs())
+        except OSError:  # told when something is to be kept there
+            self._known = KnownIds(())
 
     def append(self, records: Iterable[Record]) -> None:
         self._append(list(records))
@@ -95,12 +102,14 @@ class CsvFolder(Store):
 
     def erase(self, flag_ids: Iterable[str]) -> None:
         doomed = set(flag_ids)
-        tombs = [[id, f'{{"flagstone":1,"type":"erased","id":"{id}"}}'] for id in sorted(doomed)]
         kept: set[str] = set()
         dropped: set[str] = set()
         with self._lock, self._telling(doing="erase flags in"):
+            # First what keeps them from coming back, then what makes them go: a crash between
+            # the two leaves flags that can be erased again.
+            found = sorted(self._known.among(doomed, self._logs()))
             with open_log(self.path / _ERASED, _ERASED_COLUMNS) as log:
-                log.append(tombs)
+                log.append([[flag_id, _tomb(flag_id)] for flag_id in found])
             for path in self._logs():
                 self._rewrite(path, doomed, kept, dropped)
             self._known = KnownIds(self._logs())
@@ -139,10 +148,10 @@ class CsvFolder(Store):
 
     def _write_to(self, logs: list[tuple[CsvLog, Rows]]) -> int:
         number = 0
-        known = self._known.among((id for _, rows in logs for id in rows), self._logs())
+        known = self._known.among(chain.from_iterable(rows for _, rows in logs), self._logs())
         try:
             for log, rows in logs:
-                number = log.append([row for id, row in rows.items() if id not in known])
+                number = log.append([rows[name] for name in rows if name not in known])
         except BaseException:
             for log, _ in logs:
                 log.undo()
@@ -153,7 +162,8 @@ class CsvFolder(Store):
 
     def _choose(self, kind: _Kind) -> Path:
         if kind not in self._chosen:
-            self._chosen[kind] = choose_log(self.path / kind.first, kind.columns)
+            taken = self._chosen.values()
+            self._chosen[kind] = choose_log(self.path / kind.first, kind.columns, taken)
         return self._chosen[kind]
 
     def _logs(self) -> list[Path]:
@@ -203,6 +213,10 @@ class CsvFolder(Store):
             yield
         except OSError as error:
             raise store_error(error, doing=doing, where=self.where) from error
+
+
+def _tomb(flag_id: str) -> str:
+    return codec.dumps({"flagstone": SCHEMA, "type": "erased", "id": flag_id})
 
 
 def _folder(field: str) -> str:

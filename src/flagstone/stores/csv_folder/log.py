@@ -16,6 +16,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -85,7 +86,7 @@ class CsvLog:
             read_at(handle, 0, len(self._head) + 1)
         )
         if not self._is_new:
-            self._check_header(handle)
+            self._check_header()
 
     def append(self, rows: Sequence[Row]) -> int:
         """
@@ -94,10 +95,7 @@ class CsvLog:
         The last cell of each row is a JSON object, to which the number is added. Returns the
         number of the last row. Raises `OSError` where they cannot be written; then `undo`.
         """
-        if self._is_new:
-            end = _End(0, 0, self._head)
-        else:
-            end = self._find_end(self._handle, self._size)
+        end = self._find_end()
         if not rows:
             return end.number
         lines = [end.joint]
@@ -119,22 +117,24 @@ class CsvLog:
             os.ftruncate(self._handle, self.start)
             _sync(self._handle)
 
-    def _check_header(self, handle: int) -> None:
-        if self.header is None or read_at(handle, 0, len(self._head)) == self._head:
+    def _check_header(self) -> None:
+        if self.header is None or read_at(self._handle, 0, len(self._head)) == self._head:
             return
-        if read_header(handle) != list(self.header):
+        if read_header(self._handle) != list(self.header):
             raise OtherColumnsError
 
-    def _find_end(self, handle: int, size: int) -> _End:
+    def _find_end(self) -> _End:
         """
         Where the next row goes.
 
         A row that a crash cut short was never acknowledged: the next row takes its place.
         """
-        whole = END.search(read_at(handle, max(0, size - _TAIL), _TAIL))
-        if whole and whole.end() == min(size, _TAIL):
-            return _End(size, int(whole[1]), b"")
-        start, number, tail = find_tail(handle, size)
+        if self._is_new:
+            return _End(0, 0, self._head)
+        tail = read_at(self._handle, max(0, self._size - _TAIL), _TAIL)
+        if (last := last_end(tail)) and last.end() == len(tail):
+            return _End(self._size, int(last[1]), b"")
+        start, number, tail = find_tail(self._handle, self._size)
         rows, kept, joint = self._measure(tail, has_header=start == 0 and self.header is not None)
         if kept < len(tail):
             logger.warning(
@@ -149,10 +149,11 @@ class CsvLog:
         """How many rows stand in *tail*, in how many bytes, and what of a line end is missing."""
         lines = io.BytesIO(tail).readlines()
         reader = csv.reader((line.decode(errors="replace") for line in lines), strict=True)
+        ends = list(accumulate(map(len, lines)))
         rows, kept = -has_header, 0
         with contextlib.suppress(csv.Error):  # the end stands within quotes: cut short
             for row in reader:
-                end = sum(map(len, lines[: reader.line_num]))
+                end = ends[reader.line_num - 1]
                 if end == len(tail) and not tail.endswith(b"\n"):
                     # No line end: cut short by a crash, or left out by a person's editor.
                     if not is_whole(row, self.header):

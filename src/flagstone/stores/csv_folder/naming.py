@@ -4,7 +4,7 @@ Which log of a folder takes rows with which columns: one log never has two heade
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from flagstone.stores.csv_folder.log import read_header
@@ -12,31 +12,27 @@ from flagstone.stores.csv_folder.log import read_header
 _NUMBERED = re.compile(r"(?P<stem>.*?)(?P<number>\d*)(?P<suffix>\.[^.]*)?")
 
 
-def choose_log(first: Path, columns: Sequence[str] | None) -> Path:
+def choose_log(first: Path, columns: Sequence[str] | None, taken: Iterable[Path] = ()) -> Path:
     """
     The newest log from *first* on that has these *columns*; where none has, the next to be made.
 
     From `dataset1.csv` they go on `dataset2.csv`; from `log.csv` they go on `log2.csv`. Without
-    columns there is nothing to compare, and all goes to *first*.
+    columns there is nothing to compare, and all goes to *first*. Logs *taken* for other columns
+    are passed over, also those not made yet.
     """
     stem, number, suffix = _split(first.name)
     if columns is None:
         return first
-    numbers = {
-        found: path
-        for path in logs_in(first.parent, suffix)
-        if (found := _number_of(path, stem, suffix)) >= number
-    }
-    for found in sorted(numbers, reverse=True):
-        if _header_of(numbers[found]) == list(columns):
-            return numbers[found]
-    if not numbers:
-        return first
-    return first.with_name(f"{stem}{max(numbers) + 1}{suffix}")
+    logs = {_number_of(path, stem, suffix): path for path in logs_in(first.parent, suffix)}
+    for found in sorted(logs, reverse=True):
+        if found >= number and _header_of(logs[found]) == list(columns):
+            return logs[found]
+    latest = max([*logs, *(_number_of(path, stem, suffix) for path in taken)], default=0)
+    return first if latest < number else first.with_name(f"{stem}{latest + 1}{suffix}")
 
 
 def logs_in(folder: Path, suffix: str = ".csv") -> list[Path]:
-    """The logs in *folder*, in an order that does not change: `dataset2.csv` before `dataset10.csv`."""
+    """The logs in *folder*, in the order they were begun: 2 before 10."""
     try:
         names = [name for name in os.listdir(folder) if name.endswith(suffix)]  # noqa: PTH208
     except FileNotFoundError:
@@ -46,7 +42,7 @@ def logs_in(folder: Path, suffix: str = ".csv") -> list[Path]:
 
 def _split(name: str) -> tuple[str, int, str]:
     match = _NUMBERED.fullmatch(name)
-    assert match is not None, name  # noqa: S101 - every name matches
+    assert match is not None, name  # every name does
     return match["stem"], int(match["number"] or 1), match["suffix"] or ""
 
 

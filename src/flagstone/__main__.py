@@ -1,0 +1,5 @@
+"""`python -m flagstone` is `flagstone`."""
+
+from flagstone.cli import app
+
+app(prog_name="flagstone")

@@ -1,0 +1,44 @@
+"""
+Gradio's names, with flagging that keeps its promises: `import flagstone.gradio as gr`.
+
+Every public name is the installed Gradio's own, but for those that flag: `Interface`, the CSV
+loggers, and `FlagLogger`, which Gradio has not. `FlaggingCallback` is Gradio's own class.
+"""
+
+from typing import Any
+
+from flagstone.errors import MissingExtraError, NotYetError
+
+try:
+    import gradio as _gradio
+except ModuleNotFoundError as error:
+    raise MissingExtraError(asked="flagstone.gradio", extra="gradio") from error
+
+from gradio import *  # noqa: F403
+
+from flagstone.gradio import callbacks as flagging  # noqa: F401 - for gr.flagging.CSVLogger
+from flagstone.gradio.callbacks import ClassicCSVLogger as ClassicCSVLogger
+from flagstone.gradio.callbacks import CSVLogger as CSVLogger  # type: ignore[assignment]
+from flagstone.gradio.callbacks import FlaggingCallback as FlaggingCallback
+from flagstone.gradio.callbacks import FlagLogger as FlagLogger
+from flagstone.gradio.callbacks import SimpleCSVLogger as SimpleCSVLogger  # type: ignore[assignment]
+from flagstone.gradio.interface import Interface as Interface
+
+_OURS = ["CSVLogger", "ClassicCSVLogger", "FlagLogger", "Interface", "SimpleCSVLogger"]
+
+__version__ = _gradio.__version__
+__all__ = sorted({*(name for name in dir(_gradio) if not name.startswith("_")), *_OURS})  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name == "HuggingFaceDatasetSaver" and not hasattr(_gradio, name):
+        raise NotYetError(
+            name=name,
+            instead="Until it is, flagging_callback=gr.FlagLogger() keeps flags in a database on "
+            "this machine, so that none is lost meanwhile.",
+        )
+    return getattr(_gradio, name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

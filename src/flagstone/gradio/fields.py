@@ -1,0 +1,136 @@
+"""
+Which components a flag is of: their names, what each is, and which of them are outputs.
+
+A callback is given a list of components and is not told which the model saw and which it made.
+The running Blocks knows: it has the functions that the page calls, with their inputs and outputs.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import gradio
+from gradio.blocks import Block, Blocks
+from gradio.components import Component
+from gradio.context import LocalContext
+
+from flagstone import codec
+from flagstone.errors import UnkeepableValueError
+from flagstone.record import unique_names
+
+_NOT_SHOWN = {"value", "render", "every", "inputs", "load_fn", "key", "preserved_by_key"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roles:
+    """Which fields are outputs, by position, and how that is known."""
+
+    outputs: frozenset[int]
+    known: Literal["declared", "found", "unknown"]
+
+
+class Fields:
+    """
+    The components that one `setup` was given.
+
+    *outputs* are those of them that the model made, if the caller says so.
+    """
+
+    def __init__(
+        self, components: Sequence[Component], outputs: Iterable[Component] | None = None
+    ) -> None:
+        self.components = list(components)
+        self.names = unique_names(_label_of(c, n) for n, c in enumerate(self.components))
+        self.descriptions = [describe(component) for component in self.components]
+        self._declared: frozenset[int] | None = None
+        if outputs is not None:
+            self.declare(outputs)
+
+    def declare(self, outputs: Iterable[Block]) -> None:
+        """Say which of the components the model made."""
+        self._declared = self._positions(outputs)
+
+    def are_running(self) -> bool:
+        """Whether all of them belong to the Blocks that is running."""
+        blocks = running_blocks()
+        return blocks is not None and all(field._id in blocks.blocks for field in self.components)  # noqa: SLF001
+
+    def roles(self) -> Roles:
+        """Which fields are outputs: as declared, else as the running Blocks tells."""
+        if self._declared is not None:
+            return Roles(outputs=self._declared, known="declared")
+        blocks = running_blocks()
+        found = self._find_outputs(blocks) if blocks is not None else frozenset()
+        return Roles(outputs=found, known="found" if found else "unknown")
+
+    def _find_outputs(self, blocks: Blocks) -> frozenset[int]:
+        if isinstance(blocks, gradio.Interface):
+            return self._outputs_unless_inputs(*components_of(blocks))
+        inputs: list[Block] = []
+        outputs: list[Block] = []
+        for function in blocks.fns.values():
+            # A function that takes some of our fields and fills others: not the clear button,
+            # which takes none, nor the flag button, which fills none.
+            if self._positions(function.inputs) and self._positions(function.outputs):
+                inputs += function.inputs
+                outputs += function.outputs
+        return self._outputs_unless_inputs(inputs, outputs)
+
+    def _outputs_unless_inputs(
+        self, inputs: Iterable[Block], outputs: Iterable[Block]
+    ) -> frozenset[int]:
+        """
+        The positions of *outputs*; one that is also an input holds what came out.
+
+        Unless nothing would be left of the inputs: then those that are both are inputs.
+        """
+        made = self._positions(outputs)
+        if len(made) == len(self.components):
+            made -= self._positions(inputs)
+        return made
+
+    def _positions(self, components: Iterable[Block]) -> frozenset[int]:
+        ids = {component._id for component in components}  # noqa: SLF001 - how Gradio tells them apart
+        return frozenset(n for n, field in enumerate(self.components) if field._id in ids)  # noqa: SLF001
+
+
+def components_of(interface: gradio.Interface) -> tuple[list[Component], list[Component]]:
+    """The inputs and the outputs of *interface*, both of which Gradio fills as it is made."""
+    return cast(Any, interface.input_components), cast(Any, interface.output_components)
+
+
+def running_blocks() -> Blocks | None:
+    """The Blocks whose event this thread works on, if any."""
+    return LocalContext.blocks.get(None)
+
+
+def describe(component: Component) -> Mapping[str, Any]:
+    """The class of *component* and the arguments that make another one like it."""
+    kind = type(component)
+    arguments = {
+        name: argument
+        for name, argument in component.constructor_args.items()
+        if name not in _NOT_SHOWN and _is_keepable(argument)
+    }
+    if component.label is not None:
+        arguments["label"] = _text_of(component.label)
+    return {"class": f"{kind.__module__}.{kind.__qualname__}", "arguments": arguments}
+
+
+def _is_keepable(argument: Any) -> bool:
+    try:
+        codec.dumps(argument)
+    except UnkeepableValueError:  # a function, a theme: not needed to show a value
+        return False
+    return True
+
+
+def _label_of(component: Component, number: int) -> str:
+    return _text_of(getattr(component, "label", None)) or f"component {number}"
+
+
+def _text_of(label: Any) -> str:
+    """*label*, or the key under which its translations are found."""
+    if label is None:
+        return ""
+    return label if isinstance(label, str) else str(getattr(label, "key", label))
