@@ -209,8 +209,11 @@ def _one_of(name: str, value: str | None, allowed: tuple[str | None, ...]) -> No
 
 def _fingerprint(inputs: Values) -> str:
     """128 bits of the SHA-256 of the inputs; files count by their content, not their name."""
-    parts = [(name, value.kind, _without_names(value.data)) for name, value in inputs.items()]
-    return hashlib.sha256(codec.dumps(parts, "inputs").encode()).hexdigest()[:32]
+    parts = {name: {"kind": value.kind, "data": value.data} for name, value in inputs.items()}
+    text = codec.dumps(parts, "inputs")
+    if '"$file"' in text:
+        text = codec.dumps(_without_names(parts))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _without_names(data: Any) -> Any:

@@ -5,8 +5,6 @@ A payload comes from a browser, so it may say anything. Only what the component'
 calls a file is one, and only a file that the demo took in, by upload or as an output, is read.
 """
 
-import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -122,24 +120,18 @@ def _is_file_data(data: dict[str, Any]) -> bool:
 
 def _keep_file(data: dict[str, Any], field: str, roots: list[Path], files: Files) -> FileRef:
     path = data["path"]
-    if data.get("is_stream"):
-        raise ForeignFileError(field=field, path=path, reason="it is a stream, not a file")
     try:
         real = Path(path).resolve(strict=True)
-        if not any(real.is_relative_to(root) for root in roots):
-            raise ForeignFileError(field=field, path=path, reason="the demo never took it in")
-        handle = os.open(
-            real, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-        )
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        if isinstance(error, ForeignFileError):
-            raise
         raise ForeignFileError(field=field, path=path, reason="there is no such file") from error
-    with os.fdopen(handle, "rb") as source:
-        if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
-            raise ForeignFileError(field=field, path=path, reason="it is not a regular file")
-        name = data.get("orig_name") or real.name
-        return files.put(source, name=name, mime_type=data.get("mime_type"))
+    if data.get("is_stream"):
+        raise ForeignFileError(field=field, path=path, reason="it is a stream, not a file")
+    if not any(real.is_relative_to(root) for root in roots):
+        raise ForeignFileError(field=field, path=path, reason="the demo never took it in")
+    if not real.is_file():
+        raise ForeignFileError(field=field, path=path, reason="it is not a regular file")
+    name = data.get("orig_name") or real.name
+    return files.put(real, name=name, mime_type=data.get("mime_type"))
 
 
 def _roots(component: Component) -> list[Path]:

@@ -26,7 +26,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from flagstone.errors import StoreError, StoreFullError, UnknownFlagError, UnknownStoreError
-from flagstone.files import DirectoryFiles, sync_directory
+from flagstone.files import DirectoryFiles, store_error, sync_directory
 from flagstone.record import Flag, Record, record_from_json, utc_text
 from flagstone.store import Query, State, Store, fold, require_files
 
@@ -77,7 +77,6 @@ class SqlStore(Store):
         self.where = self._dialect.where
         self.files = DirectoryFiles(self._dialect.files)
         self._insert = str(self._dialect.insert.compile(self._engine, column_keys=_COLUMNS))
-        self._ready = False
         self._preparing = threading.Lock()
         self._appending = threading.Lock()  # one connection appends: a database has one writer
         self._appender: PoolProxiedConnection | None = None
@@ -196,22 +195,20 @@ class SqlStore(Store):
             return list(connection.execute(statement))
 
     def _append_rows(self, rows: list[dict[str, Any]]) -> None:
-        try:
+        with self._talking(doing="keep records in"):
             connection = self._open_appender()
-            cursor = connection.cursor()
-            self._dialect.begin(cursor)
-            cursor.executemany(self._insert, rows)
-            connection.commit()
-        except BaseException as error:
-            self._drop_appender()
-            if isinstance(error, self._dialect.driver_error):
-                raise self._dialect.error(error, doing="keep records in") from error
-            raise
+            try:
+                cursor = connection.cursor()
+                self._dialect.begin(cursor)
+                cursor.executemany(self._insert, rows)
+                connection.commit()
+            except BaseException:
+                self._drop_appender()
+                raise
 
     def _open_appender(self) -> PoolProxiedConnection:
         if self._appender is None or self._appender_pid != os.getpid():  # a fork needs its own
-            with self._talking(doing="open"):
-                self._appender = self._engine.raw_connection()
+            self._appender = self._engine.raw_connection()
             self._appender_pid = os.getpid()
         return self._appender
 
@@ -224,15 +221,22 @@ class SqlStore(Store):
     def _talking(self, *, doing: str) -> Iterator[None]:
         """The table is there, and what the driver raises within becomes a `StoreError`."""
         try:
-            if not self._ready:
-                with self._preparing:
-                    self._dialect.create()
-                    self._ready = True
+            if not self._dialect.is_ready():
+                self._make_ready()
             yield
         except sa.exc.DBAPIError as error:
             raise self._dialect.error(error.orig, doing=doing) from error
         except self._dialect.driver_error as error:
             raise self._dialect.error(error, doing=doing) from error
+        except OSError as error:
+            raise store_error(error, doing=doing, where=self.where) from error
+
+    def _make_ready(self) -> None:
+        with self._preparing:
+            if not self._dialect.is_ready():
+                self._drop_appender()
+                self._engine.dispose()
+                self._dialect.create()
 
 
 _COLUMNS = [column.name for column in _record.columns if column.name != "seq"]
@@ -308,11 +312,20 @@ class _Sqlite:
             # No implicit BEGIN by the driver: it would read before it locks, and then may fail.
             connect_args={"isolation_level": None, "timeout": self._PATIENCE},
         )
+        self._made: os.stat_result | None = None
         sa.event.listen(self.engine, "connect", self._configure)
 
     def _configure(self, connection: sqlite3.Connection, _: object) -> None:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON")
+
+    def is_ready(self) -> bool:
+        """Whether the file that was opened is still the one: it may have been deleted since."""
+        try:
+            found = os.stat(self.path)  # noqa: PTH116 - half the time
+        except OSError:
+            return False
+        return self._made is not None and os.path.samestat(found, self._made)
 
     def create(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -325,6 +338,7 @@ class _Sqlite:
             ):
                 cursor.execute(str(table.compile(self.engine)))
         sync_directory(self.path.parent)
+        self._made = self.path.stat()
 
     def _wait_for_wal(self, connection: PoolProxiedConnection) -> None:
         # SQLite does not wait here by itself when several processes open a new database at once.

@@ -45,6 +45,7 @@ NUMBER = "row"
 
 END = re.compile(rb'""row"":(\d+)}"\r?\n')
 # Within a quoted cell each quote is doubled, so no text of a person's can look like this.
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}\+00:00")
 _TAIL = 64
 
 _sync = getattr(os, "fdatasync", os.fsync)  # the size counts as data; Windows has fsync only
@@ -81,12 +82,9 @@ class CsvLog:
         self._head = encode_row(header) if header is not None else b""
         self.start = self.end = 0  # where what was appended begins, and ends
         self._size = os.fstat(handle).st_size
-        # A start that a crash cut short within the header is begun anew.
-        self._is_new = self._size == 0 or self._head.startswith(
-            read_at(handle, 0, len(self._head) + 1)
-        )
-        if not self._is_new:
-            self._check_header()
+        self._is_new = _is_beginning(handle, self._head)
+        if not has_header(handle, header):
+            raise OtherColumnsError
 
     def append(self, rows: Sequence[Row]) -> int:
         """
@@ -116,12 +114,6 @@ class CsvLog:
         if self.end:
             os.ftruncate(self._handle, self.start)
             _sync(self._handle)
-
-    def _check_header(self) -> None:
-        if self.header is None or read_at(self._handle, 0, len(self._head)) == self._head:
-            return
-        if read_header(self._handle) != list(self.header):
-            raise OtherColumnsError
 
     def _find_end(self) -> _End:
         """
@@ -187,14 +179,30 @@ def last_end(block: bytes) -> re.Match[bytes] | None:
 
 def is_whole(row: Row, header: Row | None) -> bool:
     """Whether a row that no line end follows is all there: a person's, and not one cut short."""
-    columns = len(header) if header is not None else len(row)
-    return len(row) == columns and (row[-1] == "" or _is_json(row[-1]))
+    if header is not None and len(row) != len(header):
+        return False
+    if row[-1] == "":  # a row of ours has a timestamp just so, and then a record
+        return len(row) > 1 and not _TIMESTAMP.fullmatch(row[-2])
+    return _is_json(row[-1])
 
 
 def encode_row(row: Row) -> bytes:
     text = io.StringIO()
     csv.writer(text).writerow(row)
     return text.getvalue().encode(errors="backslashreplace")
+
+
+def has_header(handle: int, header: Row | None) -> bool:
+    """Whether the open file *handle* has this header, or will have it, or none is wanted."""
+    head = encode_row(header) if header is not None else b""
+    if read_at(handle, 0, len(head)) == head or _is_beginning(handle, head):
+        return True
+    return header is None or read_header(handle) == list(header)
+
+
+def _is_beginning(handle: int, head: bytes) -> bool:
+    """Whether there is no more than a part of *head*: a crash cut it short, and it is begun anew."""
+    return head.startswith(read_at(handle, 0, len(head) + 1))
 
 
 def read_header(handle: int) -> list[str]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from flagstone.stores.csv_folder.log import read_header
+from flagstone.stores.csv_folder.log import has_header
 
 _NUMBERED = re.compile(r"(?P<stem>.*?)(?P<number>\d*)(?P<suffix>\.[^.]*)?")
 
@@ -25,7 +25,7 @@ def choose_log(first: Path, columns: Sequence[str] | None, taken: Iterable[Path]
         return first
     logs = {_number_of(path, stem, suffix): path for path in logs_in(first.parent, suffix)}
     for found in sorted(logs, reverse=True):
-        if found >= number and _header_of(logs[found]) == list(columns):
+        if found >= number and _has_header(logs[found], columns):
             return logs[found]
     latest = max([*logs, *(_number_of(path, stem, suffix) for path in taken)], default=0)
     return first if latest < number else first.with_name(f"{stem}{latest + 1}{suffix}")
@@ -51,6 +51,6 @@ def _number_of(path: Path, stem: str, suffix: str) -> int:
     return found[1] if (found[0], found[2]) == (stem, suffix) else 0
 
 
-def _header_of(path: Path) -> list[str]:
+def _has_header(path: Path, columns: Sequence[str]) -> bool:
     with path.open("rb") as file:
-        return read_header(file.fileno())
+        return has_header(file.fileno(), columns)

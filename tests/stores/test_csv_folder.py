@@ -1,0 +1,328 @@
+"""
+The CSV folder: logs that crashes cut short and people edit, and logs of Gradio's own.
+"""
+
+import csv
+import json
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from flagstone import Flag, Review, Value
+from flagstone.stores.csv_folder import CsvFolder
+from flagstone.testing import make_flag
+
+MULTILINE = 'first\nsecond "quoted"\r\n""row"":3}"\n'
+
+
+def append(place: Path, *texts: str) -> list[Flag]:
+    flags = [make_flag(text) for text in texts]
+    for flag in flags:
+        CsvFolder(place).append([flag])
+    return flags
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    """The rows as the standard library's strict reader has them."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        return list(csv.reader(file, strict=True))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> tuple[list[Flag], bytes, int]:
+    """Three flags, the log they make, and the byte where the last row begins."""
+    place = tmp_path_factory.mktemp("whole")
+    flags = append(place, "one", MULTILINE)
+    before = (place / "dataset1.csv").stat().st_size
+    flags += append(place, MULTILINE)
+    return flags, (place / "dataset1.csv").read_bytes(), before
+
+
+class TestTornRow:
+    """A crash in the middle of an append."""
+
+    def test_cut_anywhere_the_next_append_repairs_it(self, tmp_path, whole, caplog):
+        """
+        Wherever the last row was cut, acknowledged rows stay and the next append works.
+        """
+        flags, content, before = whole
+        path = tmp_path / "dataset1.csv"
+        for end in range(before, len(content)):
+            path.write_bytes(content[:end])
+            is_whole = end >= len(content) - 2  # all but the line end: nothing of it is missing
+
+            assert list(CsvFolder(tmp_path).scan()) == flags[: 3 if is_whole else 2]
+            (new,) = append(tmp_path, "new")
+
+            assert list(CsvFolder(tmp_path).scan()) == [*flags[: 3 if is_whole else 2], new]
+            assert path.read_bytes().startswith(content[:before])
+            numbers = [json.loads(row[-1])["row"] for row in rows_of(path)[1:]]
+            assert numbers == list(range(1, 5 if is_whole else 4))
+
+    def test_cut_within_the_header_it_begins_anew(self, tmp_path, whole):
+        """
+        Where not even the header was whole, the log begins anew: one header, no second file.
+        """
+        _, content, _ = whole
+        for end in range(content.index(b"\r\n") + 2):
+            (tmp_path / "dataset1.csv").write_bytes(content[:end])
+
+            (new,) = append(tmp_path, "new")
+
+            assert list(CsvFolder(tmp_path).scan()) == [new]
+            assert [path.name for path in tmp_path.glob("*.csv")] == ["dataset1.csv"]
+            (tmp_path / "dataset1.csv").unlink()
+
+    def test_zeros_of_a_power_cut_are_removed(self, tmp_path, whole):
+        """
+        Where a power cut left zeros in place of the last row, they are removed.
+        """
+        flags, content, before = whole
+        (tmp_path / "dataset1.csv").write_bytes(content[:before] + bytes(4096))
+
+        (new,) = append(tmp_path, "new")
+
+        assert list(CsvFolder(tmp_path).scan()) == [*flags[:2], new]
+
+    def test_what_is_removed_is_told(self, tmp_path, whole, caplog):
+        """
+        The log says what was removed, and that it was never acknowledged.
+        """
+        _, content, before = whole
+        (tmp_path / "dataset1.csv").write_bytes(content[: before + 20])
+
+        append(tmp_path, "new")
+
+        (record,) = caplog.records
+        assert record.levelno == logging.WARNING
+        assert "never acknowledged and is removed: b'\"first\\nsecond" in record.getMessage()
+
+    def test_a_torn_row_longer_than_a_block(self, tmp_path):
+        """
+        A torn row of many megabytes is found and removed.
+        """
+        flags = append(tmp_path, "one")
+        path = tmp_path / "dataset1.csv"
+        before = path.read_bytes()
+        append(tmp_path, "x\n" * 2_000_000)
+        path.write_bytes(path.read_bytes()[:-7])
+
+        flags += append(tmp_path, "two")
+
+        assert list(CsvFolder(tmp_path).scan()) == flags
+        assert path.read_bytes().startswith(before)
+
+
+class TestEditedByHand:
+    """A file that a person has edited is respected."""
+
+    def rewrite(self, path: Path, rows: list[list[str]], line_end: str, encoding: str) -> None:
+        with path.open("w", newline="", encoding=encoding) as file:
+            csv.writer(file, lineterminator=line_end).writerows(rows)
+
+    @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+    def test_saved_by_another_program(self, tmp_path, line_end, encoding):
+        """
+        Saved with other line ends or a byte order mark, the log goes on, and all is read back.
+        """
+        flags = append(tmp_path, "one", MULTILINE, "é")
+        path = tmp_path / "dataset1.csv"
+        self.rewrite(path, rows_of(path), line_end, encoding)
+        edited = path.read_bytes()
+
+        flags += append(tmp_path, "new")
+
+        assert list(CsvFolder(tmp_path).scan()) == flags
+        assert path.read_bytes().startswith(edited)
+        assert len(rows_of(path)) == 5
+
+    @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+    def test_a_row_added_by_hand(self, tmp_path, end):
+        """
+        A row that a person wrote, with or without a line end, stays, and is read as a flag.
+        """
+        flags = append(tmp_path, "one")
+        path = tmp_path / "dataset1.csv"
+        with path.open("a", newline="") as file:
+            file.write('by hand,"4",wrong,ana,2026-11-01 10:00:00+01:00,' + end)
+        edited = path.read_bytes()
+
+        flags += append(tmp_path, "new")
+
+        assert path.read_bytes().startswith(edited)
+        first, by_hand, new = CsvFolder(tmp_path).scan()
+        assert [first, new] == flags
+        assert isinstance(by_hand, Flag)
+        assert {name: value.data for name, value in by_hand.inputs.items()} == {
+            "text": "by hand", "label": "4",
+        }  # fmt: skip
+        assert (by_hand.option, by_hand.user) == ("wrong", "ana")
+        assert by_hand.created_at == datetime(2026, 11, 1, 9, tzinfo=UTC)
+        assert json.loads(rows_of(path)[3][-1])["row"] == 3
+        assert list(CsvFolder(tmp_path).scan())[1] == by_hand
+
+    def test_deleted_rows_stay_deleted(self, tmp_path):
+        """
+        A row that a person deleted is gone, and the next one is numbered on from the last.
+        """
+        one, two, three = append(tmp_path, "one", "two", "three")
+        path = tmp_path / "dataset1.csv"
+        rows = rows_of(path)
+        self.rewrite(path, [rows[0], rows[1], rows[3]], "\r\n", "utf-8")
+
+        assert CsvFolder(tmp_path).keep(new := make_flag("new")) == 4
+
+        assert list(CsvFolder(tmp_path).scan()) == [one, three, new]
+        assert two not in CsvFolder(tmp_path).scan()
+
+    def test_edited_cells_are_for_people(self, tmp_path):
+        """
+        The record says what was seen, whatever a person makes of the cells beside it.
+        """
+        flags = append(tmp_path, "one")
+        path = tmp_path / "dataset1.csv"
+        rows = rows_of(path)
+        self.rewrite(path, [rows[0], ["ONE!", *rows[1][1:]]], "\r\n", "utf-8")
+
+        assert list(CsvFolder(tmp_path).scan()) == flags
+        append(tmp_path, "two")
+        assert rows_of(path)[1][0] == "ONE!"
+
+    def test_an_added_column_is_left_as_it_is(self, tmp_path):
+        """
+        A log with a column of the person's own is not written to again; new flags go to the next.
+        """
+        flags = append(tmp_path, "one")
+        path = tmp_path / "dataset1.csv"
+        rows = rows_of(path)
+        self.rewrite(path, [["note", *rows[0]], ["mine", *rows[1]]], "\r\n", "utf-8")
+        edited = path.read_bytes()
+        store = CsvFolder(tmp_path)
+
+        flags += [make_flag("two")]
+        store.append(flags)
+
+        assert path.read_bytes() == edited
+        assert list(store.scan()) == flags
+        assert len(rows_of(tmp_path / "dataset2.csv")) == 2
+
+    def test_a_column_added_while_running(self, tmp_path):
+        """
+        The same holds where the person edits the log of a store that is open.
+        """
+        store = CsvFolder(tmp_path)
+        flags = [make_flag("one"), make_flag("two")]
+        store.append(flags[:1])
+        rows = rows_of(tmp_path / "dataset1.csv")
+        self.rewrite(
+            tmp_path / "dataset1.csv", [["note", *rows[0]], ["mine", *rows[1]]], "\r\n", "utf-8"
+        )
+
+        store.append(flags)
+
+        assert list(store.scan()) == flags
+
+    def test_a_garbled_record_is_read_from_its_cells(self, tmp_path, caplog):
+        """
+        Where a person broke the record cell the row is still read, as well as its cells tell.
+        """
+        append(tmp_path, "one", "two")
+        path = tmp_path / "dataset1.csv"
+        rows = rows_of(path)
+        self.rewrite(path, [rows[0], [*rows[1][:-1], "{oops"], rows[2]], "\r\n", "utf-8")
+
+        first, second = CsvFolder(tmp_path).scan()
+
+        assert isinstance(first, Flag)
+        assert first.inputs["text"] == Value(kind="text", data="one")
+        assert "types, and which are outputs, are lost" in first.context["read_from"]
+        assert isinstance(second, Flag)
+        assert second.inputs["text"].data == "two"
+        assert "It is read from its other cells instead" in caplog.text
+
+    def test_somebody_elses_csv_is_no_log(self, tmp_path):
+        """
+        A CSV file of the person's own in the folder is neither read nor written.
+        """
+        (tmp_path / "notes.csv").write_text("what,when\nlunch,noon\n")
+        flags = append(tmp_path, "one")
+
+        assert list(CsvFolder(tmp_path).scan()) == flags
+        assert (tmp_path / "notes.csv").read_text() == "what,when\nlunch,noon\n"
+
+
+def test_gradios_own_logs_are_read(tmp_path):
+    """
+    A log that Gradio wrote is read as text, the same each time, and not written to.
+    """
+    log = "text,output,timestamp\r\nhi,\"{\"\"a\"\": 1}\",2026-01-01 10:00:00.5\r\n\r\nhi,x,nonsense\r\n"
+    (tmp_path / "dataset1.csv").write_text(log)
+
+    first, second = CsvFolder(tmp_path).scan()
+    append(tmp_path, "new")
+
+    assert isinstance(first, Flag)
+    assert {n: v.data for n, v in first.inputs.items()} == {"text": "hi", "output": '{"a": 1}'}
+    assert first.created_at == datetime(2026, 1, 1, 10, 0, 0, 500_000).astimezone(UTC)
+    assert list(CsvFolder(tmp_path).scan())[:2] == [first, second]
+    assert (tmp_path / "dataset1.csv").read_text() == log.replace("\r\n", "\n")
+
+
+def test_ids_are_known_however_many(tmp_path):
+    """
+    A repeated append is passed over also after more flags than are remembered one by one.
+    """
+    store = CsvFolder(tmp_path)
+    flags = [make_flag(str(n)) for n in range(45_000)]
+    for start in range(0, len(flags), 5_000):
+        store.append(flags[start : start + 5_000])
+
+    store.append(flags[::999])
+
+    assert list(store.scan()) == flags
+
+
+def test_two_stores_know_each_others_ids(tmp_path):
+    """
+    What one process appended another passes over, while both are open.
+    """
+    one, two = CsvFolder(tmp_path), CsvFolder(tmp_path)
+    flag = make_flag()
+    one.append([flag])
+    two.append([flag])
+    review = Review(flag_id=flag.id, verdict="fixed")
+    two.append([review])
+    one.append([review, flag])
+
+    assert list(one.scan()) == [flag, review]
+
+
+def test_one_batch_of_many_new_columns(tmp_path):
+    """
+    Flags with different fields in one append each find a log of their own.
+    """
+    flags = [make_flag(outputs={f"out {n % 3}": Value(kind="text", data=str(n))}) for n in range(6)]
+
+    CsvFolder(tmp_path).append(flags)
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "dataset1.csv", "dataset2.csv", "dataset3.csv",
+    ]  # fmt: skip
+    assert sorted(record.id for record in CsvFolder(tmp_path).scan()) == sorted(
+        flag.id for flag in flags
+    )
+
+
+def test_a_quote_that_is_never_closed_is_told(tmp_path):
+    """
+    Where a stray quote swallows whole rows the error names the line.
+    """
+    append(tmp_path, "one", "two")
+    path = tmp_path / "dataset1.csv"
+    path.write_bytes(path.read_bytes().replace(b"\r\none,", b'\r\n"one,'))
+
+    with pytest.raises(Exception, match=r"dataset1\.csv, line 2: its quotes do not match"):
+        list(CsvFolder(tmp_path).scan())
