@@ -177,6 +177,8 @@ def _card_of(state: State) -> RenderableType:
 
 def _values_table(title: str, values: Mapping[str, Value]) -> Table:
     table = Table(title=title, title_justify="left", show_header=False)
+    for _ in range(3):
+        table.add_column(overflow="fold")
     for name, value in values.items():
         table.add_row(_printable(name), value.kind, _printable(_spell(value.data)))
     return table

@@ -84,8 +84,8 @@ class DirectoryFiles(Files):
         part = self.root / f"part-{secrets.token_hex(8)}"
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            with open_source(source) as reader, part.open("xb") as writer:
-                sha256, size = copy_and_hash(reader, writer)
+            with _opened(source) as reader, part.open("xb") as writer:
+                sha256, size = _copy_and_hash(reader, writer)
                 if not self.path(sha256).exists():
                     writer.flush()
                     os.fsync(writer.fileno())
@@ -122,11 +122,11 @@ class DirectoryFiles(Files):
                 self.path(sha256).parent.rmdir()
 
 
-def open_source(source: Path | BinaryIO) -> BinaryIO:
+def _opened(source: Path | BinaryIO) -> BinaryIO:
     return source.open("rb") if isinstance(source, Path) else source
 
 
-def copy_and_hash(reader: BinaryIO, writer: BinaryIO) -> tuple[str, int]:
+def _copy_and_hash(reader: BinaryIO, writer: BinaryIO) -> tuple[str, int]:
     """Copy all of *reader* to *writer* in one pass: the SHA-256 in hexadecimal, and the bytes."""
     digest = hashlib.sha256()
     size = 0

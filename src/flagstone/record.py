@@ -310,7 +310,7 @@ _SPECS: dict[Any, tuple[_Spec, ...]] = {
             name=spec.name,
             write=_WRITE.get(spec.type),
             read=_READ[spec.type],
-            omit_empty=spec.default_factory is dict,
+            omit_empty=spec.default_factory is dict or spec.default == (),
             holds_values=spec.type == Values,
         )
         for spec in fields(kind)

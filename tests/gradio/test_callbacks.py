@@ -522,6 +522,20 @@ class TestCsvLogger:
         assert [record["row"] for record in records] == [1, 2, 3]
 
 
+@pytest.mark.skipif(not hasattr(gradio, "I18n"), reason="this Gradio has no translated labels")
+def test_a_translated_label_is_its_key(tmp_path):
+    """
+    A label that the browser translates names its field by the key.
+    """
+    i18n = gr.I18n(en={"greeting": "Hello"}, de={"greeting": "Hallo"})
+    logger = gr.CSVLogger()
+    logger.setup([gr.Textbox(label=i18n("greeting"))], tmp_path)
+
+    logger.flag(["x"])
+
+    assert cells(tmp_path / "dataset1.csv") == [["greeting", "flag", "username"], ["x", "", ""]]
+
+
 class TestFlagLogger:
     def test_stores_of_all_sorts(self, tmp_path):
         """

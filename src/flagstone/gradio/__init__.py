@@ -24,10 +24,12 @@ from flagstone.gradio.callbacks import FlagLogger as FlagLogger
 from flagstone.gradio.callbacks import SimpleCSVLogger as SimpleCSVLogger  # type: ignore[assignment]
 from flagstone.gradio.interface import Interface as Interface
 
-_OURS = ["CSVLogger", "ClassicCSVLogger", "FlagLogger", "Interface", "SimpleCSVLogger"]
-
 __version__ = _gradio.__version__
-__all__ = sorted({*(name for name in dir(_gradio) if not name.startswith("_")), *_OURS})  # noqa: PLE0605
+
+
+def __dir__() -> list[str]:
+    names = {name for name in dir(_gradio) if not name.startswith("_")}
+    return sorted({*names, *_OURS, "__version__"})
 
 
 def __getattr__(name: str) -> Any:
@@ -40,5 +42,5 @@ def __getattr__(name: str) -> Any:
     return getattr(_gradio, name)
 
 
-def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+_OURS = ["CSVLogger", "ClassicCSVLogger", "FlagLogger", "Interface", "SimpleCSVLogger"]
+__all__ = [name for name in __dir__() if name != "__version__"]  # noqa: PLE0605

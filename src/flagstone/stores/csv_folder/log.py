@@ -187,6 +187,7 @@ def is_whole(row: Row, header: Row | None) -> bool:
 
 
 def encode_row(row: Row) -> bytes:
+    """*row* as a line of CSV (RFC 4180) in UTF-8; a lone surrogate as `\\ud800`."""
     text = io.StringIO()
     csv.writer(text).writerow(row)
     return text.getvalue().encode(errors="backslashreplace")
@@ -245,6 +246,7 @@ def _is_still(path: Path, handle: int) -> bool:
 
 
 def read_at(handle: int, place: int, length: int) -> bytes:
+    """So many bytes from this place on, or as many as there are."""
     os.lseek(handle, place, os.SEEK_SET)  # harmless: O_APPEND writes at the end all the same
     blocks = []
     while length and (block := os.read(handle, length)):

@@ -1,0 +1,62 @@
+"""
+Chromium, and demos to point it at. Servers listen on the loopback, on free ports.
+"""
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import gradio
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+FLAGS = "--headless --no-sandbox --disable-gpu --disable-background-networking --no-first-run"
+SCREENSHOTS = Path(__file__).parents[2] / "screenshots"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    if chromium is None and "CI" not in os.environ:
+        pytest.skip("Chromium is not installed (Debian's package is `chromium`)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS.split())
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page that leaves a screenshot of how the test left it, outside the repository's files."""
+    page = browser.new_page(viewport={"width": 1100, "height": 900})
+    yield page
+    SCREENSHOTS.mkdir(exist_ok=True)
+    name = "".join(char if char.isalnum() else "-" for char in request.node.name)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png")
+    page.close()
+
+
+@pytest.fixture
+def launch() -> Iterator[Callable[..., str]]:
+    """Serve a demo and say where; it is closed when the test ends."""
+    demos: list[gradio.Blocks] = []
+
+    def start(demo: gradio.Blocks) -> str:
+        demos.append(demo)
+        _, url, _ = demo.launch(
+            prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", server_port=free_port()
+        )
+        return url
+
+    yield start
+    for demo in demos:
+        demo.close(verbose=False)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,244 @@
+"""
+Our Interface and our names: Gradio's, with the flagging parameters of every version.
+"""
+
+import gradio
+import httpx
+import numpy as np
+import pytest
+
+import flagstone.gradio as gr
+from flagstone import open_store
+from flagstone.errors import NotYetError
+from flagstone.gradio.interface import FlagMethod
+
+
+def image_classifier(inp):
+    return {"cat": 0.3, "dog": 0.7}
+
+
+def echo(**kwargs):
+    return gr.Interface(lambda x: x, "text", "text", **kwargs)
+
+
+def flag_methods(demo: gradio.Blocks) -> list[FlagMethod]:
+    return [f.fn for f in demo.fns.values() if isinstance(f.fn, FlagMethod)]
+
+
+class TestNames:
+    def test_every_public_name_is_there(self):
+        """
+        What the installed Gradio has is here, its own object but for what flags.
+        """
+        ours = {"CSVLogger", "SimpleCSVLogger", "Interface", "flagging", "interface"}
+        for name in dir(gradio):
+            if not name.startswith("_"):
+                assert (getattr(gr, name) is getattr(gradio, name)) is (name not in ours), name
+                assert name in dir(gr)
+        assert gr.__version__ == gradio.__version__
+        assert issubclass(gr.Interface, gradio.Interface)
+        assert gr.flagging.ClassicCSVLogger is gr.ClassicCSVLogger
+
+    def test_an_unknown_name_is_an_attribute_error(self):
+        """
+        A name that Gradio has not is missing here, too.
+        """
+        with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+            _ = gr.Nonsense
+
+
+class TestTheThreeExamples:
+    """The examples of Gradio's page on flagging (4.41), after one changed import."""
+
+    @pytest.mark.parametrize("logger", ["SimpleCSVLogger", "CSVLogger"])
+    def test_the_loggers(self, tmp_path, monkeypatch, logger, gradio_cache):
+        """
+        The examples run as they stand, and a press of Flag keeps image and label.
+        """
+        monkeypatch.chdir(tmp_path)
+        demo = gr.Interface(
+            fn=image_classifier,
+            inputs="image",
+            outputs="label",
+            flagging_callback=getattr(gr, logger)(),
+        )
+        image = demo.input_components[0].postprocess(np.zeros((4, 4, 3), np.uint8))
+        label = demo.output_components[0].postprocess(image_classifier(None))
+
+        demo.flagging_callback.flag([image, label])
+
+        with open_store(demo.flagging_dir) as store:
+            (flag,) = store.scan()
+            assert list(flag.inputs) == ["inp"]
+            assert flag.outputs["output"].data == {
+                "label": "dog",
+                "confidences": [
+                    {"label": "dog", "confidence": 0.7}, {"label": "cat", "confidence": 0.3},
+                ],
+            }  # fmt: skip
+            (ref,) = flag.files()
+            with store.files.open(ref) as file:
+                kept = file.read()
+        assert kept == next(gradio_cache.rglob("*.webp")).read_bytes()
+
+    def test_the_saver_says_when_it_comes(self):
+        """
+        The third example's class is named by an error that says what to use meanwhile.
+        """
+        if hasattr(gradio, "HuggingFaceDatasetSaver"):
+            assert gr.HuggingFaceDatasetSaver is gradio.HuggingFaceDatasetSaver
+            return
+        with pytest.raises(NotYetError) as caught:
+            gr.HuggingFaceDatasetSaver("token", "image-classification-mistakes")
+        assert str(caught.value) == (
+            "HuggingFaceDatasetSaver is not in this version of Flagstone, and the installed Gradio "
+            "has none. Until it is, flagging_callback=gr.FlagLogger() keeps flags in a database on "
+            "this machine, so that none is lost meanwhile."
+        )
+
+
+class TestMode:
+    @pytest.mark.parametrize("name", ["flagging_mode", "allow_flagging"])
+    @pytest.mark.parametrize(("mode", "methods"), [("manual", 1), ("auto", 1), ("never", 0)])
+    def test_both_names_on_every_version(self, tmp_path, name, mode, methods):
+        """
+        The parameter is taken under its old name and its new one.
+        """
+        demo = echo(flagging_dir=str(tmp_path), **{name: mode})
+
+        assert len(flag_methods(demo)) == methods
+        assert demo.flagging_mode == demo.allow_flagging == mode
+
+    @pytest.mark.parametrize(("old", "mode"), [(True, "manual"), (False, "never")])
+    def test_the_booleans_of_gradio_3(self, old, mode):
+        """
+        True and False are taken as they were.
+        """
+        assert echo(allow_flagging=old).flagging_mode == mode
+
+    def test_anything_else_is_refused(self):
+        """
+        A wrong mode is refused by name.
+        """
+        with pytest.raises(ValueError, match=r"`flagging_mode` parameter: 'foo'\. Must be: 'auto'"):
+            echo(flagging_mode="foo")
+
+    @pytest.mark.parametrize(
+        ("environment", "mode"),
+        [
+            ({}, "manual"),
+            ({"GRADIO_FLAGGING_MODE": "never"}, "never"),
+            ({"GRADIO_FLAGGING_MODE": "Never"}, "never"),
+            ({"GRADIO_ALLOW_FLAGGING": "never"}, "never"),
+            ({"GRADIO_ALLOW_FLAGGING": "never", "GRADIO_FLAGGING_MODE": "auto"}, "auto"),
+        ],
+    )
+    def test_the_environment(self, monkeypatch, environment, mode):
+        """
+        Without a parameter the environment decides, the new variable before the old.
+        """
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+
+        assert echo().flagging_mode == mode
+
+    def test_a_wrong_environment_is_refused(self, monkeypatch):
+        """
+        A wrong value in the environment is refused, naming the variable.
+        """
+        monkeypatch.setenv("GRADIO_FLAGGING_MODE", "nver")
+
+        with pytest.raises(ValueError, match="environment variable GRADIO_FLAGGING_MODE: 'nver'"):
+            echo()
+
+
+class TestKindsOfInterface:
+    def test_output_only(self, tmp_path):
+        """
+        Without inputs the outputs are flagged, as outputs.
+        """
+        demo = gr.Interface(lambda: "x", None, "text", flagging_dir=str(tmp_path))
+
+        demo.flagging_callback.flag(["x"])
+
+        (flag,) = open_store(tmp_path).scan()
+        assert (list(flag.inputs), list(flag.outputs)) == ([], ["output"])
+
+    def test_input_only(self, tmp_path):
+        """
+        Without outputs there is nothing to flag.
+        """
+        demo = gr.Interface(lambda x: None, "text", None, flagging_dir=str(tmp_path))
+
+        assert flag_methods(demo) == []
+
+    def test_unified(self, tmp_path):
+        """
+        Where inputs are outputs each field is flagged once, as an input.
+        """
+        box = gr.Textbox(label="t")
+        demo = gr.Interface(lambda x: x, box, box, flagging_dir=str(tmp_path))
+
+        demo.flagging_callback.flag(["x"])
+
+        (flag,) = open_store(tmp_path).scan()
+        assert (list(flag.inputs), list(flag.outputs)) == (["t"], [])
+
+    def test_in_tabs(self, tmp_path):
+        """
+        Interfaces in tabs share a store and keep their names.
+        """
+        store = open_store(tmp_path / "flags.db")
+        demos = [
+            gr.Interface(lambda x: x, "text", "text", title=title,
+                         flagging_callback=gr.FlagLogger(store))
+            for title in ("one", "two")
+        ]  # fmt: skip
+        gr.TabbedInterface(demos)
+
+        for demo in demos:
+            demo.flagging_callback.flag(["x", "y"])
+
+        assert [flag.app for flag in store.scan()] == ["one", "two"]
+
+    @pytest.mark.parametrize("options", ["yes", [1], [("a",)], [("a", 1)]])
+    def test_wrong_options_are_refused(self, options):
+        """
+        Options that are no strings and no pairs of strings are refused when the page is made.
+        """
+        with pytest.raises((ValueError, TypeError)):
+            echo(flagging_options=options)
+
+    def test_a_generator_can_be_flagged(self, tmp_path):
+        """
+        A streaming function has its Flag button, too.
+        """
+
+        def count(x):
+            yield x
+            yield x + x
+
+        assert len(flag_methods(gr.Interface(count, "text", "text", flagging_dir=str(tmp_path)))) == 1
+
+
+def test_100_flags_at_once_hold_nobody_up(tmp_path):
+    """
+    No worker thread sleeps: the callback's threads are free as soon as the flag is kept.
+    """
+    import inspect
+
+    assert "sleep" not in inspect.getsource(FlagMethod)
+    demo = echo(flagging_dir=str(tmp_path))
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
+    number = next(n for n, f in demo.fns.items() if isinstance(f.fn, FlagMethod))
+    prefix = "" if gradio.__version__.startswith("4.") else "gradio_api/"
+    with httpx.Client(base_url=url) as client:
+        for n in range(100):
+            answer = client.post(
+                f"{prefix}run/predict",
+                json={"data": [str(n), "y"], "fn_index": number, "session_hash": "s"},
+            )
+            assert "Its receipt is" in answer.text
+    demo.close(verbose=False)
+
+    assert open_store(tmp_path).count() == 100

@@ -1,0 +1,105 @@
+"""
+The group commit: many appends, one fsync; each caller gets its own answer.
+"""
+
+import threading
+from collections.abc import Iterable
+
+import pytest
+
+from flagstone.errors import MissingFileError
+from flagstone.record import FileRef, Record, Value
+from flagstone.store import Wrapper
+from flagstone.stores.group import GroupCommit
+from flagstone.stores.memory import MemoryStore
+from flagstone.testing import FailingStore, make_flag
+
+
+class GatedStore(Wrapper):
+    """A store whose first append waits at a gate; it counts the appends."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryStore())
+        self.arrived, self.gate = threading.Event(), threading.Event()
+        self.appends: list[int] = []
+
+    def append(self, records: Iterable[Record]) -> None:
+        records = list(records)
+        self.appends.append(len(records))
+        if len(self.appends) == 1:
+            self.arrived.set()
+            assert self.gate.wait(30)
+        super().append(records)
+
+
+def start(group: GroupCommit, records: list[Record], errors: list[BaseException]) -> threading.Thread:
+    def work() -> None:
+        try:
+            group.append(records)
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def wait_until_queued(group: GroupCommit, number: int) -> None:
+    while len(group._arriving.requests) < number:
+        pass
+
+
+def test_those_who_arrive_meanwhile_go_together():
+    """
+    While one append is under way, ten more make one append.
+    """
+    store = GatedStore()
+    group = GroupCommit(store)
+    threads = [start(group, [make_flag("first")], [])]
+    assert store.arrived.wait(30)
+    threads += [start(group, [make_flag(str(n))], []) for n in range(10)]
+    wait_until_queued(group, 10)
+
+    store.gate.set()
+    for thread in threads:
+        thread.join()
+
+    assert store.appends == [1, 10]
+    assert store.count() == 11
+
+
+def test_one_bad_record_fails_alone():
+    """
+    An error reaches the caller whose records caused it; its neighbours' are kept.
+    """
+    store = GatedStore()
+    group = GroupCommit(store)
+    ref = FileRef(sha256="0" * 64, name="x", size=1)
+    bad = make_flag(outputs={"f": Value(kind="file", data=ref)})
+    errors: list[BaseException] = []
+    threads = [start(group, [make_flag("first")], errors)]
+    assert store.arrived.wait(30)
+    threads += [start(group, [record], errors) for record in (make_flag("a"), bad, make_flag("b"))]
+    wait_until_queued(group, 3)
+
+    store.gate.set()
+    for thread in threads:
+        thread.join()
+
+    assert [type(error) for error in errors] == [MissingFileError]
+    assert sorted(str(flag.inputs["text"].data) for flag in store.find()) == ["a", "b", "first"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyboardInterrupt()])
+def test_an_error_of_any_kind_reaches_the_caller(error):
+    """
+    What is no error of ours reaches the caller as well, and the next append works.
+    """
+    group = GroupCommit(FailingStore(MemoryStore(), every=2, error=error))
+    group.append([make_flag()])
+
+    with pytest.raises(type(error)):
+        group.append([make_flag()])
+    group.append([make_flag()])
+
+    assert group.count() == 2

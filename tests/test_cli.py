@@ -1,0 +1,145 @@
+"""
+The command line: what people read, and what scripts do.
+"""
+
+import json
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from flagstone import Flag, Review, Value, open_store
+from flagstone.cli import app
+from flagstone.testing import make_flag
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    result = CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "80"})
+    assert result.exit_code == code, result.output
+    return re.sub(r"\x1b\[[0-9;]*m", "", result.output)
+
+
+@pytest.fixture(params=["flags", "flags.db"])
+def place(request, tmp_path):
+    return tmp_path / request.param
+
+
+@pytest.fixture
+def flags(place) -> list[Flag]:
+    flags = [
+        make_flag("one", user="ana"),
+        make_flag("two", option="unsure"),
+        make_flag("three", app="other"),
+    ]
+    open_store(place).append(flags)
+    return flags
+
+
+def test_list_shows_the_newest_first(place, flags):
+    """
+    A table within 80 columns: id, option and what was seen, newest first.
+    """
+    output = run("list", "--store", place)
+
+    positions = [output.index(flag.id) for flag in flags]
+    assert positions == sorted(positions, reverse=True)
+    assert "text: one" in output
+    assert "→ label: 3 (70%)" in output
+    assert "by ana" in output
+    assert max(map(len, output.splitlines())) <= 80
+
+
+def test_list_restricts_and_says_what_it_left_out(place, flags):
+    """
+    Options restrict; where a limit cuts, the last line says so.
+    """
+    assert "1 of 2 flags" in run("list", "-s", place, "--app", "digits", "--limit", 1)
+    assert flags[1].id in run("list", "-s", place, "--option", "unsure")
+    assert flags[0].id not in run("list", "-s", place, "--text", "THREE")
+
+
+def test_list_as_json_is_the_records(place, flags):
+    """
+    With --json each line is a record as the store has it.
+    """
+    lines = run("list", "-s", place, "--json", "--order", "oldest").splitlines()
+
+    assert lines == [flag.to_json() for flag in flags]
+
+
+def test_show_shows_all_of_it(place, flags):
+    """
+    One flag in full, with what was decided about it; with --json its records.
+    """
+    review = Review(flag_id=flags[0].id, verdict="accepted", tags=("hard",), note="see [bold]here")
+    open_store(place).append([review])
+
+    output = run("show", flags[0].id, "-s", place)
+    records = run("show", flags[0].id, "-s", place, "--json").splitlines()
+
+    for piece in (flags[0].id, "ana", "accepted, hard", "see [bold]here", "3 (70%)", "digits"):
+        assert piece in output
+    assert records == [flags[0].to_json(), review.to_json()]
+
+
+def test_hostile_text_commands_no_terminal(tmp_path):
+    """
+    Escape sequences and reversed writing are spelled out; markup is text.
+    """
+    flag = make_flag("\x1b[31mred\x07 \u202eabc [bold]x[/bold] \ud800", app="\x1b]0;title\x07")
+    open_store(tmp_path / "f").append([flag])
+
+    for output in (
+        CliRunner().invoke(app, ["list", "-s", str(tmp_path / "f")]).output,
+        CliRunner().invoke(app, ["show", flag.id, "-s", str(tmp_path / "f")]).output,
+    ):
+        assert "\x1b[31m" not in output
+        assert "\x1b]" not in output
+        assert "\u202e" not in output
+        assert r"\x1b[31mred" in output
+        assert "[bold]x" in output
+
+
+def test_files_and_long_values(tmp_path):
+    """
+    A file is shown by its name and size, a drawing by its composite, long text cut in the list.
+    """
+    store = open_store(tmp_path / "f")
+    path = tmp_path / "digit.png"
+    path.write_bytes(b"x" * 1234)
+    ref = store.files.put(path, name="digit.png")
+    drawing = {"background": None, "layers": [ref], "composite": ref}
+    flag = make_flag(
+        inputs={"drawing": Value(kind="image_editor", data=drawing)},
+        outputs={"text": Value(kind="text", data="y" * 500)},
+    )
+    store.append([flag])
+
+    listed = run("list", "-s", tmp_path / "f")
+    assert "drawing: digit.png" in listed
+    assert "(1,234" in listed
+    assert listed.count("y") < 100
+    assert run("show", flag.id, "-s", tmp_path / "f").count("y") >= 500
+
+
+def test_errors_are_one_sentence(tmp_path, place, flags):
+    """
+    What cannot be done is said in a sentence, with exit status 1, and nothing is made.
+    """
+    missing = run("list", "-s", tmp_path / "nothing.db", code=1)
+    unknown = run("show", "no-such-id", "-s", place, code=1)
+
+    assert missing.startswith(f"Cannot read {tmp_path}/nothing.db: nothing has been kept there.")
+    assert unknown.startswith(f"Cannot find flag 'no-such-id' in {place}: none there has this id.")
+    assert not (tmp_path / "nothing.db").exists()
+
+
+def test_the_environment_names_the_store(place, flags):
+    """
+    FLAGSTONE_STORE stands for --store.
+    """
+    result = CliRunner().invoke(app, ["list", "--json"], env={"FLAGSTONE_STORE": str(place)})
+
+    assert [json.loads(line)["id"] for line in result.output.splitlines()] == [
+        flag.id for flag in reversed(flags)
+    ]
