@@ -16,7 +16,18 @@ import flagstone
 
 SOURCE = Path(flagstone.__file__).parent
 
-LAYERS = ["cli", "demo", "gradio", "testing", "stores", "store", "files", "record", "codec", "errors"]
+LAYERS = [
+    "cli",
+    "demo",
+    "gradio",
+    "testing",
+    "stores",
+    "store",
+    "files",
+    "record",
+    "codec",
+    "errors",
+]
 """From top to bottom: a module may import those below its own, and its own."""
 
 

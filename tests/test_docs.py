@@ -26,7 +26,9 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def shell_lines() -> list[str]:
-    return sorted({line for page in PAGES for block in blocks(page, "sh") for line in block.splitlines()})
+    return sorted(
+        {line for page in PAGES for block in blocks(page, "sh") for line in block.splitlines()}
+    )
 
 
 @pytest.mark.parametrize("line", shell_lines())
@@ -96,7 +98,7 @@ def test_the_changelog_has_this_version():
 
 
 namespace: dict[str, type[Store]] = {}
-exec(blocks(ROOT / "docs" / "extending.md", "python")[0], namespace)  # noqa: S102 - it is ours
+exec(blocks(ROOT / "docs" / "extending.md", "python")[0], namespace)  # it is ours
 
 
 class TestTheDocumentedStore(StoreContract):

@@ -32,8 +32,8 @@ def test_the_tree_is_as_drawn():
     [
         (
             errors.UnkeepableValueError(where="field 'x'", reason="it is a set"),
-            "Cannot keep field 'x': it is a set. Nothing was kept. Flag text, numbers, lists, dicts "
-            "and files instead, or leave this field out.",
+            "Cannot keep field 'x': it is a set. Nothing was kept. Flag text, numbers, lists, "
+            "dicts and files instead, or leave this field out.",
             ValueError,
         ),
         (
@@ -70,8 +70,8 @@ def test_the_tree_is_as_drawn():
         ),
         (
             errors.UnreadableRecordError(where="flags.db, row 1", reason="it is torn"),
-            "Cannot read the record at flags.db, row 1: it is torn. The store was not changed. Mend "
-            "or remove that record; the others are not touched by it.",
+            "Cannot read the record at flags.db, row 1: it is torn. The store was not changed. "
+            "Mend or remove that record; the others are not touched by it.",
             errors.StoreError,
         ),
         (

@@ -247,7 +247,8 @@ def _to_dict(record: Any) -> dict[str, Any]:
         value = getattr(record, name)
         if value is not None and (value or not omit_empty):
             result[name] = write(value) if write else value
-    return {**record.extra, **result} if record.extra else result
+    # What is known comes first, and wins.
+    return {**result, **record.extra, **result} if record.extra else result
 
 
 def _from_dict(kind: type[Any], data: dict[str, Any]) -> Any:

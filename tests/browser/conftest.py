@@ -4,13 +4,13 @@ Chromium, and demos to point it at. Servers listen on the loopback, on free port
 
 import os
 import shutil
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gradio
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+from serving import free_port
 
 FLAGS = "--headless --no-sandbox --disable-gpu --disable-background-networking --no-first-run"
 SCREENSHOTS = Path(__file__).parents[2] / "screenshots"
@@ -53,10 +53,3 @@ def launch() -> Iterator[Callable[..., str]]:
     yield start
     for demo in demos:
         demo.close(verbose=False)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import free_port
 from playwright.sync_api import Page, expect
+from serving import free_port
 
 from flagstone import open_store
 
@@ -55,7 +55,7 @@ def wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
 
 
 def submit(page: Page) -> list[str]:
-    """Press Submit; the prediction that the page then shows: the label, and each with its chance."""
+    """Press Submit; what the page then shows: the label, and each label with its chance."""
     page.get_by_role("button", name="Submit").click()
     prediction = page.get_by_test_id("label-output-value")
     expect(prediction).to_be_visible()

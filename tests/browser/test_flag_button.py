@@ -95,10 +95,14 @@ def test_the_button_says_what_happens(
 
 @pytest.mark.parametrize("kind", ["ours", "a user's own"])
 def test_an_error_is_told_and_the_button_comes_back(
-    page: Page, launch: Callable[..., str], tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+    page: Page,
+    launch: Callable[..., str],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
 ) -> None:
     """
-    A failing callback: the person reads a sentence, the log has the traceback, a second press works.
+    A failing callback: the person reads a sentence, the log has the traceback, another press works.
     """
     store = MemoryStore()
 

@@ -112,7 +112,7 @@ class TestEveryCallback:
 
         callback.flag([text], flag_option=option)
 
-        (flag,) = read_flags(place if not (place / "flags.db").exists() else place)
+        (flag,) = read_flags(place)
         assert (flag.inputs["t"].data, flag.option) == (text, option or None)
 
     def test_an_unserialisable_state_is_refused(self, callback, tmp_path):
@@ -398,7 +398,10 @@ class TestFiles:
         secret = tmp_path / "secret.txt"
         secret.write_text("secret")
         demo = gr.Interface(
-            lambda f: "x", gr.File(label="f"), gr.Textbox(label="o"), flagging_dir=str(tmp_path / "f")
+            lambda f: "x",
+            gr.File(label="f"),
+            gr.Textbox(label="o"),
+            flagging_dir=str(tmp_path / "f"),
         )
 
         post_flag(demo, [self.payload(secret), "x"])

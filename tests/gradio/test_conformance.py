@@ -5,7 +5,6 @@ The numbers are those of the list of cases in docs/gradio.md.
 """
 
 import csv
-import os
 from pathlib import Path
 
 import gradio
@@ -77,7 +76,7 @@ class TestDefaultCallback:
 
         callback.flag(["test", "test"])
 
-        assert os.listdir(tmp_path) == ["dataset1.csv"]
+        assert [path.name for path in tmp_path.iterdir()] == ["dataset1.csv"]
 
     def test_case_3_classic_log(self, tmp_path):
         """
@@ -88,12 +87,12 @@ class TestDefaultCallback:
 
         assert callback.flag(["test"]) == 1
         assert callback.flag(["test"]) == 2
-        assert os.listdir(tmp_path) == ["log.csv"]
+        assert [path.name for path in tmp_path.iterdir()] == ["log.csv"]
 
 
 def test_case_4_the_simple_logger_counts_from_zero(tmp_path):
     """
-    The simple logger returns 0 for the first flag: it has no header, and takes one off all the same.
+    The simple logger returns 0 for the first flag: without a header it takes one off all the same.
     """
     callback = gr.SimpleCSVLogger()
     callback.setup([gr.Textbox(label="a"), gr.Textbox(label="b")], tmp_path)
@@ -142,9 +141,7 @@ def test_case_6_the_flag_method_is_made_where_flags_are_taken(monkeypatch, tmp_p
     ("options", "expected"),
     [
         pytest.param(None, [("Flag", None)], id="case-7"),
-        pytest.param(
-            ["yes", "no"], [("Flag as yes", "yes"), ("Flag as no", "no")], id="case-8"
-        ),
+        pytest.param(["yes", "no"], [("Flag as yes", "yes"), ("Flag as no", "no")], id="case-8"),
         pytest.param([("abc", "de"), ("123", "45")], [("abc", "de"), ("123", "45")], id="case-9"),
     ],
 )

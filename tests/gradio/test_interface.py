@@ -218,7 +218,9 @@ class TestKindsOfInterface:
             yield x
             yield x + x
 
-        assert len(flag_methods(gr.Interface(count, "text", "text", flagging_dir=str(tmp_path)))) == 1
+        assert (
+            len(flag_methods(gr.Interface(count, "text", "text", flagging_dir=str(tmp_path)))) == 1
+        )
 
 
 def test_100_flags_at_once_hold_nobody_up(tmp_path):

@@ -4,13 +4,15 @@ Fill the disk that the store in argv[2], of the kind in argv[1], lies on; free s
 Run by test_full_disk.py where the disk is small. Prints how many flags were kept.
 """
 
+import io
 import logging
 import sys
 from pathlib import Path
 
+import pytest
 import writers
 
-from flagstone.errors import StoreError, StoreFullError
+from flagstone.errors import StoreFullError
 from flagstone.testing import make_flag
 
 
@@ -25,13 +27,10 @@ def main(kind: str, disk: Path) -> None:
         try:
             store.append([flag])
             kept.append(flag)
-        except StoreFullError as error:
+        except StoreFullError:
             refused += 1
-            assert "no space is left there" in str(error), error
-    try:
-        store.files.put(_zeros(disk, 2_000_000), name="big")
-    except StoreError as error:
-        assert "no space is left" in str(error), error
+    with pytest.raises(StoreFullError, match="no space is left there"):
+        store.files.put(io.BytesIO(bytes(2_000_000)), name="big")
     assert list(store.scan()) == kept
 
     ballast.unlink()
@@ -42,12 +41,6 @@ def main(kind: str, disk: Path) -> None:
     assert list(writers.open_kind(kind, disk / "place").scan()) == kept
     assert not list((disk / "place").rglob("part-*"))
     logging.getLogger().warning("kept %d", len(kept))
-
-
-def _zeros(disk: Path, size: int):
-    import io
-
-    return io.BytesIO(bytes(size))
 
 
 if __name__ == "__main__":

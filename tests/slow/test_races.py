@@ -46,9 +46,7 @@ def test_200_cold_starts_of_8_threads(tmp_path, logger):
         barrier = threading.Barrier(8)
         receipts: list[str] = []
 
-        def press(
-            callback=callback, barrier=barrier, receipts: list[str] = receipts
-        ) -> None:
+        def press(callback=callback, barrier=barrier, receipts: list[str] = receipts) -> None:
             barrier.wait()
             receipts.append(callback.flag(["x"]).flag_id)
 

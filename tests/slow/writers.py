@@ -4,6 +4,7 @@ Processes that append flags, for the tests that race and kill them.
 Started from a fork server that has imported the stores, so that a start takes milliseconds.
 """
 
+import io
 import itertools
 import multiprocessing
 import os
@@ -21,7 +22,9 @@ from flagstone.testing import make_flag
 
 def context() -> ForkServerContext:
     forkserver = multiprocessing.get_context("forkserver")
-    forkserver.set_forkserver_preload([__name__, "flagstone.stores.sql", "flagstone.stores.csv_folder"])
+    forkserver.set_forkserver_preload(
+        [__name__, "flagstone.stores.sql", "flagstone.stores.csv_folder"]
+    )
     return forkserver
 
 
@@ -68,15 +71,11 @@ def append_until_killed(kind: str, place: Path, acks: Path) -> None:
     def work() -> None:
         for number in numbers:
             content = f"content {number % 7}".encode()
-            files = [store.files.put(_reader(content), name="a.txt")] if number % 5 == 0 else []
-            flag = make_flag(f"flag\n{number}, {'x' * (number % 50) * 100}", context={"files": files})
+            files = [store.files.put(io.BytesIO(content), name="a.txt")] if number % 5 == 0 else []
+            flag = make_flag(
+                f"flag\n{number}, {'x' * (number % 50) * 100}", context={"files": files}
+            )
             store.append([flag])
             os.write(handle, f"{flag.id}\n".encode())
 
     run_threads(2, work)
-
-
-def _reader(content: bytes) -> Any:
-    import io
-
-    return io.BytesIO(content)

@@ -258,7 +258,7 @@ def test_gradios_own_logs_are_read(tmp_path):
     """
     A log that Gradio wrote is read as text, the same each time, and not written to.
     """
-    log = "text,output,timestamp\r\nhi,\"{\"\"a\"\": 1}\",2026-01-01 10:00:00.5\r\n\r\nhi,x,nonsense\r\n"
+    log = 'text,output,timestamp\r\nhi,"{""a"": 1}",2026-01-01 10:00:00.5\r\n\r\nhi,x,nonsense\r\n'
     (tmp_path / "dataset1.csv").write_text(log)
 
     first, second = CsvFolder(tmp_path).scan()

@@ -32,7 +32,9 @@ class GatedStore(Wrapper):
         super().append(records)
 
 
-def start(group: GroupCommit, records: list[Record], errors: list[BaseException]) -> threading.Thread:
+def start(
+    group: GroupCommit, records: list[Record], errors: list[BaseException]
+) -> threading.Thread:
     def work() -> None:
         try:
             group.append(records)

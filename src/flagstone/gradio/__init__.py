@@ -43,4 +43,4 @@ def __getattr__(name: str) -> Any:
 
 
 _OURS = ["CSVLogger", "ClassicCSVLogger", "FlagLogger", "Interface", "SimpleCSVLogger"]
-__all__ = [name for name in __dir__() if name != "__version__"]  # noqa: PLE0605
+__all__ = [name for name in __dir__() if name != "__version__"]

@@ -71,7 +71,7 @@ def to_value(
     """
     data = _plain(component, payload, field)
     if _holds_files(component):
-        data = _keep_files(data, field, _roots(component), files)
+        data = _keep_files(data, component, field, files)
     return Value(kind=kind_of(component), data=data, component=description)
 
 
@@ -103,13 +103,13 @@ def _holds_files(component: Component) -> bool:
     return component.data_model is not None and not issubclass(component.data_model, JsonData)
 
 
-def _keep_files(data: Any, field: str, roots: list[Path], files: Files) -> Any:
+def _keep_files(data: Any, component: Component, field: str, files: Files) -> Any:
     if isinstance(data, dict):
         if isinstance(data.get("path"), str) and _is_file_data(data):
-            return _keep_file(data, field, roots, files)
-        return {key: _keep_files(part, field, roots, files) for key, part in data.items()}
+            return _keep_file(data, component, field, files)
+        return {key: _keep_files(part, component, field, files) for key, part in data.items()}
     if isinstance(data, list | tuple):
-        return [_keep_files(part, field, roots, files) for part in data]
+        return [_keep_files(part, component, field, files) for part in data]
     return data
 
 
@@ -118,7 +118,7 @@ def _is_file_data(data: dict[str, Any]) -> bool:
     return isinstance(meta, dict) and meta.get("_type") == "gradio.FileData"
 
 
-def _keep_file(data: dict[str, Any], field: str, roots: list[Path], files: Files) -> FileRef:
+def _keep_file(data: dict[str, Any], component: Component, field: str, files: Files) -> FileRef:
     path = data["path"]
     try:
         real = Path(path).resolve(strict=True)
@@ -126,7 +126,7 @@ def _keep_file(data: dict[str, Any], field: str, roots: list[Path], files: Files
         raise ForeignFileError(field=field, path=path, reason="there is no such file") from error
     if data.get("is_stream"):
         raise ForeignFileError(field=field, path=path, reason="it is a stream, not a file")
-    if not any(real.is_relative_to(root) for root in roots):
+    if not any(real.is_relative_to(root) for root in _roots(component)):
         raise ForeignFileError(field=field, path=path, reason="the demo never took it in")
     if not real.is_file():
         raise ForeignFileError(field=field, path=path, reason="it is not a regular file")

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ class SqlStore(Store):
         self._engine = self._dialect.engine
         self.where = self._dialect.where
         self.files = DirectoryFiles(self._dialect.files)
-        self._insert = str(self._dialect.insert.compile(self._engine, column_keys=_COLUMNS))
+        self._insert = _InsertStatement(self._dialect)
         self._preparing = threading.Lock()
         self._appending = threading.Lock()  # one connection appends: a database has one writer
         self._appender: PoolProxiedConnection | None = None
@@ -85,7 +85,7 @@ class SqlStore(Store):
     def append(self, records: Iterable[Record]) -> None:
         records = list(records)
         rows = [_row(record) for record in records]
-        if any('"$file"' in row["json"] for row in rows):
+        if any('"$file"' in row[-1] for row in rows):
             require_files(records, self.files, self.where)
         with self._appending:
             self._append_rows(rows)
@@ -178,9 +178,10 @@ class SqlStore(Store):
         doomed = c.id.in_(flag_ids) | c.flag_id.in_(flag_ids)
         with_files = sa.select(c.id, c.json).where(c.json.contains('"$file"'))
         dropped = self._hashes(with_files.where(doomed))
-        empty = _EMPTY | {"type": "erased", "json": ""}
-        del empty["id"]  # stays known, and its row keeps its place in the order
-        with self._talking(doing="erase records in"), self._engine.begin() as connection:
+        # The id stays known, and the row keeps its place in the order.
+        kept = {"id": c.id, "type": "erased", "json": ""}
+        empty = {name: kept.get(name) for name in _COLUMNS}
+        with self._telling(doing="erase records in"), self._engine.begin() as connection:
             connection.execute(sa.update(_record).where(doomed).values(empty))
         self._dialect.forget()
         if dropped:
@@ -191,20 +192,27 @@ class SqlStore(Store):
         return {ref.sha256 for record in records for ref in record.files()}
 
     def _read(self, statement: "sa.Select[Any]") -> list[Any]:
-        with self._talking(doing="read"), self._engine.connect() as connection:
+        with self._telling(doing="read"), self._engine.connect() as connection:
             return list(connection.execute(statement))
 
-    def _append_rows(self, rows: list[dict[str, Any]]) -> None:
-        with self._talking(doing="keep records in"):
-            connection = self._open_appender()
-            try:
-                cursor = connection.cursor()
-                self._dialect.begin(cursor)
-                cursor.executemany(self._insert, rows)
-                connection.commit()
-            except BaseException:
-                self._drop_appender()
-                raise
+    def _append_rows(self, rows: list[tuple[Any, ...]]) -> None:
+        try:
+            self._make_ready()
+            self._insert_rows(self._open_appender(), rows)
+        except BaseException as error:
+            self._drop_appender()
+            raise self._told(error, doing="keep records in") from error
+
+    def _insert_rows(self, connection: PoolProxiedConnection, rows: list[tuple[Any, ...]]) -> None:
+        # As few calls as can be: at each the driver lets go of the interpreter's lock, and with
+        # many threads about it waits long to get it back.
+        cursor = connection.cursor()
+        if len(rows) > _CHUNK:
+            self._dialect.begin(cursor)
+        for start in range(0, len(rows), _CHUNK):
+            chunk = rows[start : start + _CHUNK]
+            cursor.execute(self._insert.of(len(chunk)), list(chain.from_iterable(chunk)))
+        connection.commit()
 
     def _open_appender(self) -> PoolProxiedConnection:
         if self._appender is None or self._appender_pid != os.getpid():  # a fork needs its own
@@ -217,47 +225,47 @@ class SqlStore(Store):
             self._appender.close()  # rolls back what was not committed
         self._appender = None
 
-    @contextmanager
-    def _talking(self, *, doing: str) -> Iterator[None]:
-        """The table is there, and what the driver raises within becomes a `StoreError`."""
-        try:
-            if not self._dialect.is_ready():
-                self._make_ready()
-            yield
-        except sa.exc.DBAPIError as error:
-            raise self._dialect.error(error.orig, doing=doing) from error
-        except self._dialect.driver_error as error:
-            raise self._dialect.error(error, doing=doing) from error
-        except OSError as error:
-            raise store_error(error, doing=doing, where=self.where) from error
-
     def _make_ready(self) -> None:
-        with self._preparing:
-            if not self._dialect.is_ready():
-                self._drop_appender()
-                self._engine.dispose()
-                self._dialect.create()
+        """See to it that the table is there: on first use, and after it was deleted."""
+        if not self._dialect.is_ready():
+            with self._preparing:
+                if not self._dialect.is_ready():
+                    self._appender = None
+                    self._engine.dispose()
+                    self._dialect.create()
+
+    @contextmanager
+    def _telling(self, *, doing: str) -> Iterator[None]:
+        try:
+            self._make_ready()
+            yield
+        except Exception as error:
+            raise self._told(error, doing=doing) from error
+
+    def _told(self, error: BaseException, *, doing: str) -> BaseException:
+        """*error* as one of ours, where it is of the driver or the system."""
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        if isinstance(cause, self._dialect.driver_error):
+            return self._dialect.error(cause, doing=doing)
+        if isinstance(cause, OSError):
+            return store_error(cause, doing=doing, where=self.where)
+        return error
 
 
 _COLUMNS = [column.name for column in _record.columns if column.name != "seq"]
-_EMPTY: dict[str, Any] = dict.fromkeys(_COLUMNS)
 
 
-def _row(record: Record) -> dict[str, Any]:
-    row = _EMPTY.copy()
-    row["id"] = record.id
-    row["type"] = record.type
-    row["created_at"] = utc_text(record.created_at)
-    row["json"] = record.to_json()
-    if isinstance(record, Flag):
-        row["app"] = _indexable(record.app)
-        row["option"] = _indexable(record.option)
-        row["user"] = _indexable(record.user)
-        row["verified"] = record.verified
-        row["fingerprint"] = record.fingerprint
-    else:
-        row["flag_id"] = record.flag_id
-    return row
+_PLACES = f"({', '.join('?' * len(_COLUMNS))})"
+
+
+def _row(record: Record) -> tuple[Any, ...]:
+    """The cells of *record*, in the order of `_COLUMNS`."""
+    head = (record.id, record.type)
+    made, text = utc_text(record.created_at), record.to_json()
+    if not isinstance(record, Flag):
+        return (*head, record.flag_id, made, None, None, None, None, None, text)
+    app, option, user = map(_indexable, (record.app, record.option, record.user))
+    return (*head, None, made, app, option, user, record.verified, record.fingerprint, text)
 
 
 def _indexable(text: str | None) -> str | None:
@@ -286,6 +294,19 @@ def _conditions(query: Query) -> list["sa.ColumnElement[bool]"]:
     return conditions
 
 
+class _InsertStatement:
+    """The statement that inserts so many rows, as the driver takes it."""
+
+    def __init__(self, dialect: "_Sqlite") -> None:
+        self._one = str(dialect.insert.compile(dialect.engine, column_keys=_COLUMNS))
+
+    def of(self, rows: int) -> str:
+        """The statement for this many *rows*."""
+        if rows == 1:
+            return self._one
+        return self._one.replace(_PLACES, ", ".join([_PLACES] * rows))
+
+
 class _Sqlite:
     """
     What is SQLite's own.
@@ -308,7 +329,7 @@ class _Sqlite:
         self.files = self.path.with_suffix(".files")
         self.engine = sa.create_engine(
             url,
-            paramstyle="named",
+            paramstyle="qmark",
             # No implicit BEGIN by the driver: it would read before it locks, and then may fail.
             connect_args={"isolation_level": None, "timeout": self._PATIENCE},
         )
@@ -357,6 +378,7 @@ class _Sqlite:
                 return
 
     def begin(self, cursor: DBAPICursor) -> None:
+        """Begin a transaction of several statements; one alone is a transaction by itself."""
         cursor.execute("BEGIN IMMEDIATE")
 
     def forget(self) -> None:
@@ -368,7 +390,7 @@ class _Sqlite:
                 "%s is being read: what was erased leaves its log when that ends", self.where
             )
 
-    def error(self, error: BaseException | None, *, doing: str) -> StoreError:
+    def error(self, error: BaseException, *, doing: str) -> StoreError:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
             return StoreFullError(where=self.where)
         return StoreError(doing=doing, where=self.where, reason=str(error))

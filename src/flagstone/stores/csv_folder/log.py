@@ -16,6 +16,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
@@ -75,11 +76,11 @@ class CsvLog:
     has another one.
     """
 
-    def __init__(self, path: Path, handle: int, header: Row | None) -> None:
+    def __init__(self, path: Path, handle: int, header: tuple[str, ...] | None) -> None:
         self.path = path
         self.header = header
         self._handle = handle
-        self._head = encode_row(header) if header is not None else b""
+        self._head = _head_of(header)
         self.start = self.end = 0  # where what was appended begins, and ends
         self._size = os.fstat(handle).st_size
         self._is_new = _is_beginning(handle, self._head)
@@ -187,22 +188,27 @@ def is_whole(row: Row, header: Row | None) -> bool:
 
 
 def encode_row(row: Row) -> bytes:
-    """*row* as a line of CSV (RFC 4180) in UTF-8; a lone surrogate as `\\ud800`."""
+    """*row* as a line of CSV (RFC 4180) in UTF-8, lone surrogates escaped as Python does."""
     text = io.StringIO()
     csv.writer(text).writerow(row)
     return text.getvalue().encode(errors="backslashreplace")
 
 
-def has_header(handle: int, header: Row | None) -> bool:
+def has_header(handle: int, header: tuple[str, ...] | None) -> bool:
     """Whether the open file *handle* has this header, or will have it, or none is wanted."""
-    head = encode_row(header) if header is not None else b""
+    head = _head_of(header)
     if read_at(handle, 0, len(head)) == head or _is_beginning(handle, head):
         return True
     return header is None or read_header(handle) == list(header)
 
 
+@cache
+def _head_of(header: tuple[str, ...] | None) -> bytes:
+    return b"" if header is None else encode_row(header)
+
+
 def _is_beginning(handle: int, head: bytes) -> bool:
-    """Whether there is no more than a part of *head*: a crash cut it short, and it is begun anew."""
+    """Whether there is no more than a part of *head*: a crash cut it short; it is begun anew."""
     return head.startswith(read_at(handle, 0, len(head) + 1))
 
 
@@ -216,7 +222,7 @@ def read_header(handle: int) -> list[str]:
 
 
 @contextlib.contextmanager
-def open_log(path: Path, header: Row | None) -> Iterator[CsvLog]:
+def open_log(path: Path, header: tuple[str, ...] | None) -> Iterator[CsvLog]:
     """Open the log *path*, made if need be, and wait until nobody else has it open."""
     while True:
         handle = _open(path)

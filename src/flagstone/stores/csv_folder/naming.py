@@ -4,7 +4,8 @@ Which log of a folder takes rows with which columns: one log never has two heade
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from flagstone.stores.csv_folder.log import has_header
@@ -12,7 +13,7 @@ from flagstone.stores.csv_folder.log import has_header
 _NUMBERED = re.compile(r"(?P<stem>.*?)(?P<number>\d*)(?P<suffix>\.[^.]*)?")
 
 
-def choose_log(first: Path, columns: Sequence[str] | None, taken: Iterable[Path] = ()) -> Path:
+def choose_log(first: Path, columns: tuple[str, ...] | None, taken: Iterable[Path] = ()) -> Path:
     """
     The newest log from *first* on that has these *columns*; where none has, the next to be made.
 
@@ -37,7 +38,12 @@ def logs_in(folder: Path, suffix: str = ".csv") -> list[Path]:
         names = [name for name in os.listdir(folder) if name.endswith(suffix)]  # noqa: PTH208
     except FileNotFoundError:
         return []
-    return [folder / name for name in sorted(names, key=lambda name: (len(name), name))]
+    return _paths(folder, tuple(sorted(names, key=lambda name: (len(name), name))))
+
+
+@lru_cache
+def _paths(folder: Path, names: tuple[str, ...]) -> list[Path]:
+    return [folder / name for name in names]  # to make these takes longer than to list them
 
 
 def _split(name: str) -> tuple[str, int, str]:
@@ -51,6 +57,6 @@ def _number_of(path: Path, stem: str, suffix: str) -> int:
     return found[1] if (found[0], found[2]) == (stem, suffix) else 0
 
 
-def _has_header(path: Path, columns: Sequence[str]) -> bool:
+def _has_header(path: Path, columns: tuple[str, ...]) -> bool:
     with path.open("rb") as file:
         return has_header(file.fileno(), columns)

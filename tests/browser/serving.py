@@ -1,0 +1,12 @@
+"""
+Ports for the servers that the browser tests start.
+"""
+
+import socket
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
