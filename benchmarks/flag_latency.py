@@ -107,6 +107,7 @@ def measure_csv(place: Path) -> None:
             folder.mkdir()
             if rows:
                 fill_log(which, folder, rows)
+    os.sync()  # what filled the logs is not to be paid for by the flags
     found: dict[tuple[str, int], list[dict[str, float]]] = {key: [] for key in folders}
     for _ in range(ROUNDS):
         for (which, rows), folder in folders.items():

@@ -119,16 +119,19 @@ class CsvFolder(Store):
         """Nothing is held open."""
 
     def _append(self, records: list[Record]) -> int:
-        require_files(records, self.files, self.where)
+        texts = [record.to_json() for record in records]
+        if any('"$file"' in text for text in texts):
+            require_files(records, self.files, self.where)
         rows: dict[_Kind, Rows] = defaultdict(dict)
         with self._telling(doing="keep the flag in"):
-            for record in records:
-                rows[self._kind(record)][record.id] = row_of(record, self._link, self._order)
+            for record, text in zip(records, texts, strict=True):
+                row = row_of(record, text, self._link, self._order)
+                rows[self._kind(record)][record.id] = row
             with self._lock:
                 return self._write(rows)
 
     def _kind(self, record: Record) -> _Kind:
-        columns = tuple(columns_of(record, self._order)) if self._header else None
+        columns = columns_of(record, self._order) if self._header else None
         return _Kind(self._first_logs[record.type], columns)
 
     def _write(self, rows: Mapping[_Kind, Rows]) -> int:

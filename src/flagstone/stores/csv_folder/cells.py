@@ -10,6 +10,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from flagstone.codec import FileRef
@@ -45,20 +46,23 @@ def spreadsheet_safe(value: Any) -> Any:
     return value
 
 
-def columns_of(record: Record, order: Sequence[str] = ()) -> Sequence[str]:
+def columns_of(record: Record, order: Sequence[str] = ()) -> tuple[str, ...]:
     """The header for *record*: for a flag a column a field, in *order* if it names just these."""
     if isinstance(record, Review):
         return REVIEW_COLUMNS
     if isinstance(record, Outcome):
         return OUTCOME_COLUMNS
-    names = (name for name, _ in _fields(record, order))
+    return _columns_of_fields(tuple(name for name, _ in _fields(record, order)))
+
+
+@lru_cache
+def _columns_of_fields(names: tuple[str, ...]) -> tuple[str, ...]:
     unique = unique_names(names, taken=FLAG_COLUMNS)
-    return [*(spreadsheet_safe(_plain(name)) for name in unique), *FLAG_COLUMNS]
+    return (*(spreadsheet_safe(_plain(name)) for name in unique), *FLAG_COLUMNS)
 
 
-def row_of(record: Record, link: Link, order: Sequence[str] = ()) -> list[str]:
-    """The cells of *record*, one for each of its columns. Raises `UnkeepableValueError`."""
-    text = record.to_json()
+def row_of(record: Record, text: str, link: Link, order: Sequence[str] = ()) -> list[str]:
+    """The cells of *record*, whose JSON is *text*: one for each of its columns."""
     timestamp = utc_text(record.created_at).replace("T", " ")
     match record:
         case Flag():
@@ -123,8 +127,11 @@ def _plain(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def _json(data: Any) -> str:
     try:
-        return json.dumps(data, ensure_ascii=False)
+        return _encode(data)
     except ValueError:  # an integer longer than Python spells out; the record has it
         return "…"
