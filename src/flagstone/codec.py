@@ -18,7 +18,6 @@ one that is missing.
 """
 
 import base64
-import marshal
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -92,17 +91,34 @@ def files_in(data: Any) -> Iterator[FileRef]:
 
 
 def _dumps(value: Any) -> bytes:
-    # Most values are plain, and this finds it out at the speed of C: marshal takes the types of
-    # Python itself and none derived from them, orjson most of these; and what it writes in
-    # another way, a tuple or NaN, is not equal when read back.
-    try:
-        marshal.dumps(value)
-        text = orjson.dumps(value)
-        if orjson.loads(text) == value and b'{"$' not in text:
-            return text
-    except (ValueError, TypeError, RecursionError):
-        pass
+    if _is_plain(value):
+        try:
+            return orjson.dumps(value)
+        except orjson.JSONEncodeError:  # an integer beyond 64 bits, a surrogate, or too deep
+            pass
     return orjson.dumps(_encode(value))
+
+
+def _is_plain(value: Any) -> bool:
+    """
+    Whether orjson writes *value* as it is, or says that it cannot.
+
+    Most values are; to find out costs a quarter of encoding them.
+    """
+    kind = type(value)
+    if kind is dict:
+        if len(value) == 1 and str(next(iter(value))).startswith("$"):
+            return False
+        for key, part in value.items():
+            if type(key) is not str or not (type(part) in _PLAIN or _is_plain(part)):
+                return False
+        return True
+    if kind is list:
+        return all(type(part) in _PLAIN or _is_plain(part) for part in value)
+    return kind in _PLAIN or (kind is float and math.isfinite(value))
+
+
+_PLAIN = frozenset([str, int, bool, type(None)])
 
 
 class _CannotEncodeError(Exception):

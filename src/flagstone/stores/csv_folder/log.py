@@ -98,8 +98,7 @@ class CsvLog:
         if not rows:
             return end.number
         lines = [end.joint]
-        for number, row in enumerate(rows, end.number + 1):
-            lines.append(encode_row([*row[:-1], f'{row[-1][:-1]},"{NUMBER}":{number}}}']))
+        lines += [_numbered(row, number) for number, row in enumerate(rows, end.number + 1)]
         content = b"".join(lines)
         self.start, self.end = end.place, end.place + len(content)
         if end.place < self._size:
@@ -200,6 +199,13 @@ def has_header(handle: int, header: tuple[str, ...] | None) -> bool:
     if read_at(handle, 0, len(head)) == head or _is_beginning(handle, head):
         return True
     return header is None or read_header(handle) == list(header)
+
+
+def _numbered(row: Row, number: int) -> bytes:
+    *cells, record = row
+    # By hand, as the csv module takes its time over a long cell full of quotes.
+    text = f'{record[:-1]},"{NUMBER}":{number}}}'.replace('"', '""')
+    return encode_row(cells).removesuffix(b"\r\n") + b',"' + text.encode() + b'"\r\n'
 
 
 @cache
