@@ -21,10 +21,11 @@ demo: $(VENV)/demo
 	$(BIN)/flagstone demo
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadgroup
+	$(BIN)/python -m pytest README.md docs
+	$(BIN)/python -m pytest tests --numprocesses $(JOBS)
 
 quick: $(VENV)/dev
-	$(BIN)/python -m pytest --numprocesses $(JOBS) -m "not slow and not browser"
+	$(BIN)/python -m pytest tests --numprocesses $(JOBS) -m "not slow and not browser"
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .

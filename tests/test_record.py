@@ -73,6 +73,15 @@ def test_equal_inputs_have_equal_fingerprints():
     assert len({flag_of(data).fingerprint for data in different}) == len(different)
 
 
+@pytest.mark.parametrize("bad", ["", "a\nb", "\ud800", "é"])
+def test_an_id_is_plain(bad):
+    """
+    An id that would trouble a database, a file or a log is refused.
+    """
+    with pytest.raises(ValueError, match="an id is made of printable ASCII"):
+        make_flag(id=bad)
+
+
 def test_an_unknown_verdict_or_status_is_refused():
     """
     Words outside the list are refused when the record is made.

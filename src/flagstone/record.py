@@ -90,6 +90,8 @@ class _Record:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not (self.id and self.id.isascii() and self.id.isprintable()):
+            raise ValueError(f"an id is made of printable ASCII, not {self.id!r}")
         if self.created_at.tzinfo is None:
             raise ValueError(f"created_at must say its time zone: {self.created_at!r} does not")
 

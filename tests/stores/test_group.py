@@ -2,6 +2,7 @@
 The group commit: many appends, one fsync; each caller gets its own answer.
 """
 
+import signal
 import threading
 from collections.abc import Iterable
 
@@ -90,6 +91,35 @@ def test_one_bad_record_fails_alone():
 
     assert [type(error) for error in errors] == [MissingFileError]
     assert sorted(str(flag.inputs["text"].data) for flag in store.find()) == ["a", "b", "first"]
+
+
+def test_ctrl_c_while_waiting_holds_nobody_up():
+    """
+    A main thread that is interrupted while it waits leaves its record to be kept, and its turn.
+    """
+    store = GatedStore()
+    group = GroupCommit(store)
+    first = start(group, [make_flag("first")], [])
+    assert store.arrived.wait(30)
+
+    def interrupt() -> None:
+        wait_until_queued(group, 1)
+        main = threading.main_thread().ident
+        assert main is not None
+        signal.pthread_kill(main, signal.SIGINT)
+
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
+    with pytest.raises(KeyboardInterrupt):
+        group.append([make_flag("interrupted")])
+    store.gate.set()
+    for thread in (first, interrupter):
+        thread.join()
+    group.append([make_flag("later")])
+
+    assert sorted(str(flag.inputs["text"].data) for flag in store.find()) == [
+        "first", "interrupted", "later",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyboardInterrupt()])

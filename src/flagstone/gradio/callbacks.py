@@ -113,12 +113,12 @@ class StoreCallback(FlaggingCallback):
         `RefusedError` for what cannot be kept as it is and `StoreError` where the medium fails;
         nothing is kept then, and the next flag works.
         """
-        setup, values = self._find_setup(flag_data)
         try:
+            setup, values = self._find_setup(flag_data)
             flag = _make_flag(setup, values, option=flag_option or None, user=username)
             return Receipt(self.keep(flag, setup.store), flag.id)
         except Exception:
-            logger.exception("A flag was not kept in %s", setup.store.where)
+            logger.exception("A flag was not kept")
             raise
 
     def declare(self, *, outputs: Iterable[Component], app: str | None) -> None:

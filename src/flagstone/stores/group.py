@@ -51,12 +51,23 @@ class GroupCommit(Wrapper):
             group.requests.append(request)
             waits, self._busy = self._busy, True
         if waits:
-            group.gate.acquire()  # opened by the group before, or by one of ours
+            try:
+                group.gate.acquire()  # opened by the group before, or by one of ours
+            except BaseException:  # Ctrl-C: the others still wait for this thread's turn
+                threading.Thread(target=self._take_turn, args=(group,)).start()
+                raise
+        self._pass(group)
+        if request.error is not None:
+            raise request.error
+
+    def _take_turn(self, group: _Group) -> None:
+        group.gate.acquire()
+        self._pass(group)
+
+    def _pass(self, group: _Group) -> None:
         if not group.settled:
             self._settle(group)  # the first one through appends for all
         group.gate.release()
-        if request.error is not None:
-            raise request.error
 
     def _settle(self, group: _Group) -> None:
         with self._mutex:

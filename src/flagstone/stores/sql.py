@@ -201,7 +201,8 @@ class SqlStore(Store):
             self._insert_rows(self._open_appender(), rows)
         except BaseException as error:
             self._drop_appender()
-            raise self._told(error, doing="keep records in") from error
+            self._tell(error, doing="keep records in")
+            raise
 
     def _insert_rows(self, connection: PoolProxiedConnection, rows: list[tuple[Any, ...]]) -> None:
         # As few calls as can be: at each the driver lets go of the interpreter's lock, and with
@@ -240,21 +241,19 @@ class SqlStore(Store):
             self._make_ready()
             yield
         except Exception as error:
-            raise self._told(error, doing=doing) from error
+            self._tell(error, doing=doing)
+            raise
 
-    def _told(self, error: BaseException, *, doing: str) -> BaseException:
-        """*error* as one of ours, where it is of the driver or the system."""
+    def _tell(self, error: BaseException, *, doing: str) -> None:
+        """Raise one of our errors for *error*, where it is of the driver or the system."""
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
         if isinstance(cause, self._dialect.driver_error):
-            return self._dialect.error(cause, doing=doing)
+            raise self._dialect.error(cause, doing=doing) from error
         if isinstance(cause, OSError):
-            return store_error(cause, doing=doing, where=self.where)
-        return error
+            raise store_error(cause, doing=doing, where=self.where) from error
 
 
 _COLUMNS = [column.name for column in _record.columns if column.name != "seq"]
-
-
 _PLACES = f"({', '.join('?' * len(_COLUMNS))})"
 
 
