@@ -5,6 +5,7 @@ The CSV folder: logs that crashes cut short and people edit, and logs of Gradio'
 import csv
 import json
 import logging
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -326,3 +327,24 @@ def test_a_quote_that_is_never_closed_is_told(tmp_path):
 
     with pytest.raises(Exception, match=r"dataset1\.csv, line 2: its quotes do not match"):
         list(CsvFolder(tmp_path).scan())
+
+
+def test_a_log_rewritten_while_others_append_loses_nothing(tmp_path):
+    """
+    Whoever waits for a log that is rewritten meanwhile appends to the new one.
+    """
+    doomed = [make_flag(f"doomed {n}") for n in range(40)]
+    CsvFolder(tmp_path).append(doomed)
+    kept = [make_flag(f"kept {n}") for n in range(300)]
+
+    def append_all() -> None:
+        for flag in kept:
+            CsvFolder(tmp_path).append([flag])
+
+    thread = threading.Thread(target=append_all)
+    thread.start()
+    for flag in doomed:
+        CsvFolder(tmp_path).erase([flag.id])
+    thread.join()
+
+    assert list(CsvFolder(tmp_path).scan()) == kept

@@ -111,6 +111,22 @@ def test_a_deleted_database_is_made_again(tmp_path):
     assert list(SqlStore(tmp_path / "a" / "flags.db").scan()) == [after]
 
 
+def test_a_replaced_database_is_the_one_written_to(tmp_path):
+    """
+    After another database was moved into its place the store goes on in that one.
+    """
+    store, other = SqlStore(tmp_path / "flags.db"), SqlStore(tmp_path / "other.db")
+    store.append([make_flag("before")])
+    other.append([theirs := make_flag("theirs")])
+    for opened in (store, other):
+        opened.close()
+    (tmp_path / "other.db").replace(tmp_path / "flags.db")
+
+    store.append([after := make_flag("after")])
+
+    assert list(SqlStore(tmp_path / "flags.db").scan()) == [theirs, after]
+
+
 def test_a_fork_gets_a_connection_of_its_own(tmp_path):
     """
     A child that a server forked appends safely beside its parent.
