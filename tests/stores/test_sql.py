@@ -111,20 +111,19 @@ def test_a_deleted_database_is_made_again(tmp_path):
     assert list(SqlStore(tmp_path / "a" / "flags.db").scan()) == [after]
 
 
-def test_a_replaced_database_is_the_one_written_to(tmp_path):
+def test_a_database_made_again_by_another_is_the_one_written_to(tmp_path):
     """
-    After another database was moved into its place the store goes on in that one.
+    After another process deleted the directory and made it again, the store goes on in the new one.
     """
-    store, other = SqlStore(tmp_path / "flags.db"), SqlStore(tmp_path / "other.db")
+    store = SqlStore(tmp_path / "a" / "flags.db")
     store.append([make_flag("before")])
-    other.append([theirs := make_flag("theirs")])
-    for opened in (store, other):
-        opened.close()
-    (tmp_path / "other.db").replace(tmp_path / "flags.db")
+    shutil.rmtree(tmp_path / "a")
+    SqlStore(tmp_path / "a" / "flags.db").append([theirs := make_flag("theirs")])
 
-    store.append([after := make_flag("after")])
+    store.append([ours := make_flag("ours")])
 
-    assert list(SqlStore(tmp_path / "flags.db").scan()) == [theirs, after]
+    assert list(store.scan()) == [theirs, ours]
+    assert list(SqlStore(tmp_path / "a" / "flags.db").scan()) == [theirs, ours]
 
 
 def test_a_fork_gets_a_connection_of_its_own(tmp_path):
