@@ -3,6 +3,7 @@ Our Interface and our names: Gradio's, with the flagging parameters of every ver
 """
 
 import gradio
+import gradio.flagging
 import httpx
 import numpy as np
 import pytest
@@ -223,24 +224,60 @@ class TestKindsOfInterface:
         )
 
 
-def test_100_flags_at_once_hold_nobody_up(tmp_path):
-    """
-    No worker thread sleeps: the callback's threads are free as soon as the flag is kept.
-    """
-    import inspect
-
-    assert "sleep" not in inspect.getsource(FlagMethod)
-    demo = echo(flagging_dir=str(tmp_path))
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
+def press_flag(demo: gradio.Blocks, client: httpx.Client, data: list[str]) -> str:
     number = next(n for n, f in demo.fns.items() if isinstance(f.fn, FlagMethod))
     prefix = "" if gradio.__version__.startswith("4.") else "gradio_api/"
+    body = {"data": data, "fn_index": number, "session_hash": "s"}
+    return client.post(f"{prefix}run/predict", json=body).text
+
+
+def test_no_worker_thread_sleeps(tmp_path, monkeypatch):
+    """
+    What Gradio sleeps for while it holds a worker thread is timed in the browser.
+    """
+
+    class NobodySleeps:
+        def sleep(self, seconds: float) -> None:
+            pytest.fail(f"somebody slept for {seconds} s")
+
+    monkeypatch.setattr(gradio.flagging, "time", NobodySleeps())
+    demo = echo(flagging_dir=str(tmp_path))
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
     with httpx.Client(base_url=url) as client:
-        for n in range(100):
-            answer = client.post(
-                f"{prefix}run/predict",
-                json={"data": [str(n), "y"], "fn_index": number, "session_hash": "s"},
-            )
-            assert "Its receipt is" in answer.text
+        for n in range(20):
+            assert "Its receipt is" in press_flag(demo, client, [str(n), "y"])
     demo.close(verbose=False)
 
-    assert open_store(tmp_path).count() == 100
+    assert open_store(tmp_path).count() == 20
+
+
+def test_an_error_meant_for_the_person_is_shown(tmp_path):
+    """
+    What a callback raises as gr.Error is what the person reads, as text and not as markup.
+    """
+
+    class Full(gr.FlaggingCallback):
+        def setup(self, components, flagging_dir):
+            pass
+
+        def flag(self, flag_data, flag_option=None, username=None):
+            raise gr.Error("Only <b>ten</b> a day")
+
+    demo = echo(flagging_callback=Full(), flagging_dir=str(tmp_path))
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
+    with httpx.Client(base_url=url) as client:
+        answer = press_flag(demo, client, ["x", "y"])
+    demo.close(verbose=False)
+
+    assert "Only &lt;b&gt;ten&lt;/b&gt; a day" in answer
+
+
+@pytest.mark.parametrize(("verbose", "told"), [(True, 1), (False, 0)])
+def test_verbose_says_where_flags_go(tmp_path, caplog, verbose, told):
+    """
+    A verbose logger says in the log where flags go, another one does not.
+    """
+    with caplog.at_level("INFO", logger="flagstone"):
+        gr.CSVLogger(verbose=verbose).setup([gr.Textbox(label="t")], tmp_path)
+
+    assert len(caplog.records) == told

@@ -66,6 +66,9 @@ class StoreCallback(FlaggingCallback):
     one it belongs to.
     """
 
+    verbose = True
+    """Whether `setup` says in the log, at level INFO, where flags go."""
+
     def __init__(self) -> None:
         self._setups: list[_Setup] = []
         self.components: Sequence[Component] = []
@@ -98,7 +101,8 @@ class StoreCallback(FlaggingCallback):
         self._setups.append(_Setup(fields=fields, store=store, app=app))
         self.components = components
         self.flagging_dir = flagging_dir
-        logger.info("Flags of %s are kept in %s", ", ".join(fields.names), store.where)
+        level = logging.INFO if self.verbose else logging.DEBUG
+        logger.log(level, "Flags of %s are kept in %s", ", ".join(fields.names), store.where)
 
     def flag(
         self,

@@ -125,7 +125,11 @@ class FlagMethod(gradio.flagging.FlagMethod):
     def _refusal(self, error: Exception) -> str:
         if not isinstance(self.flagging_callback, StoreCallback):  # ours has logged it
             logger.error("A flag was not kept", exc_info=error)
-        sentence = error.to_person if isinstance(error, FlagstoneError) else _NOT_OURS
+        sentence = _NOT_OURS
+        if isinstance(error, FlagstoneError):
+            sentence = error.to_person
+        elif isinstance(error, gradio.Error):  # which a callback raises to be shown
+            sentence = str(error.message)
         return f'<p role="alert"><strong>Not saved.</strong> {html.escape(sentence)}</p>'
 
     def _shown(self, *, label: str, receipt: str) -> Any:
