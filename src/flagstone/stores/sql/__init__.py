@@ -1,0 +1,222 @@
+"""
+Keep records in one table of an SQL database.
+
+A row is a record's JSON; the other columns are an index over it and can be rebuilt from it at any
+time. What is here holds for every database; what is a database's own is a file beside it.
+
+Reading and the schema are SQLAlchemy Core. An append is a statement that Core compiled, run on
+the driver's own connection: Core's way to execute costs as much as the fsync itself.
+"""
+
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.pool import PoolProxiedConnection
+
+from flagstone.errors import UnknownFlagError
+from flagstone.files import DirectoryFiles, store_error
+from flagstone.record import Flag, Record, record_from_json
+from flagstone.store import Query, State, Store, fold, require_files
+from flagstone.stores.sql.sqlite import Sqlite
+from flagstone.stores.sql.table import COLUMNS, RECORD, conditions_of, row_of
+
+_CHUNK = 500
+"""Rows read at a time, each time by a query of its own: no reader holds a snapshot open."""
+
+
+class SqlStore(Store):
+    """
+    Records in the database at *url*: the path of an SQLite file, or an SQLAlchemy URL.
+
+    The table is made on first use; nothing is touched before. Files lie in a directory beside an
+    SQLite database: `flags.files` for `flags.db`.
+    """
+
+    def __init__(self, url: str | Path) -> None:
+        if isinstance(url, Path):
+            self._dialect = Sqlite(sa.URL.create("sqlite", database=str(url)))
+        else:
+            self._dialect = Sqlite(sa.make_url(url))
+        self._engine = self._dialect.engine
+        self.where = self._dialect.where
+        self.files = DirectoryFiles(self._dialect.files)
+        self._preparing = threading.Lock()
+        self._appending = threading.Lock()  # one connection appends: a database has one writer
+        self._appender: PoolProxiedConnection | None = None
+        self._appender_pid = 0
+
+    def append(self, records: Iterable[Record]) -> None:
+        records = list(records)
+        rows = [row_of(record) for record in records]
+        if any('"$file"' in row[-1] for row in rows):
+            require_files(records, self.files, self.where)
+        with self._appending:
+            self._append_rows(rows)
+
+    def scan(self, after: str | None = None) -> Iterator[Record]:
+        seq = int(after or 0)
+        columns = sa.select(RECORD.c.seq, RECORD.c.json)
+        while rows := self._read(
+            columns.where(RECORD.c.seq > seq).order_by(RECORD.c.seq).limit(_CHUNK)
+        ):
+            for seq, text in rows:
+                if text:
+                    yield record_from_json(text, where=f"{self.where}, row {seq}")
+
+    def mark(self) -> str:
+        ((seq,),) = self._read(sa.select(sa.func.max(RECORD.c.seq)))
+        return str(seq or 0)
+
+    def erase(self, flag_ids: Iterable[str]) -> None:
+        ids = iter(flag_ids)
+        while chunk := list(islice(ids, _CHUNK)):
+            self._erase(chunk)
+
+    def close(self) -> None:
+        with self._appending:
+            self._drop_appender()
+        self._engine.dispose()
+
+    def state(self, flag_id: str) -> State:
+        c = RECORD.c
+        rows = self._read(
+            sa.select(c.id, c.json).where((c.id == flag_id) | (c.flag_id == flag_id), c.json != "")
+        )
+        for state in fold(self._records(rows)):
+            return state
+        raise UnknownFlagError(flag_id=flag_id, where=self.where)
+
+    def find(self, query: Query | None = None) -> Iterator[Flag]:
+        query = query or Query()
+        flags = (state.flag for state in self._find_states(query) if query.matches(state))
+        return islice(flags, query.limit)
+
+    def count(self, query: Query | None = None) -> int:
+        query = query or Query()
+        if query.after or query.text or query.verdict or query.tag:
+            return super().count(query)
+        ((number,),) = self._read(sa.select(sa.func.count()).where(*conditions_of(query)))
+        return int(number) if query.limit is None else min(int(number), query.limit)
+
+    def _states(self) -> Iterator[State]:
+        return self._find_states(Query(order="oldest"))
+
+    def _find_states(self, query: Query) -> Iterator[State]:
+        """The states of the flags whose columns match *query*, in its order."""
+        c = RECORD.c
+        key = sa.tuple_(c.created_at, c.id)
+        newest = query.order == "newest"
+        statement = (
+            sa.select(c.created_at, c.id, c.json)
+            .where(*conditions_of(query))
+            .order_by(*(column.desc() if newest else column for column in (c.created_at, c.id)))
+            .limit(_CHUNK)
+        )
+        last: Any = None
+        if query.after:
+            place = sa.select(c.created_at, c.id).where(c.id == query.after, c.type == Flag.type)
+            last = next(iter(self._read(place)), None)
+            if last is None:
+                return
+        while True:
+            page = statement
+            if last is not None:
+                bound = sa.tuple_(sa.literal(last[0]), sa.literal(last[1]))
+                page = statement.where(key < bound if newest else key > bound)
+            rows = self._read(page)
+            if not rows:
+                return
+            about = self._read(
+                sa.select(c.id, c.json).where(c.flag_id.in_([row[1] for row in rows]))
+            )
+            yield from fold(self._records([row[1:] for row in rows] + about))
+            last = rows[-1]
+
+    def _records(self, rows: Iterable[Any]) -> Iterator[Record]:
+        for record_id, text in rows:
+            yield record_from_json(text, where=f"{self.where}, id {record_id}")
+
+    def _erase(self, flag_ids: list[str]) -> None:
+        c = RECORD.c
+        doomed = c.id.in_(flag_ids) | c.flag_id.in_(flag_ids)
+        with_files = sa.select(c.id, c.json).where(c.json.contains('"$file"'))
+        dropped = self._hashes(with_files.where(doomed))
+        # The id stays known, and the row keeps its place in the order.
+        kept = {"id": c.id, "type": "erased", "json": ""}
+        empty = {name: kept.get(name) for name in COLUMNS}
+        with self._telling(doing="erase records in"), self._engine.begin() as connection:
+            connection.execute(sa.update(RECORD).where(doomed).values(empty))
+        self._dialect.forget()
+        if dropped:
+            self.files.remove(dropped - self._hashes(with_files))
+
+    def _hashes(self, statement: "sa.Select[Any]") -> set[str]:
+        records = self._records(self._read(statement))
+        return {ref.sha256 for record in records for ref in record.files()}
+
+    def _read(self, statement: "sa.Select[Any]") -> list[Any]:
+        with self._telling(doing="read"), self._engine.connect() as connection:
+            return list(connection.execute(statement))
+
+    def _append_rows(self, rows: list[tuple[Any, ...]]) -> None:
+        try:
+            self._make_ready()
+            self._insert_rows(self._open_appender(), rows)
+        except BaseException as error:
+            self._drop_appender()
+            self._tell(error, doing="keep records in")
+            raise
+
+    def _insert_rows(self, connection: PoolProxiedConnection, rows: list[tuple[Any, ...]]) -> None:
+        # As few calls as can be: at each the driver lets go of the interpreter's lock, and with
+        # many threads about it waits long to get it back.
+        cursor = connection.cursor()
+        if len(rows) > _CHUNK:
+            self._dialect.begin(cursor)
+        for start in range(0, len(rows), _CHUNK):
+            chunk = rows[start : start + _CHUNK]
+            cursor.execute(self._dialect.insert(len(chunk)), list(chain.from_iterable(chunk)))
+        connection.commit()
+
+    def _open_appender(self) -> PoolProxiedConnection:
+        if self._appender is None or self._appender_pid != os.getpid():  # a fork needs its own
+            self._appender = self._engine.raw_connection()
+            self._appender_pid = os.getpid()
+        return self._appender
+
+    def _drop_appender(self) -> None:
+        if self._appender is not None and self._appender_pid == os.getpid():
+            self._appender.close()  # rolls back what was not committed
+        self._appender = None
+
+    def _make_ready(self) -> None:
+        """See to it that the table is there: on first use, and after it was deleted."""
+        if not self._dialect.is_ready():
+            with self._preparing:
+                if not self._dialect.is_ready():
+                    self._appender = None
+                    self._engine.dispose()
+                    self._dialect.create()
+
+    @contextmanager
+    def _telling(self, *, doing: str) -> Iterator[None]:
+        try:
+            self._make_ready()
+            yield
+        except Exception as error:
+            self._tell(error, doing=doing)
+            raise
+
+    def _tell(self, error: BaseException, *, doing: str) -> None:
+        """Raise one of our errors for *error*, where it is of the driver or the system."""
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        if isinstance(cause, self._dialect.driver_error):
+            raise self._dialect.error(cause, doing=doing) from error
+        if isinstance(cause, OSError):
+            raise store_error(cause, doing=doing, where=self.where) from error

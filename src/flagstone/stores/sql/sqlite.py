@@ -1,0 +1,121 @@
+"""
+What is SQLite's own: how a database is opened, made, written to and emptied of what was erased.
+"""
+
+import logging
+import os
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from flagstone.errors import StoreError, StoreFullError, UnknownStoreError
+from flagstone.files import sync_directory
+from flagstone.stores.sql.table import ABOUT, COLUMNS, RECORD
+
+logger = logging.getLogger(__name__)
+
+_PLACES = f"({', '.join('?' * len(COLUMNS))})"
+
+
+class Sqlite:
+    """
+    The SQLite database at *url*.
+
+    WAL, so that readers and the writer do not wait for each other; synchronous FULL, so that a
+    commit is on the medium; secure_delete, so that what is erased is overwritten.
+    """
+
+    driver_error = sqlite3.Error
+
+    _PATIENCE = 60.0
+    """Seconds to wait for other processes before giving up."""
+
+    def __init__(self, url: sa.URL) -> None:
+        if not url.database or url.database == ":memory:":
+            raise UnknownStoreError(url=str(url))
+        self.path = Path(url.database)
+        self.where = str(self.path)
+        self.files = self.path.with_suffix(".files")
+        self.engine = sa.create_engine(
+            url,
+            paramstyle="qmark",
+            # No implicit BEGIN by the driver: it would read before it locks, and then may fail.
+            connect_args={"isolation_level": None, "timeout": self._PATIENCE},
+        )
+        insert = sqlite.insert(RECORD).on_conflict_do_nothing()
+        self._insert = str(insert.compile(self.engine, column_keys=COLUMNS))
+        self._made: os.stat_result | None = None
+        sa.event.listen(self.engine, "connect", self._configure)
+
+    def _configure(self, connection: sqlite3.Connection, _: object) -> None:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")
+
+    def is_ready(self) -> bool:
+        """Whether the file that was opened is still the one: it may have been deleted since."""
+        try:
+            found = os.stat(self.path)  # noqa: PTH116 - half the time
+        except OSError:
+            return False
+        return self._made is not None and os.path.samestat(found, self._made)
+
+    def create(self) -> None:
+        """Make the database and its table where they are not there yet."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(self.engine.raw_connection()) as connection:
+            self._wait_for_wal(connection)
+            cursor = connection.cursor()
+            for table in (
+                CreateTable(RECORD, if_not_exists=True),
+                CreateIndex(ABOUT, if_not_exists=True),
+            ):
+                cursor.execute(str(table.compile(self.engine)))
+        sync_directory(self.path.parent)
+        self._made = self.path.stat()
+
+    def _wait_for_wal(self, connection: PoolProxiedConnection) -> None:
+        # SQLite does not wait here by itself when several processes open a new database at once.
+        deadline = time.monotonic() + self._PATIENCE
+        while True:
+            try:
+                connection.cursor().execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if (
+                    error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY
+                    or time.monotonic() > deadline
+                ):
+                    raise
+                time.sleep(0.005)
+            else:
+                return
+
+    def insert(self, rows: int) -> str:
+        """The statement that inserts this many *rows*, and passes over known ids."""
+        if rows == 1:
+            return self._insert
+        return self._insert.replace(_PLACES, ", ".join([_PLACES] * rows))
+
+    def begin(self, cursor: DBAPICursor) -> None:
+        """Begin a transaction of several statements; one alone is a transaction by itself."""
+        cursor.execute("BEGIN IMMEDIATE")
+
+    def forget(self) -> None:
+        """Empty the write-ahead log, where what was erased may still stand."""
+        with closing(self.engine.raw_connection()) as connection:
+            busy, _, _ = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            logger.warning(
+                "%s is being read: what was erased leaves its log when that ends", self.where
+            )
+
+    def error(self, error: BaseException, *, doing: str) -> StoreError:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            return StoreFullError(where=self.where)
+        return StoreError(doing=doing, where=self.where, reason=str(error))

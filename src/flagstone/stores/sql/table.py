@@ -1,0 +1,71 @@
+"""
+The one table: a row is a record's JSON, and the other columns are an index over it.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from flagstone.record import Flag, Record, utc_text
+from flagstone.store import Query
+
+RECORD = sa.Table(
+    "flagstone_record",
+    sa.MetaData(),
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("type", sa.Text, nullable=False),  # flag, review, outcome, or erased
+    sa.Column("flag_id", sa.Text),  # the flag that a review or an outcome is about
+    sa.Column("created_at", sa.Text),  # ISO 8601, UTC, microseconds: text that sorts by time
+    sa.Column("app", sa.Text),
+    sa.Column("option", sa.Text),
+    sa.Column("user", sa.Text),
+    sa.Column("verified", sa.Boolean),
+    sa.Column("fingerprint", sa.Text),
+    sa.Column("json", sa.Text, nullable=False),
+)
+ABOUT = sa.Index(
+    "flagstone_about",
+    RECORD.c.flag_id,
+    # A flag's own row is not in it: a page less to write for each flag.
+    sqlite_where=RECORD.c.flag_id.is_not(None),
+    postgresql_where=RECORD.c.flag_id.is_not(None),
+)
+
+COLUMNS = [column.name for column in RECORD.columns if column.name != "seq"]
+
+
+def row_of(record: Record) -> tuple[Any, ...]:
+    """The cells of *record*, in the order of `COLUMNS`."""
+    head = (record.id, record.type)
+    made, text = utc_text(record.created_at), record.to_json()
+    if not isinstance(record, Flag):
+        return (*head, record.flag_id, made, None, None, None, None, None, text)
+    app, option, user = map(_indexable, (record.app, record.option, record.user))
+    return (*head, None, made, app, option, user, record.verified, record.fingerprint, text)
+
+
+def _indexable(text: str | None) -> str | None:
+    """*text* as a column can hold it: a lone surrogate or a NUL becomes "?"; the JSON has it."""
+    if text is None or text.isprintable():
+        return text
+    return text.encode(errors="replace").decode().replace("\0", "?")
+
+
+def conditions_of(query: Query) -> list["sa.ColumnElement[bool]"]:
+    """What of *query* the columns can tell."""
+    c = RECORD.c
+    conditions: list[sa.ColumnElement[bool]] = [c.type == Flag.type]
+    wanted = {
+        c.app: _indexable(query.app),
+        c.option: _indexable(query.option),
+        c.user: _indexable(query.user),
+        c.verified: query.verified,
+        c.fingerprint: query.fingerprint,
+    }
+    conditions += [column == asked for column, asked in wanted.items() if asked is not None]
+    if query.since is not None:
+        conditions.append(c.created_at >= utc_text(query.since))
+    if query.until is not None:
+        conditions.append(c.created_at < utc_text(query.until))
+    return conditions
