@@ -528,7 +528,7 @@ class TestCsvLogger:
 @pytest.mark.skipif(not hasattr(gradio, "I18n"), reason="this Gradio has no translated labels")
 def test_a_translated_label_is_its_key(tmp_path):
     """
-    A label that the browser translates names its field by the key.
+    A label or title that the browser translates names its field or demo by the key.
     """
     i18n = gr.I18n(en={"greeting": "Hello"}, de={"greeting": "Hallo"})
     logger = gr.CSVLogger()
@@ -537,6 +537,11 @@ def test_a_translated_label_is_its_key(tmp_path):
     logger.flag(["x"])
 
     assert cells(tmp_path / "dataset1.csv") == [["greeting", "flag", "username"], ["x", "", ""]]
+    demo = gr.Interface(
+        lambda x: x, "text", "text", title=i18n("greeting"), flagging_dir=str(tmp_path / "f")
+    )
+    demo.flagging_callback.flag(["x", "y"])
+    assert read_flags(tmp_path / "f")[0].app == "greeting"
 
 
 class TestFlagLogger:

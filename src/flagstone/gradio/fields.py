@@ -113,7 +113,7 @@ def describe(component: Component) -> Mapping[str, Any]:
         if name not in _NOT_SHOWN and _is_keepable(argument)
     }
     if component.label is not None:
-        arguments["label"] = _text_of(component.label)
+        arguments["label"] = text_of(component.label)
     return {"class": f"{kind.__module__}.{kind.__qualname__}", "arguments": arguments}
 
 
@@ -126,10 +126,10 @@ def _is_keepable(argument: Any) -> bool:
 
 
 def _label_of(component: Component, number: int) -> str:
-    return _text_of(getattr(component, "label", None)) or f"component {number}"
+    return text_of(getattr(component, "label", None)) or f"component {number}"
 
 
-def _text_of(label: Any) -> str:
+def text_of(label: Any) -> str:
     """*label*, or the key under which its translations are found."""
     if label is None:
         return ""

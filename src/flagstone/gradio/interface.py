@@ -20,7 +20,7 @@ from gradio.flagging import FlaggingCallback
 
 from flagstone.errors import FlagstoneError
 from flagstone.gradio.callbacks import CSVLogger, Receipt, StoreCallback
-from flagstone.gradio.fields import components_of
+from flagstone.gradio.fields import components_of, text_of
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ _DONE_FOR = 1500
 """Milliseconds that a button says "Saved" before it can be pressed again."""
 
 _NOT_OURS = (
-    "Something went wrong on the server, and its log says what. Nothing was saved; "
+    "Something went wrong on the server, and its log says what. Count it as not saved; "
     "you can try again."
 )
 
@@ -66,7 +66,8 @@ class Interface(gradio.Interface):
             _, outputs = components_of(self)
             unified = self.interface_type is InterfaceTypes.UNIFIED
             flagging_callback.declare(
-                outputs=[] if unified else outputs, app=kwargs.get("title") or self.__name__
+                outputs=[] if unified else outputs,
+                app=text_of(kwargs.get("title")) or self.__name__,
             )
 
     def attach_flagging_events(
