@@ -254,6 +254,25 @@ class TestEditedByHand:
         assert list(CsvFolder(tmp_path).scan()) == flags
         assert (tmp_path / "notes.csv").read_text() == "what,when\nlunch,noon\n"
 
+    def test_erasing_touches_only_the_logs_that_had_the_flag(self, tmp_path):
+        """
+        What is erased leaves its log; a CSV of the person's own and other logs stay byte for byte.
+        """
+        (tmp_path / "notes.csv").write_text("what,when\nlunch,noon\n")
+        doomed, other = make_flag("doomed"), make_flag("other", outputs={})
+        store = CsvFolder(tmp_path)
+        store.append([doomed])
+        store.append([other])
+        with (tmp_path / "dataset2.csv").open("a", newline="") as file:
+            file.write("\r\nby hand,wrong,ana,2026-11-01,\r\n")
+        before = (tmp_path / "dataset2.csv").read_bytes()
+
+        store.erase([doomed.id])
+
+        assert (tmp_path / "notes.csv").read_text() == "what,when\nlunch,noon\n"
+        assert (tmp_path / "dataset2.csv").read_bytes() == before
+        assert b"doomed" not in (tmp_path / "dataset1.csv").read_bytes()
+
 
 def test_gradios_own_logs_are_read(tmp_path):
     """

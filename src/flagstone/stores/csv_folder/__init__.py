@@ -191,18 +191,21 @@ class CsvFolder(Store):
         }
 
     def _rewrite(self, path: Path, doomed: set[str], kept: set[str], dropped: set[str]) -> None:
-        """Write the log *path* anew without the flags in *doomed*; say whose files were met."""
+        """Write the log *path* anew if it has flags in *doomed*; say whose files were met."""
         if path.name == _ERASED:
             return
         with open_log(path, None):
             reader = LogReader(path)
             lines = [] if reader.header is None else [encode_row(reader.header)]
+            has_doomed = False
             for row, record in reader.rows():
                 is_doomed = flag_id_of(record) in doomed
+                has_doomed |= is_doomed
                 (dropped if is_doomed else kept).update(ref.sha256 for ref in record.files())
                 if not is_doomed:
                     lines.append(encode_row(row))
-            replace_durably(path, b"".join(lines))
+            if has_doomed:  # any other file is not ours to touch, and need not be
+                replace_durably(path, b"".join(lines))
 
     def _remove_files(self, hashes: set[str]) -> None:
         self.files.remove(hashes)
