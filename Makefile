@@ -6,12 +6,17 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 JOBS ?= 2
 
-.PHONY: help demo test quick lint format bench clean
+# Gradio 4.44.1 and what it stands on are of Python 3.11's time.
+OLD_PYTHON ?= $(shell command -v python3.11 || echo $(PYTHON))
+OLD_GRADIOS := 4.44.1 5.50.0
+
+.PHONY: help demo test quick compat lint format bench clean
 
 help:
 	@echo "make demo    draw digits, see a model's mistakes, flag them (http://127.0.0.1:7860)"
 	@echo "make test    lint, types and all tests"
 	@echo "make quick   the fast tests only"
+	@echo "make compat  the host's tests on every Gradio: $(OLD_GRADIOS) and the newest"
 	@echo "make lint    ruff and mypy"
 	@echo "make format  put the code in order"
 	@echo "make bench   measure, beside Gradio's own logger"
@@ -26,6 +31,12 @@ test: lint
 
 quick: $(VENV)/dev
 	$(BIN)/python -m pytest tests --numprocesses $(JOBS) -m "not slow and not browser"
+
+compat: $(VENV)/dev $(OLD_GRADIOS:%=$(VENV)/gradio-%/dev)
+	for gradio in $(OLD_GRADIOS:%=gradio-%/); do \
+		$(VENV)/$${gradio}bin/python -m pytest tests/gradio --numprocesses $(JOBS) -W default || exit; \
+	done
+	$(BIN)/python -m pytest tests/gradio --numprocesses $(JOBS)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -51,4 +62,9 @@ $(VENV)/demo: pyproject.toml constraints.txt
 $(VENV)/dev: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --editable '.[demo,dev]'
+	touch $@
+
+$(VENV)/gradio-%/dev: compat/gradio-%.txt pyproject.toml
+	test -x $(@D)/bin/python || $(OLD_PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --constraint $< --editable '.[demo,dev]'
 	touch $@

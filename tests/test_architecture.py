@@ -25,6 +25,7 @@ LAYERS = [
     "store",
     "files",
     "record",
+    "as_python",
     "codec",
     "errors",
 ]

@@ -6,10 +6,12 @@ Everything this library raises on purpose.
     │   ├── UnkeepableValueError   a value that JSON cannot give back exactly
     │   ├── WrongFieldsError       not one value for each field
     │   ├── ForeignFileError       a file that the host never took in
+    │   ├── ChangingFileError      a file that was written to while it was read
     │   └── MissingFileError       a record names a file whose bytes the store does not have
     ├── StoreError                 the medium would not take a record, or give it back
     │   ├── StoreFullError         no space is left
-    │   └── UnreadableRecordError  one stored record is damaged; the others are fine
+    │   ├── UnreadableRecordError  one stored record is damaged; the others are fine
+    │   └── UnreadableValueError   a value is not what its kind says, or its file is gone
     ├── UnknownStoreError          a URL that names no kind of store (also a ValueError)
     ├── NoStoreError               a store to be read is not there (also a LookupError)
     ├── UnknownFlagError           no flag has this id (also a LookupError)
@@ -68,6 +70,18 @@ class ForeignFileError(RefusedError):
         )
 
 
+class ChangingFileError(RefusedError):
+    """A file that was written to while it was read: no one moment's content was seen."""
+
+    to_person = "A file changed while it was saved. Nothing was kept; you can try again."
+
+    def __init__(self, *, path: str) -> None:
+        super().__init__(
+            f"Cannot keep the file {path!r}: it was written to while it was read. Nothing was "
+            "kept. Flag again when it is complete."
+        )
+
+
 class MissingFileError(RefusedError):
     """A record names a file whose bytes the store does not have."""
 
@@ -110,6 +124,17 @@ class UnreadableRecordError(StoreError):
             self,
             f"Cannot read the record at {where}: {reason}. The store was not changed. "
             "Mend or remove that record; the others are not touched by it.",
+        )
+
+
+class UnreadableValueError(StoreError):
+    """A value is not what its kind says, or its file is gone."""
+
+    def __init__(self, *, kind: str, reason: str) -> None:
+        FlagstoneError.__init__(
+            self,
+            f"Cannot read a value of kind {kind!r}: {reason}. The store was not changed. "
+            "`value.data` has it as it was kept; read flags from their store to have their files.",
         )
 
 

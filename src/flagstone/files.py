@@ -8,17 +8,31 @@ import errno
 import hashlib
 import io
 import os
+import re
 import secrets
+import time
+import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from flagstone.codec import FileRef
-from flagstone.errors import StoreError, StoreFullError
+from flagstone.errors import ChangingFileError, StoreError, StoreFullError
 
-_BLOCK = 1 << 20
+_BLOCK = 8 << 20
+"""Bytes of a file in memory at a time; a smaller one is written only if it is new."""
+
+_PIECE = 1 << 18
+"""Bytes hashed at a time: few enough to stay in the processor's cache."""
+
+_RENEWAL = 600.0
+"""Seconds after which a file put again counts as new, so that no `sweep` takes it for left over."""
+
+_UNSAFE_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
+_LONGEST_NAME = 200  # bytes; with what is put behind it still below every file system's 255
 
 
 class Files(ABC):
@@ -29,7 +43,8 @@ class Files(ABC):
         """
         Keep the bytes of *source* and say under which hash; durable when it returns.
 
-        *source* is read once, in constant memory. Raises `StoreError` with nothing half-kept.
+        *source* is read once, in constant memory. Raises `ChangingFileError` for a file that is
+        written to meanwhile, and `StoreError`; with nothing half-kept.
         """
 
     @abstractmethod
@@ -43,6 +58,34 @@ class Files(ABC):
     @abstractmethod
     def remove(self, hashes: Iterable[str]) -> None:
         """Delete the files with these hashes; those that are not here are passed over."""
+
+    @abstractmethod
+    def hashes(self) -> Iterator[str]:
+        """The hashes of all files that are here."""
+
+    @abstractmethod
+    def sweep(self, needed: Container[str], *, age: float, dry_run: bool = False) -> dict[str, int]:
+        """
+        Delete what a crash left behind: files that are not *needed*, and parts of files.
+
+        What was put less than *age* seconds ago stays, as its record may be on its way. Says the
+        names and sizes; with *dry_run*, of what would be deleted.
+        """
+
+    def export(self, ref: FileRef, folder: Path) -> Path:
+        """
+        A copy of *ref* at `folder/<its hash>/<its name>`, made if it is not there yet.
+
+        The name is the person's own as far as a file system allows.
+        """
+        place = folder / ref.sha256 / safe_name(ref.name)
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            part = place.parent / f"part-{secrets.token_hex(8)}"
+            with self.open(ref) as reader, part.open("x+b", buffering=0) as writer:
+                _copy_and_hash(reader, writer)
+            part.replace(place)
+        return place
 
 
 class MemoryFiles(Files):
@@ -69,6 +112,12 @@ class MemoryFiles(Files):
         for sha256 in hashes:
             self._contents.pop(sha256, None)
 
+    def hashes(self) -> Iterator[str]:
+        yield from list(self._contents)
+
+    def sweep(self, needed: Container[str], *, age: float, dry_run: bool = False) -> dict[str, int]:  # noqa: ARG002 - nothing here outlives a crash
+        return {}
+
 
 class DirectoryFiles(Files):
     """Files in the directory *root*, made on first use: `ab/abcdef…` for the hash abcdef…"""
@@ -83,27 +132,47 @@ class DirectoryFiles(Files):
     def put(self, source: Path | BinaryIO, *, name: str, mime_type: str | None = None) -> FileRef:
         part = self.root / f"part-{secrets.token_hex(8)}"
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            with _opened(source) as reader, part.open("xb") as writer:
-                sha256, size = _copy_and_hash(reader, writer)
-                if not self.path(sha256).exists():
-                    writer.flush()
-                    os.fsync(writer.fileno())
-            self._settle(part, self.path(sha256))
+            with _opened(source) as reader:
+                before = _status(reader)
+                sha256, size = self._keep(reader, part)
+                if isinstance(source, Path) and _status(reader) != before:
+                    part.unlink(missing_ok=True)
+                    raise ChangingFileError(path=str(source))
+            if part.exists():
+                self._settle(part, self.path(sha256))
         except OSError as error:
             part.unlink(missing_ok=True)
             raise store_error(error, doing="keep a file in", where=str(self.root)) from error
         return FileRef(sha256=sha256, name=name, mime_type=mime_type, size=size)
 
+    def _keep(self, reader: BinaryIO, part: Path) -> tuple[str, int]:
+        """Write what *reader* gives to *part*, unless it is here: its hash and its size."""
+        head = reader.read(_BLOCK)
+        if len(head) < _BLOCK:  # all of it
+            sha256 = hashlib.sha256(head).hexdigest()
+            if self._renew(sha256):
+                return sha256, len(head)
+        self.root.mkdir(parents=True, exist_ok=True)
+        with part.open("x+b", buffering=0) as writer:
+            return _copy_and_hash(reader, writer, head)
+
+    def _renew(self, sha256: str) -> bool:
+        """Whether a file is here; if so, it is safe from a `sweep` for a while."""
+        place = self.path(sha256)
+        try:
+            if time.time() - place.stat().st_mtime > _RENEWAL:
+                os.utime(place)
+        except FileNotFoundError:
+            return False
+        # Whoever put it may not have come so far yet.
+        sync_directory(place.parent)
+        return True
+
     def _settle(self, part: Path, place: Path) -> None:
         # The name appears only when the bytes are safe: a file under its hash is always whole.
         made = not place.parent.exists()
         place.parent.mkdir(exist_ok=True)
-        if place.exists():
-            part.unlink()
-        else:
-            part.replace(place)
-        # Also where the file was there: whoever put it may not have come so far yet.
+        part.replace(place)
         sync_directory(place.parent)
         if made:
             sync_directory(self.root)
@@ -121,20 +190,99 @@ class DirectoryFiles(Files):
             with suppress(OSError):  # not empty: other files share the directory
                 self.path(sha256).parent.rmdir()
 
+    def hashes(self) -> Iterator[str]:
+        for path in self.root.glob("[0-9a-f][0-9a-f]/*"):
+            if len(path.name) == 64:  # noqa: PLR2004 - the digits of a SHA-256
+                yield path.name
+
+    def sweep(self, needed: Container[str], *, age: float, dry_run: bool = False) -> dict[str, int]:
+        latest = time.time() - age
+        swept: dict[str, int] = {}
+        for path in [*self.root.glob("part-*"), *self.root.glob("[0-9a-f][0-9a-f]/*")]:
+            status = path.stat()
+            is_left = path.name not in needed and status.st_mtime < latest
+            if is_left and (dry_run or self._discard(path, latest)):
+                swept[path.name] = status.st_size
+        return swept
+
+    def _discard(self, path: Path, latest: float) -> bool:
+        """Delete *path*, unless somebody puts it anew in this very moment."""
+        doomed = self.root / f"part-{secrets.token_hex(8)}"
+        path.replace(doomed)
+        if doomed.stat().st_mtime >= latest:  # renewed before it was moved
+            doomed.replace(path)
+            return False
+        doomed.unlink()
+        return True
+
+
+def safe_name(name: str) -> str:
+    """
+    *name* as one part of a path, the same wherever it can be; never empty, `.` or `..`.
+
+    Different names stay different: one that had to be changed carries a piece of its hash.
+    """
+    plain = name.encode(errors="backslashreplace").decode()  # no lone surrogates
+    safe = unicodedata.normalize("NFC", _UNSAFE_IN_NAMES.sub("", plain)).strip(" .")
+    encoded = safe.encode()
+    if safe == name and len(encoded) <= _LONGEST_NAME:
+        return name
+    stem, dot, suffix = encoded[:_LONGEST_NAME].decode(errors="ignore").rpartition(".")
+    mark = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{stem}-{mark}{dot}{suffix}" if stem else f"{suffix}-{mark}".lstrip("-")
+
 
 def _opened(source: Path | BinaryIO) -> BinaryIO:
-    return source.open("rb") if isinstance(source, Path) else source
+    return source.open("rb", buffering=0) if isinstance(source, Path) else source
 
 
-def _copy_and_hash(reader: BinaryIO, writer: BinaryIO) -> tuple[str, int]:
-    """Copy all of *reader* to *writer* in one pass: the SHA-256 in hexadecimal, and the bytes."""
+def _status(reader: BinaryIO) -> tuple[int, int] | None:
+    """What changes when a file is written to; None for what is no file."""
+    try:
+        status = os.fstat(reader.fileno())
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _copy_and_hash(reader: BinaryIO, writer: Any, head: bytes = b"") -> tuple[str, int]:
+    """
+    Copy *head* and the rest of *reader* to the medium: the SHA-256 of the copy, and its size.
+
+    The copy is hashed by a second thread, behind the one that writes it and waits for the medium.
+    """
     digest = hashlib.sha256()
-    size = 0
-    while block := reader.read(_BLOCK):
-        digest.update(block)
-        writer.write(block)
-        size += len(block)
+    with ThreadPoolExecutor(1) as hashing:
+        hashed = []
+        size, count = 0, _write_all(writer, head) or _copy_block(reader, writer)
+        while count:
+            hashed.append(hashing.submit(_hash_range, digest, writer.fileno(), size, count))
+            size += count
+            count = _copy_block(reader, writer)
+        os.fsync(writer.fileno())
+        for part in hashed:
+            part.result()
     return digest.hexdigest(), size
+
+
+def _copy_block(reader: BinaryIO, writer: Any) -> int:
+    """Copy the next block; says how many bytes that were, 0 at the end."""
+    if isinstance(reader, io.FileIO):
+        with suppress(OSError, AttributeError):  # not between these two, or not on this system
+            return os.copy_file_range(reader.fileno(), writer.fileno(), _BLOCK)
+    return _write_all(writer, reader.read(_BLOCK))
+
+
+def _write_all(writer: Any, content: bytes) -> int:
+    view = memoryview(content)
+    while view:
+        view = view[writer.write(view) :]
+    return len(content)
+
+
+def _hash_range(digest: Any, handle: int, start: int, count: int) -> None:
+    for place in range(start, start + count, _PIECE):
+        digest.update(os.pread(handle, min(_PIECE, start + count - place), place))
 
 
 def replace_durably(path: Path, content: bytes) -> None:

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, get_args
 from uuid import UUID
 
 from flagstone import codec
+from flagstone.as_python import NO_FILES, FilesOfValue, as_python
 from flagstone.codec import FileRef
 from flagstone.errors import UnreadableRecordError
 
@@ -68,12 +69,25 @@ class Value:
     `kind` is what it is to a person: text, number, boolean, choice, label, image, table, …
     `data` is anything `flagstone.codec` can write; each file in it is a `FileRef`.
     `component` names the exact component class and the configuration that shows it again.
+    `files` is where the bytes of its files are; a store gives it to what it reads.
     """
 
     kind: str
     data: Any = None
     component: Mapping[str, Any] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    files: FilesOfValue = field(default=NO_FILES, compare=False, repr=False)
+
+    def to_python(self) -> Any:
+        """
+        The value as Python has it: text, numbers and JSON as they are; `PIL.Image` for an image,
+        (rate, array) for audio, `pandas.DataFrame` for a table, `pathlib.Path` for a file (a copy
+        that lives as long as this process), confidences by label for a label; None for nothing.
+
+        Raises `UnreadableValueError` where it cannot be read, `MissingExtraError` where a library
+        is missing.
+        """
+        return as_python(self.kind, self.data, self.files)
 
 
 Values = Mapping[str, Value]
@@ -105,10 +119,9 @@ class _Record:
 
     def files(self) -> Iterator[FileRef]:
         """The files this record refers to, repeats included."""
-        for spec in _SPECS[type(self)]:
-            if spec.holds_values:
-                for value in getattr(self, spec.name).values():
-                    yield from codec.files_in(value.data)
+        for values in _values_of(self):
+            for value in values.values():
+                yield from codec.files_in(value.data)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -185,9 +198,9 @@ Record = Flag | Review | Outcome
 _TYPES: dict[str, type[Record]] = {kind.type: kind for kind in (Flag, Review, Outcome)}
 
 
-def record_from_json(text: str | bytes, *, where: str) -> Record:
+def record_from_json(text: str | bytes, *, where: str, files: FilesOfValue = NO_FILES) -> Record:
     """
-    Read what `to_json` wrote.
+    Read what `to_json` wrote; the bytes of its files are in *files*.
 
     Raises `UnreadableRecordError`, which names *where*, for anything else.
     """
@@ -200,7 +213,14 @@ def record_from_json(text: str | bytes, *, where: str) -> Record:
         raise UnreadableRecordError(where=where, reason=f"{error} is missing or unknown") from error
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise UnreadableRecordError(where=where, reason=str(error)) from error
+    for values in _values_of(record):
+        for value in values.values():
+            object.__setattr__(value, "files", files)
     return record
+
+
+def _values_of(record: Any) -> Iterator[Values]:
+    return (getattr(record, spec.name) for spec in _SPECS[type(record)] if spec.holds_values)
 
 
 def _one_of(name: str, value: str | None, allowed: tuple[str | None, ...]) -> None:
@@ -317,7 +337,7 @@ _SPECS: dict[Any, tuple[_Spec, ...]] = {
             holds_values=spec.type == Values,
         )
         for spec in fields(kind)
-        if spec.name != "extra"
+        if spec.name not in ("extra", "files")
     )
     for kind in (Value, Flag, Review, Outcome)
 }

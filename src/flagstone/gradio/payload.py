@@ -1,11 +1,15 @@
 """
-A component's payload, as the page posts it, as a `Value`; its files kept on the way.
+A component's payload, as the page posts it, as a `Value`, and a `Value` as a payload again.
 
 A payload comes from a browser, so it may say anything. Only what the component's own data model
 calls a file is one, and only a file that the demo took in, by upload or as an output, is read.
+A value may come from anybody's store: of its files, only those the store has are handed on.
 """
 
-from collections.abc import Mapping
+import io
+import logging
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +19,18 @@ from gradio.utils import get_upload_folder
 from pydantic import BaseModel, ValidationError
 
 from flagstone.codec import FileRef
-from flagstone.errors import ForeignFileError, UnkeepableValueError
+from flagstone.errors import ForeignFileError, UnkeepableValueError, UnreadableValueError
 from flagstone.files import Files
+from flagstone.gradio.held import held_drawing, held_stream
 from flagstone.record import Value
+
+logger = logging.getLogger(__name__)
 
 _KINDS = {
     "AnnotatedImage": "annotated_image",
     "Audio": "audio",
+    "BrowserState": "state",
+    "Button": "text",
     "Chatbot": "chat",
     "Checkbox": "boolean",
     "CheckboxGroup": "choices",
@@ -31,15 +40,18 @@ _KINDS = {
     "DateTime": "datetime",
     "Dropdown": "choice",
     "File": "file",
+    "FileData": "file",
     "FileExplorer": "paths",
     "Gallery": "gallery",
     "HTML": "html",
     "HighlightedText": "highlighted_text",
     "Image": "image",
+    "ImageData": "image",
     "ImageEditor": "image_editor",
     "ImageSlider": "image_pair",
     "JSON": "json",
     "Label": "label",
+    "ListFiles": "file",
     "Markdown": "markdown",
     "Model3D": "model3d",
     "MultimodalTextbox": "multimodal",
@@ -47,9 +59,13 @@ _KINDS = {
     "Number": "number",
     "Plot": "plot",
     "Radio": "choice",
+    "SimpleDropdown": "choice",
+    "SimpleImage": "image",
+    "SimpleTextbox": "text",
     "Slider": "number",
     "State": "state",
     "Textbox": "text",
+    "Timer": "number",
     "UploadButton": "file",
     "DownloadButton": "file",
     "Video": "video",
@@ -69,21 +85,65 @@ def to_value(
 
     Raises `RefusedError` for what cannot be kept as it is, `StoreError` where a file cannot.
     """
+    if _is_update(payload):  # of the component's looks: no value, but kept as it is
+        return Value(kind="json", data=payload, component=description, files=files)
     data = _plain(component, payload, field)
+    if hasattr(component, "blob_storage"):
+        data = _keep_drawing(data, component, field, files)
     if _holds_files(component):
         data = _keep_files(data, component, field, files)
-    return Value(kind=kind_of(component), data=data, component=description)
+    return Value(kind=kind_of(component), data=data, component=description, files=files)
+
+
+def to_payload(value: Value, component: Component) -> Any:
+    """
+    What the page holds when *component* shows *value*: what `component.preprocess` takes, and
+    what a function with `postprocess=False` may return.
+
+    Files are copied to where Gradio serves files from. Raises `UnreadableValueError` for a value
+    that is not of such a component.
+    """
+    if value.data is None or _is_update(value.data):
+        return None
+    served: set[str] = set()
+    payload = _with_served_files(value, value.data, Path(component.GRADIO_CACHE), served)
+    model = component.data_model
+    if model is None:
+        return payload
+    try:
+        payload = model.from_json(payload)
+    except (ValidationError, TypeError) as error:
+        reason = f"it is not what a {type(component).__name__} holds"
+        raise UnreadableValueError(kind=value.kind, reason=reason) from error
+    if _holds_files(component) and not served.issuperset(_paths_in(payload.model_dump())):
+        raise UnreadableValueError(kind=value.kind, reason="it names a file that its store has not")
+    return payload
 
 
 def kind_of(component: Component) -> str:
-    """What the value of *component* is to a person: the kind of the nearest class we know."""
-    names = (base.__name__ for base in type(component).__mro__)
-    return next((_KINDS[name] for name in names if name in _KINDS), "json")
+    """
+    What the value of *component* is to a person: the kind of the nearest class we know, else of
+    its data model.
+    """
+    models = component.data_model.__mro__ if component.data_model else ()
+    names = (base.__name__ for base in (*type(component).__mro__, *models))
+    known = next((_KINDS[name] for name in names if name in _KINDS), None)
+    return known or _unknown_kind(type(component))
+
+
+@cache
+def _unknown_kind(component: type[Component]) -> str:
+    if not component.__module__.startswith("gradio."):
+        logger.warning(
+            "%s is new to Flagstone: its values are kept as JSON, exactly, and shown as such",
+            component.__qualname__,
+        )
+    return "json"
 
 
 def _plain(component: Component, payload: Any, field: str) -> Any:
-    if payload is None or _is_update(payload):
-        return payload
+    if payload is None:
+        return None
     model = component.data_model
     if model is not None and not isinstance(payload, BaseModel):
         try:
@@ -103,6 +163,29 @@ def _holds_files(component: Component) -> bool:
     return component.data_model is not None and not issubclass(component.data_model, JsonData)
 
 
+def _keep_drawing(data: Any, component: Component, field: str, files: Files) -> Any:
+    """*data* of an ImageEditor, with the images that it names by an id, known to the demo only."""
+    if data is None or data["id"] is None:
+        return data
+    drawing = held_drawing(component, data["id"])
+    if drawing is None and data["composite"] is None:
+        raise ForeignFileError(field=field, path=data["id"], reason="the demo has no such drawing")
+
+    def keep(name: str, image: bytes | None) -> FileRef | None:
+        if image is None:
+            return None
+        return files.put(io.BytesIO(image), name=f"{name}.png", mime_type="image/png")
+
+    if drawing is None:
+        return data | {"id": None}
+    return {
+        "background": keep("background", drawing["background"]),
+        "layers": [keep("layer", layer) for layer in drawing["layers"]],
+        "composite": keep("composite", drawing["composite"]),
+        "id": None,
+    }
+
+
 def _keep_files(data: Any, component: Component, field: str, files: Files) -> Any:
     if isinstance(data, dict):
         if isinstance(data.get("path"), str) and _is_file_data(data):
@@ -120,12 +203,17 @@ def _is_file_data(data: dict[str, Any]) -> bool:
 
 def _keep_file(data: dict[str, Any], component: Component, field: str, files: Files) -> FileRef:
     path = data["path"]
+    if data.get("is_stream"):
+        found = held_stream(path)
+        if found is None:
+            reason = "it is a stream that the demo no longer has, or never had"
+            raise ForeignFileError(field=field, path=path, reason=reason)
+        data = data | {"path": str(found), "orig_name": found.name}
+        path = data["path"]
     try:
         real = Path(path).resolve(strict=True)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise ForeignFileError(field=field, path=path, reason="there is no such file") from error
-    if data.get("is_stream"):
-        raise ForeignFileError(field=field, path=path, reason="it is a stream, not a file")
     if not any(real.is_relative_to(root) for root in _roots(component)):
         raise ForeignFileError(field=field, path=path, reason="the demo never took it in")
     if not real.is_file():
@@ -137,3 +225,43 @@ def _keep_file(data: dict[str, Any], component: Component, field: str, files: Fi
 def _roots(component: Component) -> list[Path]:
     """Where Gradio puts what was uploaded and what functions returned."""
     return [Path(place).resolve() for place in (get_upload_folder(), component.GRADIO_CACHE)]
+
+
+def _with_served_files(value: Value, data: Any, cache_dir: Path, served: set[str]) -> Any:
+    """*data* with FileData for each file, copied into *cache_dir*; *served* gets the paths."""
+    match data:
+        case FileRef():
+            try:
+                path = str(value.files.export(data, cache_dir))
+            except (OSError, LookupError) as error:
+                raise UnreadableValueError(kind=value.kind, reason=str(error)) from error
+            served.add(path)
+            return {
+                "path": path,
+                "url": None,
+                "size": data.size,
+                "orig_name": data.name,
+                "mime_type": data.mime_type,
+                "is_stream": False,
+                "meta": {"_type": "gradio.FileData"},
+            }
+        case dict():
+            return {
+                key: _with_served_files(value, part, cache_dir, served)
+                for key, part in data.items()
+            }
+        case list() | tuple():
+            return type(data)(_with_served_files(value, part, cache_dir, served) for part in data)
+    return data
+
+
+def _paths_in(data: Any) -> Iterator[str]:
+    """The path of each file in *data*."""
+    if isinstance(data, dict):
+        if _is_file_data(data) and data["path"] is not None:
+            yield data["path"]
+        for part in data.values():
+            yield from _paths_in(part)
+    elif isinstance(data, list | tuple):
+        for part in data:
+            yield from _paths_in(part)

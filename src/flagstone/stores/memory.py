@@ -34,7 +34,9 @@ class MemoryStore(Store):
             entries = list(self._texts.items())[int(after or 0) :]
         for record_id, text in entries:
             if text:
-                yield record_from_json(text, where=f"{self.where} record {record_id}")
+                yield record_from_json(
+                    text, where=f"{self.where} record {record_id}", files=self.files
+                )
 
     def mark(self) -> str:
         return str(len(self._texts))

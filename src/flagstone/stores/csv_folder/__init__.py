@@ -20,10 +20,10 @@ from typing import Any, NamedTuple
 
 from flagstone import codec
 from flagstone.codec import FileRef
-from flagstone.files import DirectoryFiles, replace_durably, store_error
+from flagstone.files import DirectoryFiles, replace_durably, safe_name, store_error
 from flagstone.record import SCHEMA, Flag, Record
 from flagstone.store import Store, require_files
-from flagstone.stores.csv_folder.cells import columns_of, row_of, safe_name
+from flagstone.stores.csv_folder.cells import columns_of, row_of
 from flagstone.stores.csv_folder.known import KnownIds
 from flagstone.stores.csv_folder.log import CsvLog, OtherColumnsError, encode_row, open_log
 from flagstone.stores.csv_folder.naming import choose_log, logs_in
@@ -94,7 +94,7 @@ class CsvFolder(Store):
         places = json.loads(after) if after else {}
         for path in self._logs():
             if path.name != _ERASED:
-                for _, record in LogReader(path).rows(after=places.get(path.name)):
+                for _, record in LogReader(path, self.files).rows(after=places.get(path.name)):
                     yield record
 
     def mark(self) -> str:
@@ -195,7 +195,7 @@ class CsvFolder(Store):
         if path.name == _ERASED:
             return
         with open_log(path, None):
-            reader = LogReader(path)
+            reader = LogReader(path, self.files)
             lines = [] if reader.header is None else [encode_row(reader.header)]
             has_doomed = False
             for row, record in reader.rows():

@@ -5,10 +5,8 @@ The cells are what a spreadsheet shows, safe to open in one; nothing is ever rea
 where the last cell is there.
 """
 
-import hashlib
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -28,8 +26,6 @@ Link = Callable[[str, FileRef], Any]
 """Makes a file visible under a field's name and says what stands for it in the cell."""
 
 _FORMULA = re.compile(r"^\s*[=+\-@\t\r\n]|^[\t\r\n]|[,;]\s*[=+\-@\t\n]")
-_UNSAFE_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
-_LONGEST_NAME = 200  # bytes; with what is put behind it still below every file system's 255
 
 
 def spreadsheet_safe(value: Any) -> Any:
@@ -98,21 +94,6 @@ def _cell(field: str, value: Value, link: Link) -> str:
     if data is None:
         return ""
     return spreadsheet_safe(data) if isinstance(data, str) else _json(data)
-
-
-def safe_name(name: str) -> str:
-    """
-    *name* as one part of a path, the same wherever it can be; never empty, `.` or `..`.
-
-    Different names stay different: one that had to be changed carries a piece of its hash.
-    """
-    safe = unicodedata.normalize("NFC", _UNSAFE_IN_NAMES.sub("", _plain(name))).strip(" .")
-    encoded = safe.encode()
-    if safe == name and len(encoded) <= _LONGEST_NAME:
-        return name
-    stem, dot, suffix = encoded[:_LONGEST_NAME].decode(errors="ignore").rpartition(".")
-    mark = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
-    return f"{stem}-{mark}{dot}{suffix}" if stem else f"{suffix}-{mark}".lstrip("-")
 
 
 def _fields(flag: Flag, order: Sequence[str]) -> list[tuple[str, Value]]:

@@ -18,6 +18,7 @@ from typing import BinaryIO
 from uuid import NAMESPACE_URL, uuid5
 
 from flagstone.errors import UnreadableRecordError
+from flagstone.files import Files
 from flagstone.record import Flag, Record, Value, record_from_json, unique_names
 from flagstone.stores.csv_folder.cells import RECORD
 from flagstone.stores.csv_folder.log import END, NUMBER, Row, find_tail, is_whole, read_header
@@ -35,8 +36,9 @@ _OURS = '{"flagstone":'
 class LogReader:
     """The log *path*, for reading; has no rows where it is no log but some file of a person's."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, files: Files) -> None:
         self.path = path
+        self._files = files
         with path.open("rb") as file:
             first = read_header(file.fileno())
         ours = bool(first) and first[-1].startswith(_OURS)
@@ -63,7 +65,9 @@ class LogReader:
         text = self._record_cell(row)
         if text:
             try:
-                return record_from_json(_NUMBER.sub("}", text), where=str(self.path))
+                return record_from_json(
+                    _NUMBER.sub("}", text), where=str(self.path), files=self._files
+                )
             except UnreadableRecordError as error:
                 logger.warning("%s It is read from its other cells instead.", error)
         return self._flag_from_cells(row)

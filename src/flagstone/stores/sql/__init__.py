@@ -67,7 +67,7 @@ class SqlStore(Store):
         ):
             for seq, text in rows:
                 if text:
-                    yield record_from_json(text, where=f"{self.where}, row {seq}")
+                    yield record_from_json(text, where=f"{self.where}, row {seq}", files=self.files)
 
     def mark(self) -> str:
         ((seq,),) = self._read(sa.select(sa.func.max(RECORD.c.seq)))
@@ -140,7 +140,7 @@ class SqlStore(Store):
 
     def _records(self, rows: Iterable[Any]) -> Iterator[Record]:
         for record_id, text in rows:
-            yield record_from_json(text, where=f"{self.where}, id {record_id}")
+            yield record_from_json(text, where=f"{self.where}, id {record_id}", files=self.files)
 
     def _erase(self, flag_ids: list[str]) -> None:
         c = RECORD.c

@@ -1,0 +1,61 @@
+"""
+What the running demo holds for a page that names it only: drawings sent ahead, and streams.
+"""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, cast
+
+from gradio.components import Component
+from gradio.context import LocalContext
+
+from flagstone.gradio.fields import running_blocks
+
+
+def held_drawing(component: Component, name: str) -> dict[str, Any] | None:
+    """
+    The images, as bytes, that the page of an ImageEditor sent ahead under this *name*.
+
+    None where there are none: a submit takes them away, and the page sends files then.
+    """
+    drawings: dict[str, Any] = getattr(component, "blob_storage", {})
+    drawing = drawings.get(name)
+    if drawing is None:
+        return None
+    return {
+        "background": drawing.background,
+        "layers": [layer for layer in drawing.layers if layer is not None],
+        "composite": drawing.composite,
+    }
+
+
+def held_stream(path: str) -> Path | None:
+    """
+    The file of all that was streamed so far to *path*, `session/run/component/playlist.m3u8`.
+
+    None where the running demo has no such stream of this session. Gradio 4 forgets each part as
+    it is played, and so never has one.
+    """
+    blocks = running_blocks()
+    request = LocalContext.request.get(None)
+    session, run, component, *_ = [*path.split("/"), "", "", ""]
+    if blocks is None or session != getattr(request, "session_hash", None):
+        return None
+    streams = {
+        (str(number), str(output)): stream
+        for number, outputs in blocks.pending_streams.get(session, {}).items()
+        for output, stream in outputs.items()
+    }
+    stream: Any = streams.get((run, component))
+    if not hasattr(stream, "segments"):  # none, or Gradio 4's list of what is not played yet
+        return None
+    combining = cast(Any, blocks.blocks[int(component)]).combine_stream(
+        [segment["data"] for segment in stream.segments],
+        desired_output_format=stream.desired_output_format,
+        only_file=True,
+    )
+    # A thread of its own: where we are called from, a loop may be running.
+    with ThreadPoolExecutor(1) as thread:
+        combined = thread.submit(asyncio.run, combining).result()
+    return Path(combined.path)
