@@ -9,6 +9,7 @@ JOBS ?= 2
 # Gradio 4.44.1 and what it stands on are of Python 3.11's time.
 OLD_PYTHON ?= $(shell command -v python3.11 || echo $(PYTHON))
 OLD_GRADIOS := 4.44.1 5.50.0
+LOGGED_BY := 3.50.2 $(OLD_GRADIOS)
 
 .PHONY: help demo test quick compat lint format bench clean
 
@@ -16,7 +17,7 @@ help:
 	@echo "make demo    draw digits, see a model's mistakes, flag them (http://127.0.0.1:7860)"
 	@echo "make test    lint, types and all tests"
 	@echo "make quick   the fast tests only"
-	@echo "make compat  the host's tests on every Gradio: $(OLD_GRADIOS) and the newest"
+	@echo "make compat  the host's tests on Gradio $(OLD_GRADIOS) and the newest"
 	@echo "make lint    ruff and mypy"
 	@echo "make format  put the code in order"
 	@echo "make bench   measure, beside Gradio's own logger"
@@ -32,11 +33,13 @@ test: lint
 quick: $(VENV)/dev
 	$(BIN)/python -m pytest tests --numprocesses $(JOBS) -m "not slow and not browser"
 
-compat: $(VENV)/dev $(OLD_GRADIOS:%=$(VENV)/gradio-%/dev)
-	for gradio in $(OLD_GRADIOS:%=gradio-%/); do \
-		$(VENV)/$${gradio}bin/python -m pytest tests/gradio --numprocesses $(JOBS) -W default || exit; \
+compat: $(VENV)/dev $(OLD_GRADIOS:%=$(VENV)/gradio-%/dev) $(VENV)/gradio-3.50.2/gradio
+	for gradio in $(OLD_GRADIOS); do \
+		$(VENV)/gradio-$$gradio/bin/python -m pytest tests/gradio \
+			--numprocesses $(JOBS) -W default || exit; \
 	done
-	$(BIN)/python -m pytest tests/gradio --numprocesses $(JOBS)
+	FLAGSTONE_GRADIOS="$(LOGGED_BY:%=$(VENV)/gradio-%/bin/python)" \
+		$(BIN)/python -m pytest tests/gradio tests/imports --numprocesses $(JOBS)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -67,4 +70,9 @@ $(VENV)/dev: pyproject.toml constraints.txt
 $(VENV)/gradio-%/dev: compat/gradio-%.txt pyproject.toml
 	test -x $(@D)/bin/python || $(OLD_PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --constraint $< --editable '.[demo,dev]'
+	touch $@
+
+$(VENV)/gradio-3.50.2/gradio: compat/gradio-3.50.2.txt
+	test -x $(@D)/bin/python || $(OLD_PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@

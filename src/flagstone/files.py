@@ -13,7 +13,7 @@ import secrets
 import time
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -58,10 +58,6 @@ class Files(ABC):
     @abstractmethod
     def remove(self, hashes: Iterable[str]) -> None:
         """Delete the files with these hashes; those that are not here are passed over."""
-
-    @abstractmethod
-    def hashes(self) -> Iterator[str]:
-        """The hashes of all files that are here."""
 
     @abstractmethod
     def sweep(self, needed: Container[str], *, age: float, dry_run: bool = False) -> dict[str, int]:
@@ -111,9 +107,6 @@ class MemoryFiles(Files):
     def remove(self, hashes: Iterable[str]) -> None:
         for sha256 in hashes:
             self._contents.pop(sha256, None)
-
-    def hashes(self) -> Iterator[str]:
-        yield from list(self._contents)
 
     def sweep(self, needed: Container[str], *, age: float, dry_run: bool = False) -> dict[str, int]:  # noqa: ARG002 - nothing here outlives a crash
         return {}
@@ -190,11 +183,6 @@ class DirectoryFiles(Files):
             with suppress(OSError):  # not empty: other files share the directory
                 self.path(sha256).parent.rmdir()
 
-    def hashes(self) -> Iterator[str]:
-        for path in self.root.glob("[0-9a-f][0-9a-f]/*"):
-            if len(path.name) == 64:  # noqa: PLR2004 - the digits of a SHA-256
-                yield path.name
-
     def sweep(self, needed: Container[str], *, age: float, dry_run: bool = False) -> dict[str, int]:
         latest = time.time() - age
         swept: dict[str, int] = {}
@@ -230,6 +218,12 @@ def safe_name(name: str) -> str:
     stem, dot, suffix = encoded[:_LONGEST_NAME].decode(errors="ignore").rpartition(".")
     mark = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
     return f"{stem}-{mark}{dot}{suffix}" if stem else f"{suffix}-{mark}".lstrip("-")
+
+
+def hash_of(path: Path) -> str:
+    """The SHA-256 of the file *path*, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _opened(source: Path | BinaryIO) -> BinaryIO:

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any, Literal, Self
 
 from flagstone.codec import FileRef
-from flagstone.errors import MissingFileError, UnknownFlagError
+from flagstone.errors import MissingFileError, UnknownFlagError, UnreadableRecordError
 from flagstone.files import Files
 from flagstone.record import Flag, Outcome, Record, Review, Value, Verdict
 
@@ -145,6 +145,19 @@ class Store(ABC):
     def close(self) -> None:
         """Let go of what is held open. Nothing waits to be written: `append` did that."""
 
+    def known(self, ids: Iterable[str]) -> set[str]:
+        """Those of *ids* that are here, and as far as the store can tell those erased here."""
+        wanted = set(ids)
+        return {record.id for record in self.scan() if record.id in wanted}
+
+    def damage(self) -> Iterator[str]:
+        """A sentence for everything that is wrong with the records; nothing for a sound store."""
+        try:
+            for _ in self.scan():
+                pass
+        except UnreadableRecordError as error:
+            yield str(error)
+
     def __enter__(self) -> Self:
         return self
 
@@ -215,6 +228,12 @@ class Wrapper(Store):
 
     def close(self) -> None:
         self.store.close()
+
+    def known(self, ids: Iterable[str]) -> set[str]:
+        return self.store.known(ids)
+
+    def damage(self) -> Iterator[str]:
+        return self.store.damage()
 
     def state(self, flag_id: str) -> State:
         return self.store.state(flag_id)

@@ -158,7 +158,7 @@ class TestEditedByHand:
         assert [first, new] == flags
         assert isinstance(by_hand, Flag)
         assert {name: value.data for name, value in by_hand.inputs.items()} == {
-            "text": "by hand", "label": "4",
+            "text": "by hand", "label": 4,
         }  # fmt: skip
         assert (by_hand.option, by_hand.user) == ("wrong", "ana")
         assert by_hand.created_at == datetime(2026, 11, 1, 9, tzinfo=UTC)
@@ -239,7 +239,7 @@ class TestEditedByHand:
 
         assert isinstance(first, Flag)
         assert first.inputs["text"] == Value(kind="text", data="one")
-        assert "types, and which are outputs, are lost" in first.context["read_from"]
+        assert "types are guessed, and which are outputs is lost" in first.context["read_from"]
         assert isinstance(second, Flag)
         assert second.inputs["text"].data == "two"
         assert "It is read from its other cells instead" in caplog.text

@@ -55,5 +55,8 @@ class MemoryStore(Store):
                 kept |= hashes
         self.files.remove(dropped - kept)
 
+    def known(self, ids: Iterable[str]) -> set[str]:
+        return set(ids) & self._texts.keys()
+
     def close(self) -> None:
         """Nothing is held open."""

@@ -7,9 +7,6 @@ as JSON; the columns before it are for people. Reviews and outcomes have logs of
 """
 
 import json
-import os
-import secrets
-import shutil
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,14 +17,15 @@ from typing import Any, NamedTuple
 
 from flagstone import codec
 from flagstone.codec import FileRef
-from flagstone.files import DirectoryFiles, replace_durably, safe_name, store_error
+from flagstone.files import replace_durably, store_error
 from flagstone.record import SCHEMA, Flag, Record
 from flagstone.store import Store, require_files
 from flagstone.stores.csv_folder.cells import columns_of, row_of
+from flagstone.stores.csv_folder.folder_files import FolderFiles
 from flagstone.stores.csv_folder.known import KnownIds
 from flagstone.stores.csv_folder.log import CsvLog, OtherColumnsError, encode_row, open_log
 from flagstone.stores.csv_folder.naming import choose_log, logs_in
-from flagstone.stores.csv_folder.reading import LogReader, end_of, flag_id_of
+from flagstone.stores.csv_folder.reading import LogReader, end_of, flag_id_of, flags_of_hub_saver
 
 Rows = dict[str, list[str]]
 """Rows by the id of their record."""
@@ -42,7 +40,6 @@ class _Kind(NamedTuple):
 
 _ERASED = "erased.csv"
 _ERASED_COLUMNS = ("flag_id", "record")
-_SHOWN = 20  # digits of a file's hash in the path under which people see it
 _FIRST_LOGS = {"review": "reviews.csv", "outcome": "outcomes.csv"}
 _ABOUT_FLAGS = ("reviews", "outcomes", "erased")
 
@@ -58,7 +55,7 @@ class CsvFolder(Store):
     FileData.
     """
 
-    files: DirectoryFiles
+    files: FolderFiles
 
     def __init__(
         self,
@@ -71,7 +68,7 @@ class CsvFolder(Store):
     ) -> None:
         self.path = Path(path)
         self.where = str(path)
-        self.files = DirectoryFiles(self.path / ".files")
+        self.files = FolderFiles(self.path)
         self._first_logs = {**_FIRST_LOGS, "flag": file_name}
         self._header = header
         self._order = order
@@ -96,6 +93,7 @@ class CsvFolder(Store):
             if path.name != _ERASED:
                 for _, record in LogReader(path, self.files).rows(after=places.get(path.name)):
                     yield record
+        yield from flags_of_hub_saver(self.path, self.files)
 
     def mark(self) -> str:
         return json.dumps({path.name: end_of(path) for path in self._logs()})
@@ -113,7 +111,16 @@ class CsvFolder(Store):
             for path in self._logs():
                 self._rewrite(path, doomed, kept, dropped)
             self._known = KnownIds(self._logs())
-            self._remove_files(dropped - kept)
+            self.files.remove(dropped - kept)
+
+    def known(self, ids: Iterable[str]) -> set[str]:
+        with self._lock:
+            return self._known.among(ids, self._logs())
+
+    def damage(self) -> Iterator[str]:
+        for path in self._logs():
+            if path.name != _ERASED:
+                yield from LogReader(path, self.files).damage()
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -174,12 +181,8 @@ class CsvFolder(Store):
         return sorted(logs_in(self.path), key=lambda path: path.name.startswith(_ABOUT_FLAGS))
 
     def _link(self, field: str, ref: FileRef) -> str | dict[str, Any]:
-        """Show the file *ref* under its field, at no cost of space where the system can."""
-        place = self.path / _folder(field) / ref.sha256[:_SHOWN] / safe_name(ref.name)
-        if not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            _link_or_copy(self.files.path(ref.sha256), place)
-        path = place.relative_to(self.path).as_posix()
+        """Show the file *ref* under its field, and say what stands for it in the cell."""
+        path = self.files.show(ref, field)
         if self._simplify_file_data:
             return path
         return {
@@ -207,12 +210,6 @@ class CsvFolder(Store):
             if has_doomed:  # any other file is not ours to touch, and need not be
                 replace_durably(path, b"".join(lines))
 
-    def _remove_files(self, hashes: set[str]) -> None:
-        self.files.remove(hashes)
-        for shown in self.path.glob("*/" + "[0-9a-f]" * _SHOWN):
-            if any(sha256.startswith(shown.name) for sha256 in hashes):
-                shutil.rmtree(shown)
-
     @contextmanager
     def _telling(self, *, doing: str) -> Iterator[None]:
         try:
@@ -223,17 +220,3 @@ class CsvFolder(Store):
 
 def _tomb(flag_id: str) -> str:
     return codec.dumps({"flagstone": SCHEMA, "type": "erased", "id": flag_id})
-
-
-def _folder(field: str) -> str:
-    name = safe_name(field)
-    return f"{name}.files" if name.lower().endswith(".csv") else name  # logs are called so
-
-
-def _link_or_copy(source: Path, place: Path) -> None:
-    part = place.with_name(f".part-{secrets.token_hex(8)}")
-    try:
-        os.link(source, part)
-    except OSError:  # a file system without links
-        shutil.copyfile(source, part)
-    part.replace(place)

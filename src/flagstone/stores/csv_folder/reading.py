@@ -2,7 +2,7 @@
 A CSV log read back as records.
 
 Where a row has its `record` cell, that is what it says, to the character. A row without one, as
-other programs and people write, is read from its other cells as well as they tell: all text.
+Gradio and people write, is read from its other cells as well as they tell.
 """
 
 import csv
@@ -10,17 +10,17 @@ import json
 import logging
 import os
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
-from uuid import NAMESPACE_URL, uuid5
 
 from flagstone.errors import UnreadableRecordError
-from flagstone.files import Files
-from flagstone.record import Flag, Record, Value, record_from_json, unique_names
+from flagstone.record import Flag, Record, record_from_json
 from flagstone.stores.csv_folder.cells import RECORD
+from flagstone.stores.csv_folder.folder_files import FolderFiles
+from flagstone.stores.csv_folder.gradio_log import GradioLog
 from flagstone.stores.csv_folder.log import END, NUMBER, Row, find_tail, is_whole, read_header
 
 logger = logging.getLogger(__name__)
@@ -30,26 +30,43 @@ Place = list[int]
 
 _NUMBER = re.compile(rf',"{NUMBER}":\d+}}$')
 _GRADIO_LOG = re.compile(r"(dataset|log)\d*\.csv")
+_HUB_COLUMNS = ["flag", "username"]
 _OURS = '{"flagstone":'
 
 
 class LogReader:
     """The log *path*, for reading; has no rows where it is no log but some file of a person's."""
 
-    def __init__(self, path: Path, files: Files) -> None:
+    def __init__(self, path: Path, files: FolderFiles) -> None:
         self.path = path
         self._files = files
         with path.open("rb") as file:
             first = read_header(file.fileno())
         ours = bool(first) and first[-1].startswith(_OURS)
-        self.header = None if ours or not {RECORD, "timestamp"} & set(first) else first
+        has_header = {RECORD, "timestamp"} & set(first) or first[-2:] == _HUB_COLUMNS
+        self.header = first if has_header and not ours else None
         self._is_log = self.header is not None or ours or bool(_GRADIO_LOG.fullmatch(path.name))
-        self._met: Counter[str] = Counter()
 
     def rows(self, after: Place | None = None) -> Iterator[tuple[Row, Record]]:
         """Each row with its record, in order; the header is none."""
         if not self._is_log:
             return
+        for row in self._rows(after):
+            yield row, self._record(row)
+
+    def damage(self) -> Iterator[str]:
+        """A sentence for each row whose record cannot be read."""
+        try:
+            for row in self._rows() if self._is_log else ():
+                if text := self._record_cell(row):
+                    try:
+                        self._read_record(text)
+                    except UnreadableRecordError as error:
+                        yield str(error)
+        except UnreadableRecordError as error:  # no row can be told from here on
+            yield str(error)
+
+    def _rows(self, after: Place | None = None) -> Iterator[Row]:
         with self.path.open("rb") as file:
             same_file = after is not None and after[0] == os.fstat(file.fileno()).st_ino
             start = after[1] if after is not None and same_file else 0
@@ -59,18 +76,29 @@ class LogReader:
                 next(rows, None)
             for row in rows:
                 if any(row):
-                    yield row, self._record(row)
+                    yield row
 
     def _record(self, row: Row) -> Record:
         text = self._record_cell(row)
         if text:
             try:
-                return record_from_json(
-                    _NUMBER.sub("}", text), where=str(self.path), files=self._files
-                )
+                return self._read_record(text)
             except UnreadableRecordError as error:
                 logger.warning("%s It is read from its other cells instead.", error)
-        return self._flag_from_cells(row)
+        return self._gradio_log.flag(self._cells(row), self.path)
+
+    def _read_record(self, text: str) -> Record:
+        return record_from_json(_NUMBER.sub("}", text), where=str(self.path), files=self._files)
+
+    @cached_property
+    def _gradio_log(self) -> GradioLog:
+        rows = (self._cells(row) for row in self._rows() if not self._record_cell(row))
+        header = None if self.header is None else self._cells(self.header)
+        return GradioLog(header, rows, folder=self.path.parent, adopt=self._files.adopt)
+
+    def _cells(self, row: Row) -> Row:
+        """*row* without its record."""
+        return row[:-1] if self.header and self.header[-1] == RECORD else row
 
     def _record_cell(self, row: Row) -> str:
         if self.header is None:
@@ -78,30 +106,18 @@ class LogReader:
         cells = dict(zip(self.header, row, strict=False))
         return cells.get(RECORD, "")
 
-    def _flag_from_cells(self, row: Row) -> Flag:
-        """The flag that *row* tells of: the same each time it is read, though it has no id."""
-        header = self.header or [f"component {n}" for n in range(len(row))]
-        cells = dict(zip(unique_names(header), row, strict=False))
-        text = json.dumps([self.path.name, *row])
-        self._met[text] += 1
-        option, user, timestamp, _ = (
-            cells.pop(name, "") for name in ("flag", "username", "timestamp", RECORD)
-        )
-        return Flag(
-            id=str(uuid5(NAMESPACE_URL, f"{text} {self._met[text]}")),
-            created_at=self._moment(timestamp),
-            inputs={name: Value(kind="text", data=cell) for name, cell in cells.items()},
-            option=option or None,
-            user=user or None,
-            context={"read_from": "the cells of a CSV log: types, and which are outputs, are lost"},
-        )
 
-    def _moment(self, timestamp: str) -> datetime:
-        try:
-            moment = datetime.fromisoformat(timestamp)  # a naive one is in local time
-        except ValueError:
-            moment = datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
-        return moment.astimezone(UTC)
+def flags_of_hub_saver(folder: Path, files: FolderFiles) -> Iterator[Flag]:
+    """What Gradio 4's saver left in *folder* with `separate_dirs`: a directory a flag."""
+    rows: dict[tuple[str, ...], dict[Path, Row]] = defaultdict(dict)
+    for path in sorted(folder.glob("*/metadata.jsonl")):
+        for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+            cells = json.loads(line)
+            rows[tuple(cells)][path] = [str(cell) for cell in cells.values()]
+    for header, rows_of_header in rows.items():
+        log = GradioLog(header, rows_of_header.values(), folder=folder, adopt=files.adopt)
+        for path, row in rows_of_header.items():
+            yield log.flag(row, path)
 
 
 def end_of(path: Path) -> Place:

@@ -19,7 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.pool import PoolProxiedConnection
 
-from flagstone.errors import UnknownFlagError
+from flagstone.errors import UnknownFlagError, UnreadableRecordError
 from flagstone.files import DirectoryFiles, store_error
 from flagstone.record import Flag, Record, record_from_json
 from flagstone.store import Query, State, Store, fold, require_files
@@ -77,6 +77,25 @@ class SqlStore(Store):
         ids = iter(flag_ids)
         while chunk := list(islice(ids, _CHUNK)):
             self._erase(chunk)
+
+    def known(self, ids: Iterable[str]) -> set[str]:
+        wanted = iter(set(ids))
+        found: set[str] = set()
+        while chunk := list(islice(wanted, _CHUNK)):
+            rows = self._read(sa.select(RECORD.c.id).where(RECORD.c.id.in_(chunk)))
+            found.update(record_id for (record_id,) in rows)
+        return found
+
+    def damage(self) -> Iterator[str]:
+        seq = 0
+        everything = sa.select(RECORD).order_by(RECORD.c.seq).limit(_CHUNK)
+        yield from self._dialect.damage()
+        while rows := self._read(everything.where(RECORD.c.seq > seq)):
+            for seq, *cells in rows:
+                if cells[-1] and (reason := _damage_of(cells)):
+                    yield str(
+                        UnreadableRecordError(where=f"{self.where}, row {seq}", reason=reason)
+                    )
 
     def close(self) -> None:
         with self._appending:
@@ -220,3 +239,17 @@ class SqlStore(Store):
             raise self._dialect.error(cause, doing=doing) from error
         if isinstance(cause, OSError):
             raise store_error(cause, doing=doing, where=self.where) from error
+
+
+def _damage_of(cells: list[Any]) -> str | None:
+    """What is wrong with a row: its JSON, or an index that says otherwise."""
+    try:
+        rebuilt = row_of(record_from_json(cells[-1], where="row"))
+    except UnreadableRecordError as error:
+        return str(error.__cause__)
+    differing = [
+        name
+        for name, is_cell, should in zip(COLUMNS[:-1], cells, rebuilt, strict=False)
+        if is_cell != should
+    ]
+    return f"its column {', '.join(differing)} is not what its JSON says" if differing else None

@@ -6,6 +6,7 @@ import logging
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -114,6 +115,13 @@ class Sqlite:
             logger.warning(
                 "%s is being read: what was erased leaves its log when that ends", self.where
             )
+
+    def damage(self) -> Iterator[str]:
+        """What SQLite itself finds wrong with the file."""
+        with closing(self.engine.raw_connection()) as connection:
+            for (finding,) in connection.cursor().execute("PRAGMA integrity_check").fetchall():
+                if finding != "ok":
+                    yield f"{self.where}: {finding}"
 
     def error(self, error: BaseException, *, doing: str) -> StoreError:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:

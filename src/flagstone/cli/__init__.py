@@ -6,22 +6,22 @@ line, as the store has it.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from rich.console import Console, Group, RenderableType
-from rich.panel import Panel
-from rich.table import Table
+from rich.console import Console
 from rich.text import Text
 
-from flagstone.codec import FileRef
+from flagstone import codec
+from flagstone.cli.printing import card_of, table_of, table_of_import
+from flagstone.doctor import examine
 from flagstone.errors import FlagstoneError, MissingExtraError, NoStoreError
-from flagstone.record import Flag, Value
-from flagstone.store import Query, State, Store
+from flagstone.importing import import_logs
+from flagstone.store import Query, Store
 from flagstone.stores import DATABASE, open_store
 
 app = typer.Typer(
@@ -112,7 +112,7 @@ def list_(
             for flag in flags:
                 typer.echo(flag.to_json())
             return
-        _out.print(_table_of(flags, opened.where))
+        _out.print(table_of(flags, opened.where))
         total = opened.count(replace(query, limit=None))
         if total > len(flags):
             _out.print(f"{len(flags)} of {total} flags; --limit 0 shows all.")
@@ -134,7 +134,69 @@ def show(
             for record in (state.flag, *state.reviews, *state.outcomes):
                 typer.echo(record.to_json())
         else:
-            _out.print(_card_of(state))
+            _out.print(card_of(state))
+
+
+@app.command("import")
+@_telling_errors
+def import_(
+    path: Annotated[Path, typer.Argument(help="The folder that Gradio kept flags in.")],
+    store: Annotated[str, typer.Argument(help="The store to copy them to.")],
+    output: Annotated[
+        list[str] | None, typer.Option(help="A field that the model made; may be repeated.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell, and write nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Copy what Gradio's own logger kept, of any version since 3.50.
+    """
+    opened = open_store(store)
+    if dry_run and not Path(opened.where).exists():
+        opened = open_store("memory:")  # to read from a store may make it
+    with opened:
+        imported = import_logs(path, opened, outputs=output or (), dry_run=dry_run)
+    if as_json:
+        for doubt in imported.doubts:
+            typer.echo(codec.dumps(asdict(doubt)))
+        typer.echo(codec.dumps(asdict(imported.synced)))
+        return
+    _out.print(table_of_import(imported))
+    would, synced = ("Would copy" if dry_run else "Copied"), imported.synced
+    _out.print(
+        f"{would} {synced.copied} flags and {synced.files} files to {store}; "
+        f"{synced.known} flags were there already.",
+        soft_wrap=True,
+    )
+
+
+@app.command()
+@_telling_errors
+def doctor(
+    store: Annotated[str, typer.Argument(help="The store to examine.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Verify every record and file, and remove files that a crash left behind.
+    """
+    with _open(store) as opened:
+        finding = examine(opened, dry_run=dry_run)
+    if as_json:
+        typer.echo(codec.dumps(asdict(finding) | {"damage": list(finding.damage)}))
+    else:
+        for sentence in finding.damage:
+            _out.print(Text(sentence, style="red"), soft_wrap=True)
+        removed = "would be removed" if dry_run else "removed"
+        sizes = sum(finding.swept.values())
+        _out.print(
+            f"{finding.records} records and {finding.files} files verified in {store}: "
+            f"{len(finding.damage)} damaged. {len(finding.swept)} files that no record refers to "
+            f"{removed} ({sizes:,} bytes).",
+            soft_wrap=True,
+        )
+    if finding.damage:
+        raise typer.Exit(1)
 
 
 def _open(url: str) -> Store:
@@ -142,76 +204,3 @@ def _open(url: str) -> Store:
     if not Path(store.where).exists():
         raise NoStoreError(where=store.where)
     return store
-
-
-def _table_of(flags: Iterable[Flag], where: str) -> Table:
-    table = Table(title=f"Flags in {where}", title_justify="left", show_lines=True)
-    table.add_column("flag", no_wrap=True)
-    table.add_column("option", overflow="fold")
-    table.add_column("what was seen", overflow="fold", ratio=1)
-    for flag in flags:
-        made = f"{flag.created_at.astimezone():%Y-%m-%d %H:%M}"
-        whence = " ".join(filter(None, [made, flag.app, flag.user and f"by {flag.user}"]))
-        seen = f"{_brief(flag.inputs)}\n→ {_brief(flag.outputs)}"
-        table.add_row(
-            _printable(f"{flag.id}\n{whence[:36]}"), _printable(flag.option or ""), _printable(seen)
-        )
-    return table
-
-
-def _card_of(state: State) -> RenderableType:
-    flag = state.flag
-    facts = Table.grid(padding=(0, 2))
-    facts.add_row("made", f"{flag.created_at.astimezone():%Y-%m-%d %H:%M:%S %z}")
-    for name in ("app", "option", "comment", "user", "session", "verified"):
-        if getattr(flag, name) not in (None, ""):
-            facts.add_row(name, _printable(str(getattr(flag, name))))
-    facts.add_row("state", ", ".join([state.verdict, *state.tags]))
-    for name, known in flag.context.items():
-        facts.add_row(_printable(name), _printable(str(known)))
-    sections = [("inputs", flag.inputs), ("outputs", flag.outputs), ("correct", state.correction)]
-    tables = [_values_table(title, values) for title, values in sections if values]
-    notes = [Text(f"Note: {note}") for note in map(_printable_text, state.notes)]
-    return Panel(Group(facts, *tables, *notes), title=f"flag {flag.id}", title_align="left")
-
-
-def _values_table(title: str, values: Mapping[str, Value]) -> Table:
-    table = Table(title=title, title_justify="left", show_header=False)
-    for _ in range(3):
-        table.add_column(overflow="fold")
-    for name, value in values.items():
-        table.add_row(_printable(name), value.kind, _printable(_spell(value.data)))
-    return table
-
-
-def _brief(values: Mapping[str, Value], most: int = 80) -> str:
-    spelled = ", ".join(f"{name}: {_spell(value.data)}" for name, value in values.items())
-    return spelled if len(spelled) <= most else f"{spelled[: most - 1]}…"
-
-
-def _spell(data: Any) -> str:
-    """*data* for a person: files by their name, a label by the one that leads."""
-    match data:
-        case FileRef():
-            return f"{data.name} ({data.size:,} bytes)"
-        case {"label": label, "confidences": [{"confidence": float(chance)}, *_]}:
-            return f"{label} ({chance:.0%})"
-        case {"composite": FileRef() as drawing}:
-            return _spell(drawing)
-        case dict():
-            parts = (f"{key}: {_spell(part)}" for key, part in data.items() if part)
-            return ", ".join(parts)
-        case list() | tuple():
-            return ", ".join(_spell(part) for part in data)
-    return str(data)
-
-
-def _printable(text: str) -> Text:
-    return Text(_printable_text(text))
-
-
-def _printable_text(text: str) -> str:
-    """*text* with what could command a terminal, or turn its writing round, spelled out."""
-    return "".join(
-        char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text
-    )

@@ -1,0 +1,109 @@
+"""
+Records as a terminal shows them: tables, cards, and nothing that could command the terminal.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from flagstone.codec import FileRef
+from flagstone.importing import Imported
+from flagstone.record import Flag, Value
+from flagstone.store import State
+
+
+def table_of(flags: Iterable[Flag], where: str) -> Table:
+    """The *flags* of the store *where*, a row each."""
+    table = Table(title=f"Flags in {where}", title_justify="left", show_lines=True)
+    table.add_column("flag", no_wrap=True)
+    table.add_column("option", overflow="fold")
+    table.add_column("what was seen", overflow="fold", ratio=1)
+    for flag in flags:
+        made = f"{flag.created_at.astimezone():%Y-%m-%d %H:%M}"
+        whence = " ".join(filter(None, [made, flag.app, flag.user and f"by {flag.user}"]))
+        seen = f"{_brief(flag.inputs)}\n→ {_brief(flag.outputs)}"
+        table.add_row(
+            _printable(f"{flag.id}\n{whence[:36]}"), _printable(flag.option or ""), _printable(seen)
+        )
+    return table
+
+
+def card_of(state: State) -> RenderableType:
+    """One flag in full, and what was decided about it."""
+    flag = state.flag
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("made", f"{flag.created_at.astimezone():%Y-%m-%d %H:%M:%S %z}")
+    for name in ("app", "option", "comment", "user", "session", "verified"):
+        if getattr(flag, name) not in (None, ""):
+            facts.add_row(name, _printable(str(getattr(flag, name))))
+    facts.add_row("state", ", ".join([state.verdict, *state.tags]))
+    for name, known in flag.context.items():
+        facts.add_row(_printable(name), _printable(str(known)))
+    sections = [("inputs", flag.inputs), ("outputs", flag.outputs), ("correct", state.correction)]
+    tables = [_values_table(title, values) for title, values in sections if values]
+    notes = [Text(f"Note: {note}") for note in map(_printable_text, state.notes)]
+    return Panel(Group(facts, *tables, *notes), title=f"flag {flag.id}", title_align="left")
+
+
+def _values_table(title: str, values: Mapping[str, Value]) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False)
+    for _ in range(3):
+        table.add_column(overflow="fold")
+    for name, value in values.items():
+        table.add_row(_printable(name), value.kind, _printable(_spell(value.data)))
+    return table
+
+
+def _brief(values: Mapping[str, Value], most: int = 80) -> str:
+    spelled = ", ".join(f"{name}: {_spell(value.data)}" for name, value in values.items())
+    return spelled if len(spelled) <= most else f"{spelled[: most - 1]}…"
+
+
+def _spell(data: Any) -> str:
+    """*data* for a person: files by their name, a label by the one that leads."""
+    match data:
+        case FileRef():
+            return f"{data.name} ({data.size:,} bytes)"
+        case {"label": label, "confidences": [{"confidence": float(chance)}, *_]}:
+            return f"{label} ({chance:.0%})"
+        case {"composite": FileRef() as drawing}:
+            return _spell(drawing)
+        case dict():
+            parts = (f"{key}: {_spell(part)}" for key, part in data.items() if part)
+            return ", ".join(parts)
+        case list() | tuple():
+            return ", ".join(_spell(part) for part in data)
+    return str(data)
+
+
+def _printable(text: str) -> Text:
+    return Text(_printable_text(text))
+
+
+def _printable_text(text: str) -> str:
+    """*text* with what could command a terminal, or turn its writing round, spelled out."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text
+    )
+
+
+def table_of_import(imported: Imported) -> Table:
+    """How each field was read, and what of it is in doubt."""
+    table = Table(title="What the log tells", title_justify="left")
+    for title in ("field", "read as", "cells in doubt", "why"):
+        table.add_column(title, overflow="fold")
+    doubts = Counter((doubt.field, doubt.reason) for doubt in imported.doubts)
+    for name in dict.fromkeys([*imported.kinds, *(field for field, _ in doubts)]):
+        reasons = {why: number for (field, why), number in doubts.items() if field == name}
+        table.add_row(
+            _printable(name),
+            ", ".join(imported.kinds.get(name, ())),
+            "\n".join(map(str, reasons.values())),
+            _printable("\n".join(reasons)),
+        )
+    return table

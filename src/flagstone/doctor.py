@@ -1,0 +1,62 @@
+"""
+Examine a store: every record, every file's hash; and clear away what a crash left behind.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flagstone.codec import FileRef
+from flagstone.store import Store
+
+_GRACE = 3600.0
+"""Seconds for which a file that no record refers to may be on its way to one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """
+    What a store is found to be: how many records and files it has, and what is wrong.
+
+    `damage` has a sentence for each record or file that is not as it was kept; `swept` the name
+    and the bytes of each file that no record refers to.
+    """
+
+    records: int
+    files: int
+    damage: tuple[str, ...]
+    swept: dict[str, int]
+
+
+def examine(store: Store, *, dry_run: bool = False) -> Finding:
+    """
+    Read everything in *store*, and remove files that nothing refers to.
+
+    Files put within the last hour stay, as do all where a record is damaged: it may need them.
+    With *dry_run* nothing is removed.
+    """
+    began = time.monotonic()
+    damage = list(store.damage())
+    if damage:
+        return Finding(records=0, files=0, damage=tuple(damage), swept={})
+    records = 0
+    needed: dict[str, FileRef] = {}
+    for record in store.scan():
+        records += 1
+        needed.update((ref.sha256, ref) for ref in record.files())
+    damage += _damaged_files(store, needed)
+    age = _GRACE + time.monotonic() - began
+    swept = store.files.sweep(needed, age=age, dry_run=dry_run)
+    return Finding(records=records, files=len(needed), damage=tuple(damage), swept=swept)
+
+
+def _damaged_files(store: Store, needed: dict[str, FileRef]) -> Iterator[str]:
+    for sha256, ref in needed.items():
+        name = f"The file {ref.name!r} ({sha256[:12]}…) in {store.where}"
+        if not store.files.has(ref):
+            yield f"{name} is gone. Bring it back from a copy of the store."
+            continue
+        with store.files.open(ref) as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:  # type: ignore[arg-type]
+                yield f"{name} is not what was kept. Bring it back from a copy of the store."

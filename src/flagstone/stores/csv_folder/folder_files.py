@@ -1,0 +1,93 @@
+"""
+The files of a folder: kept under their hash, shown to people under their field and name, and
+those that Gradio put beside its own log.
+"""
+
+import mimetypes
+import os
+import secrets
+import shutil
+from collections.abc import Container, Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+from flagstone.codec import FileRef
+from flagstone.files import DirectoryFiles, hash_of, safe_name
+
+_SHOWN = 20  # digits of a file's hash in the path under which people see it
+
+
+class FolderFiles(DirectoryFiles):
+    """
+    The files of the CSV logs in *folder*: `.files/ab/abcdef…`, shown as `<field>/<hash>/<name>`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / ".files")
+        self._folder = folder
+        self._adopted: dict[str, set[Path]] = {}
+        self._seen: dict[tuple[Path, int, int], FileRef] = {}
+
+    def show(self, ref: FileRef, field: str) -> str:
+        """Show *ref* under its field, at no cost of space where the system can; says where."""
+        place = self._folder / _directory(field) / ref.sha256[:_SHOWN] / safe_name(ref.name)
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            _link_or_copy(self.path(ref.sha256), place)
+        return place.relative_to(self._folder).as_posix()
+
+    def adopt(self, path: Path) -> FileRef:
+        """The file at *path*, which stays where it is, as a file of this store."""
+        status = path.stat()
+        key = (path, status.st_size, status.st_mtime_ns)
+        if key not in self._seen:
+            mime_type, _ = mimetypes.guess_type(path.name)
+            self._seen[key] = FileRef(
+                sha256=hash_of(path), name=path.name, mime_type=mime_type, size=status.st_size
+            )
+        ref = self._seen[key]
+        self._adopted.setdefault(ref.sha256, set()).add(path)
+        return ref
+
+    def open(self, ref: FileRef) -> BinaryIO:
+        for path in self._adopted.get(ref.sha256, ()):
+            return path.open("rb")
+        return super().open(ref)
+
+    def has(self, ref: FileRef) -> bool:
+        return ref.sha256 in self._adopted or super().has(ref)
+
+    def remove(self, hashes: Iterable[str]) -> None:
+        hashes = list(hashes)
+        super().remove(hashes)
+        self._hide(hashes)
+        for sha256 in hashes:
+            for path in self._adopted.pop(sha256, ()):
+                path.unlink(missing_ok=True)
+
+    def sweep(self, needed: Container[str], *, age: float, dry_run: bool = False) -> dict[str, int]:
+        swept = super().sweep(needed, age=age, dry_run=dry_run)
+        if not dry_run:
+            self._hide(swept)
+        return swept
+
+    def _hide(self, hashes: Iterable[str]) -> None:
+        """Undo `show`."""
+        shown = {sha256[:_SHOWN] for sha256 in hashes}
+        for place in self._folder.glob("*/" + "[0-9a-f]" * _SHOWN):
+            if place.name in shown:
+                shutil.rmtree(place)
+
+
+def _directory(field: str) -> str:
+    name = safe_name(field)
+    return f"{name}.files" if name.lower().endswith(".csv") else name  # logs are called so
+
+
+def _link_or_copy(source: Path, place: Path) -> None:
+    part = place.with_name(f".part-{secrets.token_hex(8)}")
+    try:
+        os.link(source, part)
+    except OSError:  # a file system without links
+        shutil.copyfile(source, part)
+    part.replace(place)
