@@ -32,7 +32,8 @@ _RENEWAL = 600.0
 """Seconds after which a file put again counts as new, so that no `sweep` takes it for left over."""
 
 _UNSAFE_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
-_LONGEST_NAME = 200  # bytes; with what is put behind it still below every file system's 255
+_LONGEST_NAME = 180  # bytes; with what is put behind it still below every file system's 255
+_LONGEST_SUFFIX = 16
 
 
 class Files(ABC):
@@ -187,10 +188,11 @@ class DirectoryFiles(Files):
         latest = time.time() - age
         swept: dict[str, int] = {}
         for path in [*self.root.glob("part-*"), *self.root.glob("[0-9a-f][0-9a-f]/*")]:
-            status = path.stat()
-            is_left = path.name not in needed and status.st_mtime < latest
-            if is_left and (dry_run or self._discard(path, latest)):
-                swept[path.name] = status.st_size
+            with suppress(FileNotFoundError):  # somebody else has finished it, or swept it
+                status = path.stat()
+                is_left = path.name not in needed and status.st_mtime < latest
+                if is_left and (dry_run or self._discard(path, latest)):
+                    swept[path.name] = status.st_size
         return swept
 
     def _discard(self, path: Path, latest: float) -> bool:
@@ -212,12 +214,14 @@ def safe_name(name: str) -> str:
     """
     plain = name.encode(errors="backslashreplace").decode()  # no lone surrogates
     safe = unicodedata.normalize("NFC", _UNSAFE_IN_NAMES.sub("", plain)).strip(" .")
-    encoded = safe.encode()
-    if safe == name and len(encoded) <= _LONGEST_NAME:
+    if safe and safe == name and len(safe.encode()) <= _LONGEST_NAME:
         return name
-    stem, dot, suffix = encoded[:_LONGEST_NAME].decode(errors="ignore").rpartition(".")
+    stem, dot, suffix = safe.rpartition(".")
+    if not stem or len(suffix) > _LONGEST_SUFFIX:
+        stem, dot, suffix = safe, "", ""
     mark = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
-    return f"{stem}-{mark}{dot}{suffix}" if stem else f"{suffix}-{mark}".lstrip("-")
+    stem = stem.encode()[:_LONGEST_NAME].decode(errors="ignore")
+    return f"{stem}-{mark}{dot}{suffix}".lstrip("-")
 
 
 def hash_of(path: Path) -> str:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import gradio
 import gradio.flagging
-import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from over_http import post_flag
 
 import flagstone.gradio as gr
 from flagstone import Flag, open_store
@@ -229,27 +229,6 @@ class TestEveryCallback:
         for name in ("a", "b"):
             (flag,) = read_flags(tmp_path / name)
             assert list(flag.inputs) == [name]
-
-
-def post_flag(demo: gradio.Blocks, data: list[object], **launch: object) -> httpx.Response:
-    """Press the first Flag button of *demo* as the page does."""
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **launch)
-    try:
-        with httpx.Client(base_url=url) as client:
-            if auth := launch.get("auth"):
-                client.post("/login", data=dict(zip(("username", "password"), auth, strict=True)))
-            number = next(
-                n for n, f in demo.fns.items()
-                if isinstance(f.fn, gradio.flagging.FlagMethod)
-                or getattr(f.fn, "__name__", "") == "flag"
-            )  # fmt: skip
-            prefix = "" if gradio.__version__.startswith("4.") else "/gradio_api"
-            return client.post(
-                f"{prefix}/run/predict",
-                json={"data": data, "fn_index": number, "session_hash": "session1"},
-            )
-    finally:
-        demo.close()
 
 
 class TestRoles:

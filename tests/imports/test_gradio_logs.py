@@ -33,7 +33,11 @@ class Logs:
         script = Path(__file__).with_name("make_log.py")
         environment = os.environ | {"GRADIO_TEMP_DIR": str(folder / "there/uploads")}
         subprocess.run(
-            [Path(python).absolute(), script, "there"], cwd=folder, check=True, timeout=200, env=environment
+            [Path(python).absolute(), script, "there"],
+            cwd=folder,
+            check=True,
+            timeout=200,
+            env=environment,
         )
         self.folder = folder / "elsewhere"
         shutil.move(folder / "there", self.folder)

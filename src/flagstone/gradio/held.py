@@ -32,14 +32,14 @@ def held_drawing(component: Component, name: str) -> dict[str, Any] | None:
 
 def held_stream(path: str) -> Path | None:
     """
-    The file of all that was streamed so far to *path*, `session/run/component/playlist.m3u8`.
+    The file of all that was streamed to *path*: `…/session/run/component/playlist.m3u8`.
 
-    None where the running demo has no such stream of this session. Gradio 4 forgets each part as
-    it is played, and so never has one.
+    None where the running demo has no such stream of this session, or has not ended it. Gradio 4
+    forgets each part as it is played, and so never has one.
     """
     blocks = running_blocks()
     request = LocalContext.request.get(None)
-    session, run, component, *_ = [*path.split("/"), "", "", ""]
+    *_, session, run, component, _ = ["", "", "", *path.split("/")]
     if blocks is None or session != getattr(request, "session_hash", None):
         return None
     streams = {
@@ -48,7 +48,7 @@ def held_stream(path: str) -> Path | None:
         for output, stream in outputs.items()
     }
     stream: Any = streams.get((run, component))
-    if not hasattr(stream, "segments"):  # none, or Gradio 4's list of what is not played yet
+    if not getattr(stream, "ended", False):  # none, or Gradio 4's list of what is not played yet
         return None
     combining = cast(Any, blocks.blocks[int(component)]).combine_stream(
         [segment["data"] for segment in stream.segments],

@@ -17,6 +17,7 @@ from gradio.components import HTML, Button, ClearButton, Component
 from gradio.data_classes import InterfaceTypes
 from gradio.events import Dependency
 from gradio.flagging import FlaggingCallback
+from gradio.utils import get_upload_folder
 
 from flagstone.errors import FlagstoneError
 from flagstone.gradio.callbacks import CSVLogger, Receipt, StoreCallback
@@ -86,7 +87,7 @@ class Interface(gradio.Interface):
         hide_receipt = {"fn": None, "outputs": receipt, "js": _js(visible=False), **_HIDDEN}
         if self._flagging_mode == "auto":
             method = FlagMethod(self.flagging_callback, "", None, visual_feedback=False)
-            _submit_event.success(method, self._flagged(), receipt, **_EVENT)
+            _submit_event.success(method, self._flagged(), receipt, **self._event())
             return
         for button, (label, value) in zip(flag_btns, self.flagging_options, strict=True):
             self._attach_button(button, receipt, label, value, _clear_btn)
@@ -101,9 +102,16 @@ class Interface(gradio.Interface):
         method = FlagMethod(self.flagging_callback, label, value)
         reset = {"fn": None, "outputs": button, **_HIDDEN}
         saving = button.click(js=_js(value="Saving…", interactive=False), **reset)
-        saved = saving.then(method, self._flagged(), [button, receipt], **_EVENT)
+        saved = saving.then(method, self._flagged(), [button, receipt], **self._event())
         saved.then(js=_js(after=_DONE_FOR, value=label, interactive=True), **reset)
         clear.click(js=_js(value=label, interactive=True), **reset)
+
+    def _event(self) -> dict[str, Any]:
+        """How a flag is sent; with a stream among the outputs, by a name that Gradio lets pass."""
+        event: dict[str, Any] = {"preprocess": False, "queue": False, **_HIDDEN}
+        if any(getattr(component, "streaming", False) for component in self._flagged()):
+            event["js"] = _JS_STREAMS % json.dumps(get_upload_folder())
+        return event
 
     def _flagged(self) -> list[Component]:
         inputs, outputs = components_of(self)
@@ -140,7 +148,10 @@ class FlagMethod(gradio.flagging.FlagMethod):
         return Button(value=label, interactive=label == self.label), shown
 
 
-_EVENT: dict[str, Any] = {"preprocess": False, "queue": False, **_HIDDEN}
+# Gradio takes from the page no path but those below its upload folder; a stream is no file there.
+_JS_STREAMS = """(...fields) => fields.map(
+    field => field?.is_stream ? { ...field, path: %s + "/" + field.path } : field
+)"""
 
 
 def _receipt(kept: int) -> str:

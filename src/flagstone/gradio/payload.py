@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from gradio.components import Component
-from gradio.data_classes import JsonData
 from gradio.utils import get_upload_folder
 from pydantic import BaseModel, ValidationError
 
@@ -90,7 +89,7 @@ def to_value(
     data = _plain(component, payload, field)
     if hasattr(component, "blob_storage"):
         data = _keep_drawing(data, component, field, files)
-    if _holds_files(component):
+    if component.data_model is not None:  # else what looks like a file is data all the same
         data = _keep_files(data, component, field, files)
     return Value(kind=kind_of(component), data=data, component=description, files=files)
 
@@ -115,7 +114,7 @@ def to_payload(value: Value, component: Component) -> Any:
     except (ValidationError, TypeError) as error:
         reason = f"it is not what a {type(component).__name__} holds"
         raise UnreadableValueError(kind=value.kind, reason=reason) from error
-    if _holds_files(component) and not served.issuperset(_paths_in(payload.model_dump())):
+    if not served.issuperset(_paths_in(payload.model_dump())):
         raise UnreadableValueError(kind=value.kind, reason="it names a file that its store has not")
     return payload
 
@@ -155,12 +154,8 @@ def _plain(component: Component, payload: Any, field: str) -> Any:
 
 
 def _is_update(payload: Any) -> bool:
-    return isinstance(payload, dict) and payload.get("__type__") == "update"
-
-
-def _holds_files(component: Component) -> bool:
-    # JSON and State may hold a dict that looks like a file: it is data all the same.
-    return component.data_model is not None and not issubclass(component.data_model, JsonData)
+    """Whether Gradio would take *payload* for a change of a component's looks, and code."""
+    return isinstance(payload, dict) and "update" in str(payload.get("__type__"))
 
 
 def _keep_drawing(data: Any, component: Component, field: str, files: Files) -> Any:
@@ -206,7 +201,7 @@ def _keep_file(data: dict[str, Any], component: Component, field: str, files: Fi
     if data.get("is_stream"):
         found = held_stream(path)
         if found is None:
-            reason = "it is a stream that the demo no longer has, or never had"
+            reason = "it is a stream that has not ended, or that the demo has not"
             raise ForeignFileError(field=field, path=path, reason=reason)
         data = data | {"path": str(found), "orig_name": found.name}
         path = data["path"]

@@ -1,0 +1,138 @@
+"""
+The doctor: what is sound is called sound, every damage is found, what a crash left is removed.
+"""
+
+import csv
+import io
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from flagstone import Flag, Store, Value, open_store
+from flagstone.doctor import examine
+from flagstone.testing import make_flag
+
+
+@pytest.fixture(params=["flags", "flags.db"])
+def place(request, tmp_path) -> Path:
+    return tmp_path / request.param
+
+
+def flag_with_file(store: Store, content: bytes) -> Flag:
+    ref = store.files.put(io.BytesIO(content), name="scan.png", mime_type="image/png")
+    flag = make_flag(outputs={"f": Value(kind="file", data=ref)})
+    store.append([flag])
+    return flag
+
+
+def age(store: Store) -> None:
+    for path in store.files.root.rglob("*"):
+        os.utime(path, (time.time() - 10_000,) * 2)
+
+
+def test_a_sound_store(place):
+    """
+    Every record and file is counted; nothing is damaged, nothing swept.
+    """
+    with open_store(place) as store:
+        for content in (b"a", b"b", b"b"):
+            flag_with_file(store, content)
+        store.append([make_flag()])
+        age(store)
+
+        finding = examine(store)
+
+    assert (finding.records, finding.files) == (4, 2)
+    assert (finding.damage, finding.swept) == ((), {})
+
+
+def test_what_a_crash_left_is_removed(place):
+    """
+    A file whose record was never kept goes after an hour, also where people see it.
+    """
+    with open_store(place) as store:
+        kept = flag_with_file(store, b"kept")
+        orphan = store.files.put(io.BytesIO(b"orphan"), name="orphan.png")
+        if place.name == "flags":
+            store.files.show(orphan, "image")
+        assert examine(store).swept == {}  # it may be on its way
+        age(store)
+
+        told = examine(store, dry_run=True)
+        assert store.files.has(orphan)
+        swept = examine(store)
+
+    assert told.swept == swept.swept == {orphan.sha256: 6}
+    assert not store.files.has(orphan)
+    assert not list(place.parent.rglob("orphan.png"))
+    assert list(open_store(place).scan()) == [kept]
+
+
+def test_damaged_files_are_named(place):
+    """
+    A file that is gone, and one whose bytes are others, are told from sound ones.
+    """
+    with open_store(place) as store:
+        gone, changed, sound = (flag_with_file(store, c) for c in (b"gone", b"changed", b"sound"))
+        store.files.path(next(gone.files()).sha256).unlink()
+        store.files.path(next(changed.files()).sha256).write_bytes(b"CHANGED")
+
+        finding = examine(store)
+
+    assert sorted(sentence.split(") in ")[1].split(" is ")[1] for sentence in finding.damage) == [
+        "gone. Bring it back from a copy of the store.",
+        "not what was kept. Bring it back from a copy of the store.",
+    ]
+    assert finding.records == 3
+    assert sound.id not in str(finding.damage)
+
+
+def test_a_damaged_row_is_named_and_nothing_swept(place):
+    """
+    A record that cannot be read is found; files that may be its own are left alone.
+    """
+    with open_store(place) as store:
+        store.append([make_flag("one")])
+        flag_with_file(store, b"its own")
+        store.append([make_flag("three")])
+        age(store)
+    if place.suffix == ".db":
+        with sqlite3.connect(place) as connection:
+            connection.execute("UPDATE flagstone_record SET json = '{oops' WHERE seq = 2")
+        connection.close()
+    else:
+        damage_csv(place / "dataset2.csv")
+
+    with open_store(place) as store:
+        finding = examine(store)
+
+    (sentence,) = finding.damage
+    assert "Cannot read the record at" in sentence
+    assert finding.swept == {}
+
+
+def damage_csv(path: Path) -> None:
+    with path.open(newline="", encoding="utf-8") as file:
+        header, row = csv.reader(file)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, [*row[:-1], '{"flagstone":1,oops']])
+
+
+def test_an_index_that_says_otherwise(tmp_path):
+    """
+    A column that is not what the row's JSON says is named.
+    """
+    place = tmp_path / "flags.db"
+    with open_store(place) as store:
+        store.append([make_flag(user="ana")])
+    with sqlite3.connect(place) as connection:
+        connection.execute('UPDATE flagstone_record SET "user" = ?', ("bob",))
+    connection.close()
+
+    with open_store(place) as store:
+        (sentence,) = examine(store).damage
+
+    assert "its column user is not what its JSON says" in sentence

@@ -1,0 +1,183 @@
+"""
+Where files lie: each once, whole, under its hash, and swept when a crash left them behind.
+"""
+
+import io
+import os
+import random
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from flagstone.errors import ChangingFileError, StoreError
+from flagstone.files import _BLOCK, DirectoryFiles, hash_of
+
+LONG_AGO = time.time() - 10_000
+
+
+@pytest.fixture
+def files(tmp_path) -> DirectoryFiles:
+    return DirectoryFiles(tmp_path / "files")
+
+
+def kept(files: DirectoryFiles) -> set[str]:
+    return {path.name for path in files.root.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("size", [0, 1, _BLOCK - 1, _BLOCK, _BLOCK + 1, 3 * _BLOCK + 7])
+@pytest.mark.parametrize("opened", [Path, open, io.BytesIO])
+def test_a_file_of_any_size_is_kept_whole(files, tmp_path, size, opened):
+    """
+    From a path, an open file or memory: the bytes, the hash and the size are those of the source.
+    """
+    content = random.Random(size).randbytes(size)
+    path = tmp_path / "source"
+    path.write_bytes(content)
+    source = {Path: lambda: path, open: lambda: path.open("rb"), io.BytesIO: None}[opened]
+
+    ref = files.put(source() if source else io.BytesIO(content), name="a")
+    again = files.put(path, name="b")
+
+    assert files.path(ref.sha256).read_bytes() == content
+    assert ref.sha256 == again.sha256 == hash_of(path)
+    assert ref.size == size
+    assert kept(files) == {ref.sha256}
+
+
+def test_a_file_that_is_here_is_not_written_again(files, tmp_path):
+    """
+    A small file put again is found by its hash and left as it is.
+    """
+    source = tmp_path / "source"
+    source.write_bytes(b"x" * 1000)
+    place = files.path(files.put(source, name="a").sha256)
+    before = place.stat()
+
+    files.put(source, name="a")
+
+    assert place.stat().st_ino == before.st_ino
+    assert place.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_a_file_written_to_meanwhile_is_refused(files, tmp_path):
+    """
+    A file that grows while it is read is no moment's content: a sentence, and nothing kept.
+    """
+    source = tmp_path / "growing.mp4"
+    source.write_bytes(bytes(64 << 20))
+    done = threading.Event()
+
+    def grow() -> None:
+        with source.open("ab", buffering=0) as file:
+            while not done.is_set():
+                file.write(b"x")
+
+    writer = threading.Thread(target=grow)
+    writer.start()
+    try:
+        with pytest.raises(ChangingFileError, match=r"growing\.mp4.*written to while it was read"):
+            files.put(source, name="growing.mp4")
+    finally:
+        done.set()
+        writer.join()
+
+    assert kept(files) == set()
+
+
+def test_what_cannot_be_read_leaves_nothing(files, tmp_path):
+    """
+    A directory in place of a file, or none at all, is an error and leaves no part behind.
+    """
+    for path in (tmp_path, tmp_path / "none"):
+        with pytest.raises(StoreError, match="keep a file"):
+            files.put(path, name="x")
+
+    assert not files.root.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["a.png", "../../etc/passwd", "a\x00b", "x" * 300 + ".wav", "", "..", "\n\t", "é\ud800"]
+)
+def test_an_export_has_the_persons_name(files, tmp_path, name):
+    """
+    A copy lies under its own name below its folder, whatever the name; a second is the same file.
+    """
+    ref = files.put(io.BytesIO(b"content"), name=name)
+
+    path = files.export(ref, tmp_path / "out")
+
+    assert path.read_bytes() == b"content"
+    assert path.parent == tmp_path / "out" / ref.sha256
+    assert path.suffix == Path(name).suffix or not Path(name).suffix.isprintable()
+    assert (path.name == name) == (name == "a.png")
+    inode = path.stat().st_ino
+    assert files.export(ref, tmp_path / "out").stat().st_ino == inode
+
+
+class TestSweep:
+    """What a crash left behind goes, and nothing else."""
+
+    def put(self, files: DirectoryFiles, content: bytes, *, old: bool = True) -> str:
+        sha256 = files.put(io.BytesIO(content), name="x").sha256
+        if old:
+            os.utime(files.path(sha256), (LONG_AGO, LONG_AGO))
+        return sha256
+
+    def test_old_files_that_nothing_needs_go(self, files):
+        """
+        Needed files stay, as do those put a moment ago; parts of files go like whole ones.
+        """
+        needed, orphan = self.put(files, b"needed"), self.put(files, b"orphan")
+        fresh = self.put(files, b"fresh", old=False)
+        part = files.root / "part-0123"
+        part.write_bytes(b"half")
+        os.utime(part, (LONG_AGO, LONG_AGO))
+
+        told = files.sweep({needed}, age=3600, dry_run=True)
+        assert kept(files) == {needed, orphan, fresh, "part-0123"}
+        swept = files.sweep({needed}, age=3600)
+
+        assert swept == told == {orphan: 6, "part-0123": 4}
+        assert kept(files) == {needed, fresh}
+
+    def test_a_file_put_again_stays(self, files):
+        """
+        To put an old file again makes it new: its record may be on its way.
+        """
+        orphan = self.put(files, b"orphan")
+        self.put(files, b"orphan", old=False)
+
+        assert files.sweep(set(), age=3600) == {}
+        assert kept(files) == {orphan}
+
+    def test_puts_and_sweeps_at_once(self, files):
+        """
+        While one thread sweeps, what others have put is there when `put` returns.
+        """
+        done = threading.Event()
+        missing = []
+
+        def put(name: int) -> None:
+            content = b"%d" % (name % 2)
+            while not done.is_set():
+                ref = files.put(io.BytesIO(content), name="x")
+                if not files.has(ref) and not files.has(ref):
+                    missing.append(ref)
+
+        threads = [threading.Thread(target=put, args=(n,)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for _ in range(300):
+            for path in files.root.glob("??/*"):
+                try:
+                    os.utime(path, (LONG_AGO, LONG_AGO))
+                except FileNotFoundError:
+                    continue
+            files.sweep(set(), age=3600)
+        done.set()
+        for thread in threads:
+            thread.join()
+
+        assert not any(name.startswith("part-") for name in kept(files))

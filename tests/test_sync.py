@@ -1,0 +1,107 @@
+"""
+Sync: what the target lacks, files first, exactly once, however often it is cut off.
+"""
+
+import io
+
+import pytest
+
+from flagstone import Review, Store, Value, open_store
+from flagstone.errors import StoreError, UnreadableRecordError
+from flagstone.stores.memory import MemoryStore
+from flagstone.sync import Synced, sync
+from flagstone.testing import FailingStore, make_flag
+
+
+@pytest.fixture(params=["csv", "flags.db", "memory:"])
+def target(request, tmp_path) -> Store:
+    place = request.param
+    return open_store(place if place == "memory:" else tmp_path / "target" / place)
+
+
+@pytest.fixture
+def source(tmp_path) -> Store:
+    store = open_store(tmp_path / "source")
+    shared = store.files.put(io.BytesIO(b"shared"), name="a.png")
+    flags = [
+        make_flag(str(n), outputs={"f": Value(kind="file", data=[shared, own(store, n)])})
+        for n in range(1200)
+    ]
+    store.append(flags)
+    store.append([Review(flag_id=flags[3].id, verdict="accepted")])
+    return store
+
+
+def own(store: Store, number: int) -> object:
+    return store.files.put(io.BytesIO(b"%d" % (number % 5)), name=f"{number}.txt")
+
+
+def test_all_is_copied_and_then_nothing(source, target):
+    """
+    Records come in order with their files; a second sync finds all of them known.
+    """
+    done = sync(source, target)
+    again = sync(source, target)
+
+    assert done == Synced(copied=1201, known=0, files=6)
+    assert again == Synced(copied=0, known=1201, files=0)
+    assert list(target.scan()) == list(source.scan())
+    for record in target.scan():
+        for ref in record.files():
+            with target.files.open(ref) as copy, source.files.open(ref) as original:
+                assert copy.read() == original.read()
+
+
+def test_a_dry_run_tells_the_same_and_copies_nothing(source, target):
+    """
+    What a sync would do is what it does.
+    """
+    told = sync(source, target, dry_run=True)
+
+    assert list(target.scan()) == []
+    assert told.copied == sync(source, target).copied
+
+
+def test_cut_off_and_begun_again(source, target):
+    """
+    After a failure in the middle the next run copies the rest, and nothing twice.
+    """
+    with pytest.raises(StoreError):
+        sync(source, FailingStore(target, every=2))
+    assert 0 < len(list(target.scan())) < 1201
+
+    sync(source, target)
+
+    assert list(target.scan()) == list(source.scan())
+
+
+def test_what_was_erased_in_the_target_stays_away(source, target):
+    """
+    A sync does not bring back what the target erased.
+    """
+    sync(source, target)
+    doomed = next(iter(source.scan())).id
+    target.erase([doomed])
+
+    done = sync(source, target)
+
+    assert doomed not in {record.id for record in target.scan()}
+    assert done.copied == 0
+
+
+@pytest.mark.parametrize(("content", "reason"), [(None, "is not there"), (b"x", "are not those")])
+def test_a_damaged_file_is_not_copied(tmp_path, content, reason):
+    """
+    A file whose bytes are gone or others stops the sync with a sentence; nothing false is kept.
+    """
+    source, target = open_store(tmp_path / "source.db"), MemoryStore()
+    ref = source.files.put(io.BytesIO(b"good"), name="scan.png")
+    source.append([make_flag(outputs={"f": Value(kind="file", data=ref)})])
+    path = source.files.path(ref.sha256)
+    path.unlink() if content is None else path.write_bytes(content)
+
+    with pytest.raises(UnreadableRecordError, match=f"scan.png.*{reason}"):
+        sync(source, target)
+
+    assert list(target.scan()) == []
+    assert not target.files.has(ref)
