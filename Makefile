@@ -53,6 +53,7 @@ format: $(VENV)/dev
 bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks.import_time
 	$(BIN)/python -m benchmarks.flag_latency
+	$(BIN)/python -m benchmarks.files
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build screenshots

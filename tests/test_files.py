@@ -27,17 +27,18 @@ def kept(files: DirectoryFiles) -> set[str]:
 
 
 @pytest.mark.parametrize("size", [0, 1, _BLOCK - 1, _BLOCK, _BLOCK + 1, 3 * _BLOCK + 7])
-@pytest.mark.parametrize("opened", [Path, open, io.BytesIO])
-def test_a_file_of_any_size_is_kept_whole(files, tmp_path, size, opened):
+@pytest.mark.parametrize("kind", ["path", "file", "memory"])
+def test_a_file_of_any_size_is_kept_whole(files, tmp_path, size, kind):
     """
     From a path, an open file or memory: the bytes, the hash and the size are those of the source.
     """
     content = random.Random(size).randbytes(size)
     path = tmp_path / "source"
     path.write_bytes(content)
-    source = {Path: lambda: path, open: lambda: path.open("rb"), io.BytesIO: None}[opened]
 
-    ref = files.put(source() if source else io.BytesIO(content), name="a")
+    with path.open("rb") as file:
+        source = {"path": path, "file": file, "memory": io.BytesIO(content)}[kind]
+        ref = files.put(source, name="a")
     again = files.put(path, name="b")
 
     assert files.path(ref.sha256).read_bytes() == content

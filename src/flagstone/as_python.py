@@ -8,14 +8,13 @@ it came from. Libraries are imported where a value needs them.
 import atexit
 import base64
 import io
-import json
-import shutil
-import tempfile
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
+
+import orjson
 
 from flagstone.codec import FileRef
 from flagstone.errors import MissingExtraError, UnreadableValueError
@@ -78,6 +77,9 @@ def _with_paths(data: Any, files: FilesOfValue) -> Any:
 @cache
 def _folder() -> Path:
     """Where copies of files lie until this process ends."""
+    import shutil
+    import tempfile
+
     folder = tempfile.mkdtemp(prefix="flagstone-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
@@ -179,7 +181,9 @@ def _plot(data: Any, _: FilesOfValue) -> Any:
     """The table behind a native plot; else a picture or, as a dict, the plot's specification."""
     if "columns" in data:
         return _table({"data": data["data"], "headers": data["columns"]}, _)
-    return _inline_image(data["plot"]) if data["type"] == "matplotlib" else json.loads(data["plot"])
+    return (
+        _inline_image(data["plot"]) if data["type"] == "matplotlib" else orjson.loads(data["plot"])
+    )
 
 
 def _datetime(data: Any, _: FilesOfValue) -> Any:

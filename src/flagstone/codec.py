@@ -20,7 +20,7 @@ one that is missing.
 import base64
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -93,7 +93,7 @@ def files_in(data: Any) -> Iterator[FileRef]:
 def _dumps(value: Any) -> bytes:
     if _is_plain(value):
         try:
-            return orjson.dumps(value)
+            return orjson.dumps(value, _tag_file, orjson.OPT_PASSTHROUGH_DATACLASS)
         except orjson.JSONEncodeError:  # an integer beyond 64 bits, a surrogate, or too deep
             pass
     return orjson.dumps(_encode(value))
@@ -118,7 +118,12 @@ def _is_plain(value: Any) -> bool:
     return kind in _PLAIN or (kind is float and math.isfinite(value))
 
 
-_PLAIN = frozenset([str, int, bool, type(None)])
+def _tag_file(ref: FileRef) -> dict[str, Any]:
+    fields = {"sha256": ref.sha256, "name": ref.name, "mime_type": ref.mime_type, "size": ref.size}
+    return {"$file": fields}
+
+
+_PLAIN = frozenset([str, int, bool, type(None), FileRef])
 
 
 class _CannotEncodeError(Exception):
@@ -147,7 +152,7 @@ _ENCODE: dict[type, Callable[[Any], Any]] = {
     float: lambda value: value if math.isfinite(value) else {"$float": str(value)},
     tuple: lambda value: {"$tuple": [_encode(part) for part in value]},
     bytes: lambda value: {"$bytes": base64.b64encode(value).decode()},
-    FileRef: lambda value: {"$file": _encode(asdict(value))},
+    FileRef: lambda value: {"$file": _encode(_tag_file(value)["$file"])},
 }
 
 

@@ -9,12 +9,10 @@ import hashlib
 import io
 import os
 import re
-import secrets
 import time
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Container, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,6 +28,11 @@ _PIECE = 1 << 18
 
 _RENEWAL = 600.0
 """Seconds after which a file put again counts as new, so that no `sweep` takes it for left over."""
+
+_TICK = 2.0
+"""Seconds within which a file's times may not tell that it was written to."""
+
+_MOST_RECENT = 10_000
 
 _UNSAFE_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
 _LONGEST_NAME = 180  # bytes; with what is put behind it still below every file system's 255
@@ -78,7 +81,7 @@ class Files(ABC):
         place = folder / ref.sha256 / safe_name(ref.name)
         if not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
-            part = place.parent / f"part-{secrets.token_hex(8)}"
+            part = place.parent / f"part-{os.urandom(8).hex()}"
             with self.open(ref) as reader, part.open("x+b", buffering=0) as writer:
                 _copy_and_hash(reader, writer)
             part.replace(place)
@@ -118,26 +121,40 @@ class DirectoryFiles(Files):
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._recent = _RecentHashes()
+        self._durable: dict[str, int] = {}  # the inodes whose names are known to be on the medium
 
     def path(self, sha256: str) -> Path:
         """Where the bytes with this hash lie, if they are here."""
         return self.root / sha256[:2] / sha256
 
     def put(self, source: Path | BinaryIO, *, name: str, mime_type: str | None = None) -> FileRef:
-        part = self.root / f"part-{secrets.token_hex(8)}"
+        part = self.root / f"part-{os.urandom(8).hex()}"
         try:
-            with _opened(source) as reader:
-                before = _status(reader)
-                sha256, size = self._keep(reader, part)
-                if isinstance(source, Path) and _status(reader) != before:
-                    part.unlink(missing_ok=True)
-                    raise ChangingFileError(path=str(source))
+            if isinstance(source, Path):
+                sha256, size = self._keep_path(source, part)
+            else:
+                sha256, size = self._keep(source, part)
             if part.exists():
                 self._settle(part, self.path(sha256))
         except OSError as error:
             part.unlink(missing_ok=True)
             raise store_error(error, doing="keep a file in", where=str(self.root)) from error
         return FileRef(sha256=sha256, name=name, mime_type=mime_type, size=size)
+
+    def _keep_path(self, source: Path, part: Path) -> tuple[str, int]:
+        with source.open("rb", buffering=0) as reader:
+            before = os.fstat(reader.fileno())
+            known = self._recent.get(before)
+            if known is not None and self._renew(known):
+                return known, before.st_size
+            sha256, size = self._keep(reader, part)
+            after = os.fstat(reader.fileno())
+        if _identity(after) != _identity(before):
+            part.unlink(missing_ok=True)
+            raise ChangingFileError(path=str(source))
+        self._recent.add(before, sha256)
+        return sha256, size
 
     def _keep(self, reader: BinaryIO, part: Path) -> tuple[str, int]:
         """Write what *reader* gives to *part*, unless it is here: its hash and its size."""
@@ -154,12 +171,17 @@ class DirectoryFiles(Files):
         """Whether a file is here; if so, it is safe from a `sweep` for a while."""
         place = self.path(sha256)
         try:
-            if time.time() - place.stat().st_mtime > _RENEWAL:
+            status = place.stat()
+            if time.time() - status.st_mtime > _RENEWAL:
                 os.utime(place)
         except FileNotFoundError:
             return False
-        # Whoever put it may not have come so far yet.
-        sync_directory(place.parent)
+        if self._durable.get(sha256) != status.st_ino:
+            # Whoever put it may not have come so far yet.
+            sync_directory(place.parent)
+            if len(self._durable) >= _MOST_RECENT:
+                self._durable.clear()
+            self._durable[sha256] = status.st_ino
         return True
 
     def _settle(self, part: Path, place: Path) -> None:
@@ -197,7 +219,7 @@ class DirectoryFiles(Files):
 
     def _discard(self, path: Path, latest: float) -> bool:
         """Delete *path*, unless somebody puts it anew in this very moment."""
-        doomed = self.root / f"part-{secrets.token_hex(8)}"
+        doomed = self.root / f"part-{os.urandom(8).hex()}"
         path.replace(doomed)
         if doomed.stat().st_mtime >= latest:  # renewed before it was moved
             doomed.replace(path)
@@ -230,17 +252,31 @@ def hash_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _opened(source: Path | BinaryIO) -> BinaryIO:
-    return source.open("rb", buffering=0) if isinstance(source, Path) else source
+class _RecentHashes:
+    """
+    The hashes of files read lately, by what of a file changes when it is written to.
+
+    A file written to within the clock's tick in which it was read looks unchanged, so one that
+    changed just now is not remembered (as Git has it: Documentation/technical/racy-git).
+    """
+
+    def __init__(self) -> None:
+        self._hashes: dict[tuple[int, ...], str] = {}
+
+    def get(self, status: os.stat_result) -> str | None:
+        return self._hashes.get(_identity(status))
+
+    def add(self, status: os.stat_result, sha256: str) -> None:
+        if time.time() - max(status.st_mtime, status.st_ctime) > _TICK:
+            if len(self._hashes) >= _MOST_RECENT:
+                self._hashes.clear()
+            self._hashes[_identity(status)] = sha256
 
 
-def _status(reader: BinaryIO) -> tuple[int, int] | None:
-    """What changes when a file is written to; None for what is no file."""
-    try:
-        status = os.fstat(reader.fileno())
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    """Which file it is, and what changes when it is written to."""
+    times = status.st_mtime_ns, status.st_ctime_ns
+    return status.st_dev, status.st_ino, status.st_size, *times
 
 
 def _copy_and_hash(reader: BinaryIO, writer: Any, head: bytes = b"") -> tuple[str, int]:
@@ -249,6 +285,8 @@ def _copy_and_hash(reader: BinaryIO, writer: Any, head: bytes = b"") -> tuple[st
 
     The copy is hashed by a second thread, behind the one that writes it and waits for the medium.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     digest = hashlib.sha256()
     with ThreadPoolExecutor(1) as hashing:
         hashed = []
@@ -285,7 +323,7 @@ def _hash_range(digest: Any, handle: int, start: int, count: int) -> None:
 
 def replace_durably(path: Path, content: bytes) -> None:
     """Make *content* the file *path*: after a crash it is the old one or the new one, whole."""
-    part = path.with_name(f".part-{secrets.token_hex(8)}")
+    part = path.with_name(f".part-{os.urandom(8).hex()}")
     with part.open("xb") as writer:
         writer.write(content)
         writer.flush()

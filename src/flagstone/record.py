@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
-from uuid import UUID
 
 from flagstone import codec
 from flagstone.as_python import NO_FILES, FilesOfValue, as_python
@@ -44,7 +43,8 @@ def new_id() -> str:
     bits = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10))
     bits = bits & ~(0xF << 76) | 7 << 76  # the version
     bits = bits & ~(0x3 << 62) | 2 << 62  # the variant
-    return str(UUID(int=bits))
+    digits = f"{bits:032x}"
+    return "-".join([digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]])
 
 
 def unique_names(names: Iterable[str], *, taken: Iterable[str] = ()) -> list[str]:

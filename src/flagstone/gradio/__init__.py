@@ -2,7 +2,8 @@
 Gradio's names, with flagging that keeps its promises: `import flagstone.gradio as gr`.
 
 Every public name is the installed Gradio's own, but for those that flag: `Interface`, the CSV
-loggers, and `FlagLogger`, which Gradio has not. `FlaggingCallback` is Gradio's own class.
+loggers; and `FlagLogger` and `to_payload`, which Gradio has not. `FlaggingCallback` is Gradio's own
+class.
 """
 
 from typing import Any
@@ -23,6 +24,7 @@ from flagstone.gradio.callbacks import FlaggingCallback as FlaggingCallback
 from flagstone.gradio.callbacks import FlagLogger as FlagLogger
 from flagstone.gradio.callbacks import SimpleCSVLogger as SimpleCSVLogger  # type: ignore[assignment]
 from flagstone.gradio.interface import Interface as Interface
+from flagstone.gradio.payload import to_payload as to_payload
 
 __version__ = _gradio.__version__
 
@@ -42,5 +44,12 @@ def __getattr__(name: str) -> Any:
     return getattr(_gradio, name)
 
 
-_OURS = ["CSVLogger", "ClassicCSVLogger", "FlagLogger", "Interface", "SimpleCSVLogger"]
+_OURS = [
+    "CSVLogger",
+    "ClassicCSVLogger",
+    "FlagLogger",
+    "Interface",
+    "SimpleCSVLogger",
+    "to_payload",
+]
 __all__ = [name for name in __dir__() if name != "__version__"]

@@ -219,7 +219,12 @@ def _keep_file(data: dict[str, Any], component: Component, field: str, files: Fi
 
 def _roots(component: Component) -> list[Path]:
     """Where Gradio puts what was uploaded and what functions returned."""
-    return [Path(place).resolve() for place in (get_upload_folder(), component.GRADIO_CACHE)]
+    return [_resolved(place) for place in (get_upload_folder(), component.GRADIO_CACHE)]
+
+
+@cache
+def _resolved(place: str) -> Path:
+    return Path(place).resolve()
 
 
 def _with_served_files(value: Value, data: Any, cache_dir: Path, served: set[str]) -> Any:
