@@ -27,6 +27,7 @@ LAYERS = [
     "stores",
     "store",
     "files",
+    "durable",
     "record",
     "as_python",
     "codec",

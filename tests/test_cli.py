@@ -2,13 +2,14 @@
 The command line: what people read, and what scripts do.
 """
 
+import io
 import json
 import re
 
 import pytest
 from typer.testing import CliRunner
 
-from flagstone import Flag, Review, Value, open_store
+from flagstone import Flag, Query, Review, Value, open_store
 from flagstone.cli import app
 from flagstone.testing import make_flag
 
@@ -143,3 +144,91 @@ def test_the_environment_names_the_store(place, flags):
     assert [json.loads(line)["id"] for line in result.output.splitlines()] == [
         flag.id for flag in reversed(flags)
     ]
+
+
+class TestImport:
+    """`flagstone import`."""
+
+    @pytest.fixture
+    def logged(self, tmp_path):
+        folder = tmp_path / "logged"
+        folder.mkdir()
+        (folder / "log.csv").write_text(
+            "text,label,timestamp\r\n'- a,cat,2026-01-01 10:00:00\r\nb,dog,2026-01-01 10:00:01\r\n"
+        )
+        return folder
+
+    def test_it_says_what_it_did(self, logged, tmp_path):
+        """
+        A table of fields with what is in doubt, and a sentence with counts.
+        """
+        output = run("import", logged, tmp_path / "flags.db", "--output", "label")
+
+        assert "text" in output
+        assert "an apostrophe at its start" in " ".join(output.split())
+        assert "Copied 2 flags and 0 files to" in output
+        flags = list(open_store(tmp_path / "flags.db").find(Query(order="oldest")))
+        assert [flag.outputs["label"].data for flag in flags] == ["cat", "dog"]
+
+    def test_a_dry_run_makes_no_store(self, logged, tmp_path):
+        """
+        It tells the same and leaves no file behind.
+        """
+        output = run("import", logged, tmp_path / "flags.db", "--dry-run")
+
+        assert "Would copy 2 flags" in output
+        assert [path.name for path in tmp_path.iterdir()] == ["logged"]
+
+    def test_json_names_each_doubt(self, logged, tmp_path):
+        """
+        A line for each cell in doubt, then the counts.
+        """
+        doubt, counts = run("import", logged, tmp_path / "f", "--json").splitlines()
+
+        assert json.loads(doubt)["field"] == "text"
+        assert json.loads(counts) == {"copied": 2, "known": 0, "files": 0}
+
+    def test_errors_are_a_sentence(self, logged, tmp_path):
+        """
+        No folder, no flags, no such output: status 1 and no traceback.
+        """
+        for arguments in ([tmp_path / "none"], [logged, "--output", "lable"]):
+            output = run("import", *arguments[:1], tmp_path / "f.db", *arguments[1:], code=1)
+            assert output.startswith("Cannot")
+            assert "Traceback" not in output
+
+
+class TestDoctor:
+    """`flagstone doctor`."""
+
+    def test_a_sound_store(self, place, flags):
+        """
+        One sentence, status 0.
+        """
+        output = " ".join(run("doctor", place).split())
+
+        assert "3 records and 0 files verified in" in output
+        assert "all sound. 0 files that no record refers to removed (0 bytes)." in output
+        assert json.loads(run("doctor", place, "--json"))["records"] == 3
+
+    def test_a_damaged_store(self, place):
+        """
+        A sentence for each damage, status 1.
+        """
+        with open_store(place) as store:
+            ref = store.files.put(io.BytesIO(b"x"), name="a.png")
+            store.append([make_flag(outputs={"f": Value(kind="file", data=ref)})])
+            store.files.remove([ref.sha256])
+
+        output = " ".join(run("doctor", place, code=1).split())
+
+        assert "The file 'a.png' (" in output
+        assert "1 damaged. Nothing was removed." in output
+        assert len(json.loads(run("doctor", place, "--json", code=1))["damage"]) == 1
+
+    def test_no_store(self, tmp_path):
+        """
+        What is not there is not made.
+        """
+        assert "Cannot read" in run("doctor", tmp_path / "none.db", code=1)
+        assert list(tmp_path.iterdir()) == []

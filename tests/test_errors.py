@@ -75,6 +75,30 @@ def test_the_tree_is_as_drawn():
             errors.StoreError,
         ),
         (
+            errors.ChangingFileError(path="a.mp4"),
+            "Cannot keep the file 'a.mp4': it was written to while it was read. Nothing was kept. "
+            "Flag again when it is complete.",
+            ValueError,
+        ),
+        (
+            errors.UnreadableValueError(kind="label", reason="it is a table"),
+            "Cannot read a value of kind 'label': it is a table. The store was not changed. "
+            "`value.data` has it as it was kept; read flags from their store to have their files.",
+            errors.StoreError,
+        ),
+        (
+            errors.UnknownFieldError(field="lable", fields=["label", "text"]),
+            "Cannot take 'lable' for an output: no flag has such a field. Nothing was copied. "
+            "The fields are label, text.",
+            LookupError,
+        ),
+        (
+            errors.SamePlaceError(where="flagged"),
+            "Cannot copy flagged to itself: every flag would be there twice. Nothing was copied. "
+            "Name another store, such as flagged.db.",
+            ValueError,
+        ),
+        (
             errors.UnknownStoreError(url="x:y"),
             "Cannot open 'x:y': it names no kind of store. Use a folder or csv:PATH for CSV files, "
             "sqlite:///PATH or a path ending in .db for SQLite, or memory:.",

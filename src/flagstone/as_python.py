@@ -87,30 +87,35 @@ def _folder() -> Path:
 
 def _image(data: Any, files: FilesOfValue) -> Any:
     """A `PIL.Image`; the path of what PIL does not read, such as SVG."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import UnidentifiedImageError
 
     if data is None:
         return None
     if not isinstance(data, FileRef):
         return _inline_image(data["url"])
     try:
-        with files.open(data) as file, Image.open(file) as image:
-            image.load()
-            return image
+        with files.open(data) as file:
+            return _loaded(file)
     except UnidentifiedImageError:
         return _with_paths(data, files)
-    except Image.DecompressionBombError as error:
-        raise ValueError(error) from error
 
 
 def _inline_image(url: str) -> Any:
     """The image of a `data:` URL."""
+    _, _, encoded = url.partition("base64,")
+    return _loaded(io.BytesIO(base64.b64decode(encoded, validate=True)))
+
+
+def _loaded(file: BinaryIO) -> Any:
+    """The image in *file*, unless it has more pixels than PIL thinks safe."""
     from PIL import Image
 
-    _, _, encoded = url.partition("base64,")
-    image = Image.open(io.BytesIO(base64.b64decode(encoded, validate=True)))
-    image.load()
-    return image
+    try:
+        with Image.open(file) as image:
+            image.load()
+            return image
+    except Image.DecompressionBombError as error:
+        raise ValueError(error) from error
 
 
 def _audio(data: Any, files: FilesOfValue) -> Any:
@@ -172,15 +177,19 @@ def _label(data: Any, _: FilesOfValue) -> Any:
 
 
 def _table(data: Any, _: FilesOfValue) -> Any:
+    return _frame(data["data"], data["headers"])
+
+
+def _frame(rows: Any, columns: Any) -> Any:
     import pandas as pd
 
-    return pd.DataFrame(data["data"], columns=data["headers"])
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _plot(data: Any, _: FilesOfValue) -> Any:
     """The table behind a native plot; else a picture or, as a dict, the plot's specification."""
     if "columns" in data:
-        return _table({"data": data["data"], "headers": data["columns"]}, _)
+        return _frame(data["data"], data["columns"])
     return (
         _inline_image(data["plot"]) if data["type"] == "matplotlib" else orjson.loads(data["plot"])
     )

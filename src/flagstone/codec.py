@@ -119,8 +119,11 @@ def _is_plain(value: Any) -> bool:
 
 
 def _tag_file(ref: FileRef) -> dict[str, Any]:
-    fields = {"sha256": ref.sha256, "name": ref.name, "mime_type": ref.mime_type, "size": ref.size}
-    return {"$file": fields}
+    return {"$file": _fields_of(ref)}
+
+
+def _fields_of(ref: FileRef) -> dict[str, Any]:
+    return {"sha256": ref.sha256, "name": ref.name, "mime_type": ref.mime_type, "size": ref.size}
 
 
 _PLAIN = frozenset([str, int, bool, type(None), FileRef])
@@ -152,7 +155,7 @@ _ENCODE: dict[type, Callable[[Any], Any]] = {
     float: lambda value: value if math.isfinite(value) else {"$float": str(value)},
     tuple: lambda value: {"$tuple": [_encode(part) for part in value]},
     bytes: lambda value: {"$bytes": base64.b64encode(value).decode()},
-    FileRef: lambda value: {"$file": _encode(_tag_file(value)["$file"])},
+    FileRef: lambda value: {"$file": _encode(_fields_of(value))},
 }
 
 

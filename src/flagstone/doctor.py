@@ -2,12 +2,12 @@
 Examine a store: every record, every file's hash; and clear away what a crash left behind.
 """
 
-import hashlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flagstone.codec import FileRef
+from flagstone.durable import hash_of
 from flagstone.store import Store
 
 _GRACE = 3600.0
@@ -20,7 +20,8 @@ class Finding:
     What a store is found to be: how many records and files it has, and what is wrong.
 
     `damage` has a sentence for each record or file that is not as it was kept; `swept` the name
-    and the bytes of each file that no record refers to.
+    and the bytes of each file that no record refers to. Where a record is damaged, the others are
+    not counted.
     """
 
     records: int
@@ -33,8 +34,8 @@ def examine(store: Store, *, dry_run: bool = False) -> Finding:
     """
     Read everything in *store*, and remove files that nothing refers to.
 
-    Files put within the last hour stay, as do all where a record is damaged: it may need them.
-    With *dry_run* nothing is removed.
+    Where a record is damaged, files are not examined, as it may need them. Nothing is removed where
+    anything is damaged, nor what was put within the last hour, nor with *dry_run*.
     """
     began = time.monotonic()
     damage = list(store.damage())
@@ -46,8 +47,10 @@ def examine(store: Store, *, dry_run: bool = False) -> Finding:
         records += 1
         needed.update((ref.sha256, ref) for ref in record.files())
     damage += _damaged_files(store, needed)
-    age = _GRACE + time.monotonic() - began
-    swept = store.files.sweep(needed, age=age, dry_run=dry_run)
+    swept: dict[str, int] = {}
+    if not damage:
+        age = _GRACE + time.monotonic() - began
+        swept = store.files.sweep(needed, age=age, dry_run=dry_run)
     return Finding(records=records, files=len(needed), damage=tuple(damage), swept=swept)
 
 
@@ -58,5 +61,5 @@ def _damaged_files(store: Store, needed: dict[str, FileRef]) -> Iterator[str]:
             yield f"{name} is gone. Bring it back from a copy of the store."
             continue
         with store.files.open(ref) as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:  # type: ignore[arg-type]
+            if hash_of(file) != sha256:
                 yield f"{name} is not what was kept. Bring it back from a copy of the store."

@@ -14,7 +14,9 @@ Everything this library raises on purpose.
     │   └── UnreadableValueError   a value is not what its kind says, or its file is gone
     ├── UnknownStoreError          a URL that names no kind of store (also a ValueError)
     ├── NoStoreError               a store to be read is not there (also a LookupError)
+    ├── SamePlaceError             a copy from a place to itself (also a ValueError)
     ├── UnknownFlagError           no flag has this id (also a LookupError)
+    ├── UnknownFieldError          no flag has a field of this name (also a LookupError)
     ├── MissingExtraError          an optional dependency is not installed (also an ImportError)
     └── NotYetError                a part of Gradio that Flagstone does not replace yet
                                    (also an AttributeError)
@@ -165,6 +167,26 @@ class UnknownFlagError(FlagstoneError, LookupError):
         super().__init__(
             f"Cannot find flag {flag_id!r} in {where}: none there has this id. "
             "`flagstone list` shows the ids."
+        )
+
+
+class UnknownFieldError(FlagstoneError, LookupError):
+    """No flag has a field of this name."""
+
+    def __init__(self, *, field: str, fields: list[str]) -> None:
+        super().__init__(
+            f"Cannot take {field!r} for an output: no flag has such a field. Nothing was copied. "
+            f"The fields are {', '.join(fields) or 'none'}."
+        )
+
+
+class SamePlaceError(FlagstoneError, ValueError):
+    """A copy from a place to itself."""
+
+    def __init__(self, *, where: str) -> None:
+        super().__init__(
+            f"Cannot copy {where} to itself: every flag would be there twice. Nothing was copied. "
+            f"Name another store, such as {where}.db."
         )
 
 

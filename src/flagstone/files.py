@@ -15,19 +15,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Container, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from flagstone.codec import FileRef
+from flagstone.durable import BLOCK, copy_and_hash, sync_directory
 from flagstone.errors import ChangingFileError, StoreError, StoreFullError
 
-_BLOCK = 8 << 20
-"""Bytes of a file in memory at a time; a smaller one is written only if it is new."""
-
-_PIECE = 1 << 18
-"""Bytes hashed at a time: few enough to stay in the processor's cache."""
-
 _RENEWAL = 600.0
-"""Seconds after which a file put again counts as new, so that no `sweep` takes it for left over."""
+"""Seconds after which a file put again is made new, so that no `sweep` takes it for left over."""
+
+_ATTEMPTS = 4
+_PAUSE = 0.05
+"""How often a file that is written to meanwhile is tried again, and after how many seconds."""
 
 _TICK = 2.0
 """Seconds within which a file's times may not tell that it was written to."""
@@ -68,23 +67,24 @@ class Files(ABC):
         """
         Delete what a crash left behind: files that are not *needed*, and parts of files.
 
-        What was put less than *age* seconds ago stays, as its record may be on its way. Says the
-        names and sizes; with *dry_run*, of what would be deleted.
+        What was put less than *age* seconds ago stays, as its record may be on its way; *age* is at
+        least 1,200. Says the names and sizes; with *dry_run*, of what would be deleted.
         """
 
     def export(self, ref: FileRef, folder: Path) -> Path:
         """
-        A copy of *ref* at `folder/<its hash>/<its name>`, made if it is not there yet.
+        A new copy of *ref* below *folder*, for whoever gets it to do with as they like.
 
-        The name is the person's own as far as a file system allows.
+        It has the person's own name as far as a file system allows.
         """
-        place = folder / ref.sha256 / safe_name(ref.name)
-        if not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            part = place.parent / f"part-{os.urandom(8).hex()}"
-            with self.open(ref) as reader, part.open("x+b", buffering=0) as writer:
-                _copy_and_hash(reader, writer)
-            part.replace(place)
+        import shutil
+        import tempfile
+
+        with self.open(ref) as reader:
+            folder.mkdir(parents=True, exist_ok=True)
+            place = Path(tempfile.mkdtemp(dir=folder)) / safe_name(ref.name)
+            with place.open("xb") as writer:
+                shutil.copyfileobj(reader, writer, BLOCK)
         return place
 
 
@@ -95,7 +95,10 @@ class MemoryFiles(Files):
         self._contents: dict[str, bytes] = {}
 
     def put(self, source: Path | BinaryIO, *, name: str, mime_type: str | None = None) -> FileRef:
-        content = source.read_bytes() if isinstance(source, Path) else source.read()
+        try:
+            content = source.read_bytes() if isinstance(source, Path) else source.read()
+        except OSError as error:
+            raise store_error(error, doing="keep a file in", where="memory:") from error
         sha256 = hashlib.sha256(content).hexdigest()
         self._contents[sha256] = content
         return FileRef(sha256=sha256, name=name, mime_type=mime_type, size=len(content))
@@ -122,7 +125,10 @@ class DirectoryFiles(Files):
     def __init__(self, root: Path) -> None:
         self.root = root
         self._recent = _RecentHashes()
-        self._durable: dict[str, int] = {}  # the inodes whose names are known to be on the medium
+        # What is known to be on the medium: names of files, by what tells them from later ones of
+        # that name, and names of directories.
+        self._durable: dict[str, tuple[int, ...]] = {}
+        self._synced: set[Path] = set()
 
     def path(self, sha256: str) -> Path:
         """Where the bytes with this hash lie, if they are here."""
@@ -135,37 +141,40 @@ class DirectoryFiles(Files):
                 sha256, size = self._keep_path(source, part)
             else:
                 sha256, size = self._keep(source, part)
-            if part.exists():
+            if part.exists() and not self._renew(sha256):
                 self._settle(part, self.path(sha256))
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise store_error(error, doing="keep a file in", where=str(self.root)) from error
+        finally:
+            part.unlink(missing_ok=True)
         return FileRef(sha256=sha256, name=name, mime_type=mime_type, size=size)
 
     def _keep_path(self, source: Path, part: Path) -> tuple[str, int]:
-        with source.open("rb", buffering=0) as reader:
-            before = os.fstat(reader.fileno())
-            known = self._recent.get(before)
-            if known is not None and self._renew(known):
-                return known, before.st_size
-            sha256, size = self._keep(reader, part)
-            after = os.fstat(reader.fileno())
-        if _identity(after) != _identity(before):
+        for _ in range(_ATTEMPTS):
+            with source.open("rb", buffering=0) as reader:
+                before = os.fstat(reader.fileno())
+                known = self._recent.get(before)
+                if known is not None and self._renew(known):
+                    return known, before.st_size
+                sha256, size = self._keep(reader, part)
+                after = os.fstat(reader.fileno())
+            if (size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns):
+                self._recent.add(before, sha256)
+                return sha256, size
             part.unlink(missing_ok=True)
-            raise ChangingFileError(path=str(source))
-        self._recent.add(before, sha256)
-        return sha256, size
+            time.sleep(_PAUSE)  # Gradio writes an upload again that it has: a matter of moments
+        raise ChangingFileError(path=str(source))
 
     def _keep(self, reader: BinaryIO, part: Path) -> tuple[str, int]:
         """Write what *reader* gives to *part*, unless it is here: its hash and its size."""
-        head = reader.read(_BLOCK)
-        if len(head) < _BLOCK:  # all of it
+        head = reader.read(BLOCK)
+        if len(head) < BLOCK:  # all of it
             sha256 = hashlib.sha256(head).hexdigest()
             if self._renew(sha256):
                 return sha256, len(head)
         self.root.mkdir(parents=True, exist_ok=True)
         with part.open("x+b", buffering=0) as writer:
-            return _copy_and_hash(reader, writer, head)
+            return copy_and_hash(reader, writer, head)
 
     def _renew(self, sha256: str) -> bool:
         """Whether a file is here; if so, it is safe from a `sweep` for a while."""
@@ -176,23 +185,28 @@ class DirectoryFiles(Files):
                 os.utime(place)
         except FileNotFoundError:
             return False
-        if self._durable.get(sha256) != status.st_ino:
-            # Whoever put it may not have come so far yet.
-            sync_directory(place.parent)
+        if self._durable.get(sha256) != _identity(status):
+            self._sync_name(place)  # whoever put it may not have come so far yet
             if len(self._durable) >= _MOST_RECENT:
                 self._durable.clear()
-            self._durable[sha256] = status.st_ino
+            self._durable[sha256] = _identity(status)
         return True
 
     def _settle(self, part: Path, place: Path) -> None:
         # The name appears only when the bytes are safe: a file under its hash is always whole.
-        made = not place.parent.exists()
-        place.parent.mkdir(exist_ok=True)
+        if not place.parent.exists():
+            place.parent.mkdir(exist_ok=True)
+            self._synced.discard(place.parent)
         part.replace(place)
+        self._sync_name(place)
+
+    def _sync_name(self, place: Path) -> None:
+        """Make the name *place* durable, and those of the directories that lead to it."""
         sync_directory(place.parent)
-        if made:
+        if place.parent not in self._synced:  # whoever made it may not have come so far yet
             sync_directory(self.root)
             sync_directory(self.root.parent)
+            self._synced.add(place.parent)
 
     def open(self, ref: FileRef) -> BinaryIO:
         return self.path(ref.sha256).open("rb")
@@ -246,12 +260,6 @@ def safe_name(name: str) -> str:
     return f"{stem}-{mark}{dot}{suffix}".lstrip("-")
 
 
-def hash_of(path: Path) -> str:
-    """The SHA-256 of the file *path*, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 class _RecentHashes:
     """
     The hashes of files read lately, by what of a file changes when it is written to.
@@ -277,69 +285,6 @@ def _identity(status: os.stat_result) -> tuple[int, ...]:
     """Which file it is, and what changes when it is written to."""
     times = status.st_mtime_ns, status.st_ctime_ns
     return status.st_dev, status.st_ino, status.st_size, *times
-
-
-def _copy_and_hash(reader: BinaryIO, writer: Any, head: bytes = b"") -> tuple[str, int]:
-    """
-    Copy *head* and the rest of *reader* to the medium: the SHA-256 of the copy, and its size.
-
-    The copy is hashed by a second thread, behind the one that writes it and waits for the medium.
-    """
-    from concurrent.futures import ThreadPoolExecutor
-
-    digest = hashlib.sha256()
-    with ThreadPoolExecutor(1) as hashing:
-        hashed = []
-        size, count = 0, _write_all(writer, head) or _copy_block(reader, writer)
-        while count:
-            hashed.append(hashing.submit(_hash_range, digest, writer.fileno(), size, count))
-            size += count
-            count = _copy_block(reader, writer)
-        os.fsync(writer.fileno())
-        for part in hashed:
-            part.result()
-    return digest.hexdigest(), size
-
-
-def _copy_block(reader: BinaryIO, writer: Any) -> int:
-    """Copy the next block; says how many bytes that were, 0 at the end."""
-    if isinstance(reader, io.FileIO):
-        with suppress(OSError, AttributeError):  # not between these two, or not on this system
-            return os.copy_file_range(reader.fileno(), writer.fileno(), _BLOCK)
-    return _write_all(writer, reader.read(_BLOCK))
-
-
-def _write_all(writer: Any, content: bytes) -> int:
-    view = memoryview(content)
-    while view:
-        view = view[writer.write(view) :]
-    return len(content)
-
-
-def _hash_range(digest: Any, handle: int, start: int, count: int) -> None:
-    for place in range(start, start + count, _PIECE):
-        digest.update(os.pread(handle, min(_PIECE, start + count - place), place))
-
-
-def replace_durably(path: Path, content: bytes) -> None:
-    """Make *content* the file *path*: after a crash it is the old one or the new one, whole."""
-    part = path.with_name(f".part-{os.urandom(8).hex()}")
-    with part.open("xb") as writer:
-        writer.write(content)
-        writer.flush()
-        os.fsync(writer.fileno())
-    part.replace(path)
-    sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in the directory *path* durable, where the system can (POSIX)."""
-    if os.name == "posix":
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def store_error(error: OSError, *, doing: str, where: str) -> StoreError:

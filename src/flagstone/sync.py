@@ -32,7 +32,8 @@ def sync(source: Store, target: Store, *, dry_run: bool = False) -> Synced:
     May be cut off at any moment and begun again. With *dry_run* nothing is written. Raises
     `StoreError` where either fails; what was copied before stays.
     """
-    copied = known = files = 0
+    copied = known = 0
+    files: set[str] = set()
     records = iter(source.scan())
     while batch := list(islice(records, _BATCH)):
         here = target.known(record.id for record in batch)
@@ -44,8 +45,8 @@ def sync(source: Store, target: Store, *, dry_run: bool = False) -> Synced:
             target.append(missing)
         copied += len(missing)
         known += len(here)
-        files += len(missing_files)
-    return Synced(copied=copied, known=known, files=files)
+        files.update(ref.sha256 for ref in missing_files)
+    return Synced(copied=copied, known=known, files=len(files))
 
 
 def _missing_files(records: Iterable[Record], target: Store) -> dict[FileRef, Record]:

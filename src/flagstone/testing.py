@@ -221,6 +221,32 @@ class StoreContract:
 
         assert list(store.scan()) == [flag, other]
 
+    def test_known_ids_are_told(self, place: Path) -> None:
+        """
+        Of many ids the store names those it has, and nothing that it never had.
+        """
+        store = self.open(place)
+        flags = [make_flag(str(n)) for n in range(3)]
+        store.append(flags)
+        unknown = [f"unknown {n}" for n in range(1500)]
+
+        told = self.open(place).known([*unknown, flags[2].id, flags[0].id])
+
+        assert told == {flags[0].id, flags[2].id}
+        assert store.known([]) == set()
+
+    def test_a_sound_store_has_no_damage(self, place: Path) -> None:
+        """
+        In what the store itself wrote it finds nothing wrong, erased flags included.
+        """
+        store = self.open(place)
+        flags = [make_flag(text) for text in EXACT_TEXTS.values()]
+        store.append(flags)
+        store.append([Review(flag_id=flags[0].id, verdict="accepted")])
+        store.erase([flags[1].id])
+
+        assert list(self.open(place).damage()) == []
+
     def test_all_or_none(self, place: Path) -> None:
         """
         A record that cannot be kept takes those appended with it along, and no later ones.

@@ -282,9 +282,6 @@ def _structures() -> Iterator[Case]:
     yield Case("JSON list", gr.JSON, lambda _: [1.0, "x", []])
     yield Case("JSON like a tag", gr.JSON, lambda _: {"$file": {"sha256": "00"}})
     yield Case("JSON like an update", gr.JSON, lambda _: {"__type__": "1"})
-    yield Case("JSON like a file", gr.JSON, lambda _: {
-        "path": "/etc/passwd", "meta": {"_type": "gradio.FileData"},
-    })  # fmt: skip
     for state in ({"a": 1}, [1, "x"], (1, (2,)), {1: "a"}, 2**70):
         yield Case(f"State {str(state)[:12]}", gr.State, lambda _, s=state: s, kind="state")
     yield _named("BrowserState", lambda _: {"a": 1}, gone={4: NOT_YET})

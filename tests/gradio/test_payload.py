@@ -17,7 +17,8 @@ from PIL import Image
 import flagstone.gradio as gr
 from flagstone import FileRef, Value, open_store
 from flagstone.errors import ForeignFileError, UnreadableValueError
-from flagstone.gradio.payload import _unknown_kind, to_payload
+from flagstone.gradio.kinds import _unknown_kind
+from flagstone.gradio.payload import to_payload
 from flagstone.stores.memory import MemoryStore
 
 GRADIO = int(gradio.__version__.split(".")[0])
@@ -151,6 +152,8 @@ class TestBackToThePage:
             (gr.File(file_count="multiple"), [FILE_DATA]),
             (gr.MultimodalTextbox(), {"text": "", "files": [FILE_DATA]}),
             (gr.Gallery(), [{"image": FILE_DATA, "caption": None}]),
+            (gr.JSON(), {"a": [FILE_DATA]}),
+            (gr.File(), {"path": "/etc/passwd"}),
         ]
         for component, data in planted:
             with pytest.raises(UnreadableValueError, match="a file that its store has not"):

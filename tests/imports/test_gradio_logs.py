@@ -17,7 +17,12 @@ import pytest
 
 from flagstone import FileRef, Flag, open_store
 from flagstone.doctor import examine
-from flagstone.errors import NoStoreError
+from flagstone.errors import (
+    NoStoreError,
+    SamePlaceError,
+    UnknownFieldError,
+    UnreadableRecordError,
+)
 from flagstone.importing import import_logs
 from flagstone.stores.csv_folder import gradio_cells as why
 from flagstone.stores.csv_folder.gradio_log import NO_MESSAGE, NO_TIME, UNPLACED
@@ -151,17 +156,18 @@ def test_to_import_again_adds_nothing(logs, tmp_path, target):
         assert examine(store).damage == ()
 
 
-def test_a_dry_run_tells_all_and_writes_nothing(logs, tmp_path):
+def test_a_dry_run_tells_all_and_writes_nothing(logs):
     """
-    What would be copied and what is in doubt is told as by an import; no store is made.
+    What would be copied and what is in doubt is told as by an import; nothing is kept.
     """
-    dry = import_logs(logs.folder / "fields", MemoryStore(), dry_run=True)
-    wet = import_logs(logs.folder / "fields", MemoryStore())
+    store = MemoryStore()
+    dry = import_logs(logs.folder / "fields", store, dry_run=True)
+    assert list(store.scan()) == []
+    wet = import_logs(logs.folder / "fields", store)
 
     assert dry == wet
     assert dry.kinds["checkbox"] == ("boolean",)
     assert len(dry.doubts) == sum(len(flag.context["in_doubt"]) for flag in logs.fields)
-    assert not list(tmp_path.iterdir())
 
 
 def test_changed_fields(logs):
@@ -319,7 +325,56 @@ class TestByHand:
             '{"a"', '{""a""'
         ))  # fmt: skip
 
-        assert flag.inputs["a"].data in (text, float("inf"))
+        assert flag.inputs["a"].data == text
+
+    def test_logs_that_do_not_say_when(self, tmp_path):
+        """
+        Equal rows of two such logs are two flags; equal rows of one log, too.
+        """
+        for name, rows in (("a", "x,cat\r\ny,dog\r\n"), ("b", "y,dog\r\ny,dog\r\n")):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "log.csv").write_text(rows)
+        store = MemoryStore()
+
+        for name in ("a", "b", "a", "b"):
+            import_logs(tmp_path / name, store)
+
+        assert [flag.inputs["component 1"].data for flag in store.scan()] == ["cat", *["dog"] * 3]
+
+    def test_a_folder_is_not_imported_into_itself(self, tmp_path):
+        """
+        Nor into a database in it twice: what was a log is read, however often.
+        """
+        (tmp_path / "log.csv").write_text("a,timestamp\r\nx,2026-01-01\r\n")
+        with pytest.raises(SamePlaceError):
+            import_logs(tmp_path, open_store(tmp_path))
+
+        for copied in (1, 0):
+            with open_store(tmp_path / "flags.db") as store:
+                assert import_logs(tmp_path, store).synced.copied == copied
+        assert (tmp_path / "log.csv").read_bytes().count(b"\n") == 2
+
+    def test_an_output_that_is_no_field(self, tmp_path):
+        """
+        A misspelt output is an error before anything is copied.
+        """
+        (tmp_path / "log.csv").write_text("label,timestamp\r\nx,2026-01-01\r\n")
+        store = MemoryStore()
+
+        with pytest.raises(UnknownFieldError, match=r"'lable'.*The fields are label"):
+            import_logs(tmp_path, store, outputs=["lable"])
+
+        assert list(store.scan()) == []
+
+    def test_a_damaged_line_of_the_hub_saver(self, tmp_path):
+        """
+        A line that is no JSON object is named.
+        """
+        (tmp_path / "0a").mkdir()
+        for line in ('{"a": "x"', "[1]"):
+            (tmp_path / "0a" / "metadata.jsonl").write_text('{"a": "x"}\n' + line)
+            with pytest.raises(UnreadableRecordError, match=r"metadata\.jsonl, line 2"):
+                import_logs(tmp_path, MemoryStore())
 
     def test_nothing_to_import(self, tmp_path):
         """

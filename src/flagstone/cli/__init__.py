@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from flagstone import codec
-from flagstone.cli.printing import card_of, table_of, table_of_import
+from flagstone.cli.printing import card_of, summary_of, table_of, table_of_import
 from flagstone.doctor import examine
 from flagstone.errors import FlagstoneError, MissingExtraError, NoStoreError
 from flagstone.importing import import_logs
@@ -151,10 +151,10 @@ def import_(
     """
     Copy what Gradio's own logger kept, of any version since 3.50.
     """
-    opened = open_store(store)
-    if dry_run and not Path(opened.where).exists():
-        opened = open_store("memory:")  # to read from a store may make it
-    with opened:
+    with open_store(store) as target:
+        is_there = Path(target.where).exists()
+    # To read from a store may make it: a dry run reads from none.
+    with open_store(store if is_there or not dry_run else "memory:") as opened:
         imported = import_logs(path, opened, outputs=output or (), dry_run=dry_run)
     if as_json:
         for doubt in imported.doubts:
@@ -187,14 +187,7 @@ def doctor(
     else:
         for sentence in finding.damage:
             _out.print(Text(sentence, style="red"), soft_wrap=True)
-        removed = "would be removed" if dry_run else "removed"
-        sizes = sum(finding.swept.values())
-        _out.print(
-            f"{finding.records} records and {finding.files} files verified in {store}: "
-            f"{len(finding.damage)} damaged. {len(finding.swept)} files that no record refers to "
-            f"{removed} ({sizes:,} bytes).",
-            soft_wrap=True,
-        )
+        _out.print(summary_of(finding, store, dry_run=dry_run), soft_wrap=True)
     if finding.damage:
         raise typer.Exit(1)
 

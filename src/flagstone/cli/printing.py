@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flagstone.codec import FileRef
+from flagstone.doctor import Finding
 from flagstone.importing import Imported
 from flagstone.record import Flag, Value
 from flagstone.store import State
@@ -107,3 +108,18 @@ def table_of_import(imported: Imported) -> Table:
             _printable("\n".join(reasons)),
         )
     return table
+
+
+def summary_of(finding: Finding, where: str, *, dry_run: bool) -> str:
+    """What the doctor found, in a sentence or two."""
+    damaged = len(finding.damage)
+    if damaged and not finding.records:
+        return f"{where}: {damaged} damaged records; mend them to have the files examined."
+    verified = f"{finding.records} records and {finding.files} files verified in {where}"
+    if damaged:
+        return f"{verified}: {damaged} damaged. Nothing was removed."
+    removed = "would be removed" if dry_run else "removed"
+    left, size = len(finding.swept), sum(finding.swept.values())
+    return (
+        f"{verified}: all sound. {left} files that no record refers to {removed} ({size:,} bytes)."
+    )

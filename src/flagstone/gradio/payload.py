@@ -7,7 +7,6 @@ A value may come from anybody's store: of its files, only those the store has ar
 """
 
 import io
-import logging
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -21,54 +20,8 @@ from flagstone.codec import FileRef
 from flagstone.errors import ForeignFileError, UnkeepableValueError, UnreadableValueError
 from flagstone.files import Files
 from flagstone.gradio.held import held_drawing, held_stream
+from flagstone.gradio.kinds import kind_of
 from flagstone.record import Value
-
-logger = logging.getLogger(__name__)
-
-_KINDS = {
-    "AnnotatedImage": "annotated_image",
-    "Audio": "audio",
-    "BrowserState": "state",
-    "Button": "text",
-    "Chatbot": "chat",
-    "Checkbox": "boolean",
-    "CheckboxGroup": "choices",
-    "Code": "code",
-    "ColorPicker": "color",
-    "Dataframe": "table",
-    "DateTime": "datetime",
-    "Dropdown": "choice",
-    "File": "file",
-    "FileData": "file",
-    "FileExplorer": "paths",
-    "Gallery": "gallery",
-    "HTML": "html",
-    "HighlightedText": "highlighted_text",
-    "Image": "image",
-    "ImageData": "image",
-    "ImageEditor": "image_editor",
-    "ImageSlider": "image_pair",
-    "JSON": "json",
-    "Label": "label",
-    "ListFiles": "file",
-    "Markdown": "markdown",
-    "Model3D": "model3d",
-    "MultimodalTextbox": "multimodal",
-    "NativePlot": "plot",
-    "Number": "number",
-    "Plot": "plot",
-    "Radio": "choice",
-    "SimpleDropdown": "choice",
-    "SimpleImage": "image",
-    "SimpleTextbox": "text",
-    "Slider": "number",
-    "State": "state",
-    "Textbox": "text",
-    "Timer": "number",
-    "UploadButton": "file",
-    "DownloadButton": "file",
-    "Video": "video",
-}
 
 
 def to_value(
@@ -106,38 +59,17 @@ def to_payload(value: Value, component: Component) -> Any:
         return None
     served: set[str] = set()
     payload = _with_served_files(value, value.data, Path(component.GRADIO_CACHE), served)
-    model = component.data_model
-    if model is None:
-        return payload
-    try:
-        payload = model.from_json(payload)
-    except (ValidationError, TypeError) as error:
-        reason = f"it is not what a {type(component).__name__} holds"
-        raise UnreadableValueError(kind=value.kind, reason=reason) from error
-    if not served.issuperset(_paths_in(payload.model_dump())):
+    plain = payload
+    if component.data_model is not None:
+        try:
+            payload = component.data_model.from_json(payload)
+        except (ValidationError, TypeError) as error:
+            reason = f"it is not what a {type(component).__name__} holds"
+            raise UnreadableValueError(kind=value.kind, reason=reason) from error
+        plain = payload.model_dump()
+    if not served.issuperset(_paths_in(plain)):  # Gradio would serve them
         raise UnreadableValueError(kind=value.kind, reason="it names a file that its store has not")
     return payload
-
-
-def kind_of(component: Component) -> str:
-    """
-    What the value of *component* is to a person: the kind of the nearest class we know, else of
-    its data model.
-    """
-    models = component.data_model.__mro__ if component.data_model else ()
-    names = (base.__name__ for base in (*type(component).__mro__, *models))
-    known = next((_KINDS[name] for name in names if name in _KINDS), None)
-    return known or _unknown_kind(type(component))
-
-
-@cache
-def _unknown_kind(component: type[Component]) -> str:
-    if not component.__module__.startswith("gradio."):
-        logger.warning(
-            "%s is new to Flagstone: its values are kept as JSON, exactly, and shown as such",
-            component.__qualname__,
-        )
-    return "json"
 
 
 def _plain(component: Component, payload: Any, field: str) -> Any:
@@ -258,7 +190,7 @@ def _with_served_files(value: Value, data: Any, cache_dir: Path, served: set[str
 def _paths_in(data: Any) -> Iterator[str]:
     """The path of each file in *data*."""
     if isinstance(data, dict):
-        if _is_file_data(data) and data["path"] is not None:
+        if _is_file_data(data) and data.get("path") is not None:
             yield data["path"]
         for part in data.values():
             yield from _paths_in(part)

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 from flagstone import codec
 from flagstone.codec import FileRef
-from flagstone.files import replace_durably, store_error
+from flagstone.durable import replace_durably
+from flagstone.files import store_error
 from flagstone.record import SCHEMA, Flag, Record
 from flagstone.store import Store, require_files
 from flagstone.stores.csv_folder.cells import columns_of, row_of
@@ -25,7 +26,7 @@ from flagstone.stores.csv_folder.folder_files import FolderFiles
 from flagstone.stores.csv_folder.known import KnownIds
 from flagstone.stores.csv_folder.log import CsvLog, OtherColumnsError, encode_row, open_log
 from flagstone.stores.csv_folder.naming import choose_log, logs_in
-from flagstone.stores.csv_folder.reading import LogReader, end_of, flag_id_of, flags_of_hub_saver
+from flagstone.stores.csv_folder.reading import LogReader, end_of, flag_id_of
 
 Rows = dict[str, list[str]]
 """Rows by the id of their record."""
@@ -93,7 +94,6 @@ class CsvFolder(Store):
             if path.name != _ERASED:
                 for _, record in LogReader(path, self.files).rows(after=places.get(path.name)):
                     yield record
-        yield from flags_of_hub_saver(self.path, self.files)
 
     def mark(self) -> str:
         return json.dumps({path.name: end_of(path) for path in self._logs()})

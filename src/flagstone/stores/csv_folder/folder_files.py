@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from flagstone.codec import FileRef
-from flagstone.files import DirectoryFiles, hash_of, safe_name
+from flagstone.durable import hash_of
+from flagstone.files import DirectoryFiles, safe_name
 
 _SHOWN = 20  # digits of a file's hash in the path under which people see it
 
@@ -42,20 +43,23 @@ class FolderFiles(DirectoryFiles):
         key = (path, status.st_size, status.st_mtime_ns)
         if key not in self._seen:
             mime_type, _ = mimetypes.guess_type(path.name)
+            with path.open("rb") as file:
+                sha256 = hash_of(file)
             self._seen[key] = FileRef(
-                sha256=hash_of(path), name=path.name, mime_type=mime_type, size=status.st_size
+                sha256=sha256, name=path.name, mime_type=mime_type, size=status.st_size
             )
         ref = self._seen[key]
         self._adopted.setdefault(ref.sha256, set()).add(path)
         return ref
 
     def open(self, ref: FileRef) -> BinaryIO:
-        for path in self._adopted.get(ref.sha256, ()):
-            return path.open("rb")
-        return super().open(ref)
+        adopted = self._adopted.get(ref.sha256, ())
+        found = next((path for path in adopted if path.exists()), self.path(ref.sha256))
+        return found.open("rb")
 
     def has(self, ref: FileRef) -> bool:
-        return ref.sha256 in self._adopted or super().has(ref)
+        adopted = self._adopted.get(ref.sha256, ())
+        return super().has(ref) or any(path.exists() for path in adopted)
 
     def remove(self, hashes: Iterable[str]) -> None:
         hashes = list(hashes)

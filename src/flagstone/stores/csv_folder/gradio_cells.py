@@ -8,6 +8,7 @@ log's own folder only, wherever it is now.
 
 import ast
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -80,7 +81,7 @@ _LOOKS: dict[str, Callable[[str], bool]] = {
     "file": _looks_like_file,
     "json": _looks_like_json,
     "boolean": _BOOLEANS.__contains__,
-    "number": lambda text: _NUMBER.fullmatch(text) is not None,
+    "number": lambda text: _NUMBER.fullmatch(text) is not None and math.isfinite(float(text)),
 }
 
 
@@ -206,17 +207,17 @@ def _kind_of(data: Any) -> str:
             major = (data.mime_type or "").partition("/")[0]
             return major if major in ("image", "audio", "video") else "file"
         case dict():
-            return _first(_BY_KEYS, data)
+            return _kind_by_keys(_BY_KEYS, data)
         case [FileRef(), *_]:
             return "file"
         case [dict() as part, *_]:
-            return _first(_BY_KEYS_OF_PARTS, part)
+            return _kind_by_keys(_BY_KEYS_OF_PARTS, part)
         case [str(), *_]:
             return "choices"
     return "json"
 
 
-def _first(kinds: dict[frozenset[str], str], data: dict[str, Any]) -> str:
+def _kind_by_keys(kinds: dict[frozenset[str], str], data: dict[str, Any]) -> str:
     return next((kind for keys, kind in kinds.items() if keys <= data.keys()), "json")
 
 

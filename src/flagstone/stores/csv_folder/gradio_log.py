@@ -19,17 +19,17 @@ from flagstone.codec import FileRef
 from flagstone.record import Flag, Value, unique_names
 from flagstone.stores.csv_folder.gradio_cells import Cells, Column, unescaped
 
-CHAT_HEADER = ["conversation", "index", "value", "flag", "timestamp"]
+_CHAT_HEADER = ["conversation", "index", "value", "flag", "timestamp"]
 _END_COLUMNS = ("flag", "username", "timestamp")
 
-READ_FROM_CELLS = "the cells of a CSV log: types are guessed, and which are outputs is lost"
+_READ_FROM_CELLS = "the cells of a CSV log: types are guessed, and which are outputs is lost"
 UNPLACED = "a cell more than the log has columns: a flag option, or a user"
 NO_TIME = "the log does not say when: this is when the log was last written"
 NO_MESSAGE = "it names a message that the conversation has not"
 
 
 @dataclass
-class _Row:
+class _Split:
     """The cells of a row by what they are."""
 
     fields: dict[str, str]
@@ -56,7 +56,7 @@ class GradioLog:
     ) -> None:
         self._folder = folder
         self._cells = Cells(folder, adopt)
-        self._is_chat = header == CHAT_HEADER
+        self._is_chat = list(header or ()) == _CHAT_HEADER
         names = list(header or ())
         self._end: list[str] = []
         for name in reversed(_END_COLUMNS):
@@ -65,7 +65,10 @@ class GradioLog:
         self._is_hub = self._end == ["flag", "username"]
         self._names = unique_names(map(unescaped, names))
         self._columns: dict[str, Column] = defaultdict(Column)
+        self._mark: Sequence[str] = ()
         for row in () if self._is_chat else rows:
+            if "timestamp" not in self._end and not self._mark:
+                self._mark = row  # tells logs apart whose rows do not say when
             for name, text in self._split(row).fields.items():
                 self._columns[name].show(text)
         self._met: Counter[str] = Counter()
@@ -74,9 +77,9 @@ class GradioLog:
         """
         The flag that *row* of the file *path* tells of.
 
-        It is the same each time it is read, though it has no id.
+        Its id is the same each time it is read, though the log has none.
         """
-        text = json.dumps([path.relative_to(self._folder).as_posix(), *row])
+        text = json.dumps([path.relative_to(self._folder).as_posix(), *self._mark, *row])
         self._met[text] += 1
         flag_id = str(uuid5(NAMESPACE_URL, f"{text} {self._met[text]}"))
         make = self._chat_flag if self._is_chat else self._flag
@@ -118,7 +121,7 @@ class GradioLog:
             context=_context({} if message else {"index": NO_MESSAGE}),
         )
 
-    def _split(self, row: Sequence[str]) -> _Row:
+    def _split(self, row: Sequence[str]) -> _Split:
         """
         Which cell of *row* is what.
 
@@ -129,14 +132,14 @@ class GradioLog:
         if surplus == 0 or "timestamp" not in self._end or (surplus > 0 and has_all):
             cut = max(0, len(row) - len(self._end))
             end = dict(zip(self._end, row[cut:], strict=False))
-            return _Row(
+            return _Split(
                 self._fields(row[:cut]),
                 option=end.get("flag", ""),
                 user=end.get("username", ""),
                 timestamp=end.get("timestamp", ""),
             )
         *body, timestamp = row
-        split = _Row(self._fields(body[: len(self._names)]), timestamp=timestamp)
+        split = _Split(self._fields(body[: len(self._names)]), timestamp=timestamp)
         rest = body[len(self._names) :]
         if len(rest) == 2:  # noqa: PLR2004 - in the order that Gradio writes them
             split.option, split.user = rest
@@ -154,7 +157,7 @@ class GradioLog:
 
 
 def _context(doubts: Mapping[str, str]) -> dict[str, Any]:
-    return {"read_from": READ_FROM_CELLS} | ({"in_doubt": dict(doubts)} if doubts else {})
+    return {"read_from": _READ_FROM_CELLS} | ({"in_doubt": dict(doubts)} if doubts else {})
 
 
 def _moment(timestamp: str) -> datetime | None:

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import orjson
 
-from flagstone.files import sync_directory
+from flagstone.durable import sync_directory
 
 if sys.platform == "win32":
     import portalocker

@@ -6,11 +6,9 @@ Gradio and people write, is read from its other cells as well as they tell.
 """
 
 import csv
-import json
 import logging
 import os
 import re
-from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -105,19 +103,6 @@ class LogReader:
             return row[-1] if row[-1].startswith(_OURS) else ""
         cells = dict(zip(self.header, row, strict=False))
         return cells.get(RECORD, "")
-
-
-def flags_of_hub_saver(folder: Path, files: FolderFiles) -> Iterator[Flag]:
-    """What Gradio 4's saver left in *folder* with `separate_dirs`: a directory a flag."""
-    rows: dict[tuple[str, ...], dict[Path, Row]] = defaultdict(dict)
-    for path in sorted(folder.glob("*/metadata.jsonl")):
-        for line in path.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
-            cells = json.loads(line)
-            rows[tuple(cells)][path] = [str(cell) for cell in cells.values()]
-    for header, rows_of_header in rows.items():
-        log = GradioLog(header, rows_of_header.values(), folder=folder, adopt=files.adopt)
-        for path, row in rows_of_header.items():
-            yield log.flag(row, path)
 
 
 def end_of(path: Path) -> Place:

@@ -92,10 +92,8 @@ class SqlStore(Store):
         yield from self._dialect.damage()
         while rows := self._read(everything.where(RECORD.c.seq > seq)):
             for seq, *cells in rows:
-                if cells[-1] and (reason := _damage_of(cells)):
-                    yield str(
-                        UnreadableRecordError(where=f"{self.where}, row {seq}", reason=reason)
-                    )
+                if cells[-1] and (damage := _damage_of(cells, f"{self.where}, row {seq}")):
+                    yield str(damage)
 
     def close(self) -> None:
         with self._appending:
@@ -241,15 +239,18 @@ class SqlStore(Store):
             raise store_error(cause, doing=doing, where=self.where) from error
 
 
-def _damage_of(cells: list[Any]) -> str | None:
+def _damage_of(cells: list[Any], where: str) -> UnreadableRecordError | None:
     """What is wrong with a row: its JSON, or an index that says otherwise."""
     try:
-        rebuilt = row_of(record_from_json(cells[-1], where="row"))
+        rebuilt = row_of(record_from_json(cells[-1], where=where))
     except UnreadableRecordError as error:
-        return str(error.__cause__)
+        return error
     differing = [
         name
         for name, is_cell, should in zip(COLUMNS[:-1], cells, rebuilt, strict=False)
         if is_cell != should
     ]
-    return f"its column {', '.join(differing)} is not what its JSON says" if differing else None
+    if not differing:
+        return None
+    reason = f"not what its JSON says: {', '.join(differing)}"
+    return UnreadableRecordError(where=where, reason=reason)

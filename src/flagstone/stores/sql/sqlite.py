@@ -16,8 +16,8 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from flagstone.durable import sync_directory
 from flagstone.errors import StoreError, StoreFullError, UnknownStoreError
-from flagstone.files import sync_directory
 from flagstone.stores.sql.table import ABOUT, COLUMNS, RECORD
 
 logger = logging.getLogger(__name__)
