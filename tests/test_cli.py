@@ -232,3 +232,52 @@ class TestDoctor:
         """
         assert "Cannot read" in run("doctor", tmp_path / "none.db", code=1)
         assert list(tmp_path.iterdir()) == []
+
+
+HOSTILE = "\x1b]0;pwn\x07\x1b[31m [/nope] [bold]"
+
+
+def test_what_people_flag_commands_no_terminal(place):
+    """
+    Escape sequences and markup, in whatever field, are shown as text.
+    """
+    flag = make_flag(
+        HOSTILE, app=HOSTILE, option=HOSTILE, user=HOSTILE, comment=HOSTILE,
+        inputs={HOSTILE: Value(kind=HOSTILE, data=[HOSTILE, {HOSTILE: 10**5000}])},
+        context={HOSTILE: HOSTILE, "in_doubt": [1]},
+    )  # fmt: skip
+    with open_store(place) as store:
+        store.append([flag, Review(flag_id=flag.id, tags=(HOSTILE,), note=HOSTILE, by=HOSTILE)])
+
+    for output in (
+        CliRunner().invoke(app, ["list", "-s", str(place)]).output,
+        CliRunner().invoke(app, ["show", flag.id, "-s", str(place)]).output,
+        CliRunner().invoke(app, ["doctor", str(place)]).output,
+    ):
+        assert "\x1b]" not in output
+        assert "\x1b[31m" not in output
+        assert "Traceback" not in output
+    assert "16610" in run("show", flag.id, "-s", place)  # bits: too many digits to spell
+
+
+def test_deep_data_is_cut_short(place):
+    """
+    Data nested deeper than a person reads is shown to some depth.
+    """
+    data = ["x"]
+    for _ in range(240):
+        data = [data]
+    with open_store(place) as store:
+        store.append([make_flag(inputs={"deep": Value(kind="json", data=data)})])
+
+    assert "deep: …" in run("list", "-s", place)
+
+
+@pytest.mark.parametrize("url", ["sqlite:foo", "x" * 300, "x" * 300 + ".db", "[/b]"])
+def test_a_place_that_cannot_be(url):
+    """
+    A URL or path that names nothing is a sentence.
+    """
+    output = run("list", "--store", url, code=1)
+
+    assert output.startswith("Cannot")

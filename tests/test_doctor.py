@@ -62,7 +62,7 @@ def test_what_a_crash_left_is_removed(place):
         age(store)
 
         told = examine(store, dry_run=True)
-        assert store.files.has(orphan)
+        assert store.files.path(orphan.sha256).exists()
         swept = examine(store)
 
     assert told.swept == swept.swept == {orphan.sha256: 6}
@@ -83,7 +83,9 @@ def test_damaged_files_are_named(place):
         age(store)
 
         finding = examine(store)
-        assert store.files.has(orphan)  # nothing is removed from a store that needs mending
+        assert store.files.path(
+            orphan.sha256
+        ).exists()  # nothing is removed from a store that needs mending
 
     (gone_ref,), (changed_ref,), (sound_ref,) = gone.files(), changed.files(), sound.files()
     assert finding.damage == (
@@ -144,3 +146,50 @@ def test_an_index_that_says_otherwise(tmp_path):
         (sentence,) = examine(store).damage
 
     assert "not what its JSON says: user" in sentence
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.9])
+def test_a_broken_database_is_a_sentence(tmp_path, share):
+    """
+    A file that is no database, or a part of one, is damage and no traceback.
+    """
+    place = tmp_path / "flags.db"
+    with open_store(place) as store:
+        store.append([make_flag("x" * 5000) for _ in range(20)])
+    content = place.read_bytes()
+    Path(f"{place}-wal").unlink(missing_ok=True)
+    place.write_bytes(content[: int(len(content) * share)] or b"garbage" * 1000)
+
+    with open_store(place) as store:
+        assert examine(store).damage != ()
+
+
+def test_an_append_while_the_doctor_looks(place):
+    """
+    An old file that a new record refers to, without a put, stays: to ask for it renews it.
+    """
+    with open_store(place) as store:
+        ref = store.files.put(io.BytesIO(b"left by a sync"), name="a")
+        age(store)
+
+        store.append([make_flag(outputs={"f": Value(kind="file", data=ref)})])
+        swept = store.files.sweep(set(), age=3600)  # the doctor had read all before
+
+        assert swept == {}
+
+
+def test_what_was_put_during_an_erase_stays(place):
+    """
+    Only files that nobody has put or asked for since the erase began are removed.
+    """
+    with open_store(place) as store:
+        flag = flag_with_file(store, b"shared")
+        (ref,) = flag.files()
+        began = time.time()
+        store.files.put(io.BytesIO(b"shared"), name="again")
+
+        store.files.remove([ref.sha256], before=began)
+        assert store.files.has(ref)
+
+        store.erase([flag.id])
+        assert not store.files.has(ref)

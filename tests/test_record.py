@@ -101,7 +101,7 @@ def test_an_unknown_verdict_or_status_is_refused():
         ('{"type":"flag"}', "'flagstone' is missing or unknown"),
         ('{"type":"nonsense","flagstone":1}', "'nonsense' is missing or unknown"),
         ('{"type":"flag","flagstone":1,"id":3}', "'3' stands where str should"),
-        ('{"type":"flag","flagstone":1,"inputs":[]}', "attribute 'items'"),
+        ('{"type":"flag","flagstone":1,"inputs":[]}', r"'\[\]' stands where dict should"),
         ('{"type":"flag","flagstone":1,"inputs":{"a":1}}', "."),
         ('{"type":"flag","flagstone":1,"inputs":{"a":{}}}', "kind"),
         ('{"type":"flag","flagstone":1,"verified":"yes"}', "'yes' stands where bool should"),

@@ -105,3 +105,20 @@ def test_a_damaged_file_is_not_copied(tmp_path, content, reason):
 
     assert list(target.scan()) == []
     assert not target.files.has(ref)
+
+
+def test_a_damaged_source_takes_nothing_from_the_target(tmp_path):
+    """
+    Wrong bytes in the source that the target has rightly stay in the target.
+    """
+    source, target = open_store(tmp_path / "source.db"), open_store(tmp_path / "target.db")
+    ref = source.files.put(io.BytesIO(b"good"), name="a")
+    source.append([make_flag(outputs={"f": Value(kind="file", data=ref)})])
+    source.files.path(ref.sha256).write_bytes(b"")
+    empty = target.files.put(io.BytesIO(b""), name="empty")
+    target.append([make_flag(outputs={"f": Value(kind="file", data=empty)})])
+
+    with pytest.raises(UnreadableRecordError):
+        sync(source, target)
+
+    assert target.files.has(empty)

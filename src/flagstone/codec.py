@@ -47,6 +47,8 @@ class FileRef:
     def __post_init__(self) -> None:
         if len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):  # noqa: PLR2004
             raise ValueError(f"sha256 must be 64 hexadecimal digits, not {self.sha256[:80]!r}")
+        if type(self.name) is not str or type(self.size) is not int:
+            raise ValueError("a file has text for its name and a number of bytes for its size")
 
 
 def dumps(value: Any, where: str = "") -> str:

@@ -57,9 +57,13 @@ def examine(store: Store, *, dry_run: bool = False) -> Finding:
 def _damaged_files(store: Store, needed: dict[str, FileRef]) -> Iterator[str]:
     for sha256, ref in needed.items():
         name = f"The file {ref.name!r} ({sha256[:12]}…) in {store.where}"
-        if not store.files.has(ref):
+        try:
+            with store.files.open(ref) as file:
+                is_sound = hash_of(file) == sha256
+        except FileNotFoundError:
             yield f"{name} is gone. Bring it back from a copy of the store."
-            continue
-        with store.files.open(ref) as file:
-            if hash_of(file) != sha256:
+        except OSError as error:
+            yield f"{name} cannot be read: {error.strerror}."
+        else:
+            if not is_sound:
                 yield f"{name} is not what was kept. Bring it back from a copy of the store."

@@ -9,6 +9,7 @@ import hashlib
 import io
 import os
 import re
+import stat
 import time
 import unicodedata
 from abc import ABC, abstractmethod
@@ -20,9 +21,6 @@ from typing import BinaryIO
 from flagstone.codec import FileRef
 from flagstone.durable import BLOCK, copy_and_hash, sync_directory
 from flagstone.errors import ChangingFileError, StoreError, StoreFullError
-
-_RENEWAL = 600.0
-"""Seconds after which a file put again is made new, so that no `sweep` takes it for left over."""
 
 _ATTEMPTS = 4
 _PAUSE = 0.05
@@ -56,11 +54,15 @@ class Files(ABC):
 
     @abstractmethod
     def has(self, ref: FileRef) -> bool:
-        """Whether the bytes of *ref* are here."""
+        """Whether the bytes of *ref* are here; if so, no `sweep` or `remove` under way has them."""
 
     @abstractmethod
-    def remove(self, hashes: Iterable[str]) -> None:
-        """Delete the files with these hashes; those that are not here are passed over."""
+    def remove(self, hashes: Iterable[str], *, before: float | None = None) -> None:
+        """
+        Delete the files with these hashes; those that are not here are passed over.
+
+        With *before*, seconds since 1970, only those that nobody has put or asked for since.
+        """
 
     @abstractmethod
     def sweep(self, needed: Container[str], *, age: float, dry_run: bool = False) -> dict[str, int]:
@@ -111,7 +113,7 @@ class MemoryFiles(Files):
     def has(self, ref: FileRef) -> bool:
         return ref.sha256 in self._contents
 
-    def remove(self, hashes: Iterable[str]) -> None:
+    def remove(self, hashes: Iterable[str], *, before: float | None = None) -> None:  # noqa: ARG002
         for sha256 in hashes:
             self._contents.pop(sha256, None)
 
@@ -141,7 +143,7 @@ class DirectoryFiles(Files):
                 sha256, size = self._keep_path(source, part)
             else:
                 sha256, size = self._keep(source, part)
-            if part.exists() and not self._renew(sha256):
+            if part.exists() and not self._renew(sha256, size):
                 self._settle(part, self.path(sha256))
         except OSError as error:
             raise store_error(error, doing="keep a file in", where=str(self.root)) from error
@@ -154,7 +156,7 @@ class DirectoryFiles(Files):
             with source.open("rb", buffering=0) as reader:
                 before = os.fstat(reader.fileno())
                 known = self._recent.get(before)
-                if known is not None and self._renew(known):
+                if known is not None and self._renew(known, before.st_size):
                     return known, before.st_size
                 sha256, size = self._keep(reader, part)
                 after = os.fstat(reader.fileno())
@@ -167,29 +169,30 @@ class DirectoryFiles(Files):
 
     def _keep(self, reader: BinaryIO, part: Path) -> tuple[str, int]:
         """Write what *reader* gives to *part*, unless it is here: its hash and its size."""
-        head = reader.read(BLOCK)
+        head = _read_block(reader)
         if len(head) < BLOCK:  # all of it
             sha256 = hashlib.sha256(head).hexdigest()
-            if self._renew(sha256):
+            if self._renew(sha256, len(head)):
                 return sha256, len(head)
         self.root.mkdir(parents=True, exist_ok=True)
         with part.open("x+b", buffering=0) as writer:
             return copy_and_hash(reader, writer, head)
 
-    def _renew(self, sha256: str) -> bool:
-        """Whether a file is here; if so, it is safe from a `sweep` for a while."""
+    def _renew(self, sha256: str, size: int) -> bool:
+        """Whether a file is here, whole; if so, it is safe from a `sweep` for a while."""
         place = self.path(sha256)
         try:
+            _touch(place)
             status = place.stat()
-            if time.time() - status.st_mtime > _RENEWAL:
-                os.utime(place)
         except FileNotFoundError:
             return False
-        if self._durable.get(sha256) != _identity(status):
+        if status.st_size != size or not stat.S_ISREG(status.st_mode):
+            return False  # damaged: to put it again mends it
+        if self._durable.get(sha256) != (status.st_dev, status.st_ino):
             self._sync_name(place)  # whoever put it may not have come so far yet
             if len(self._durable) >= _MOST_RECENT:
                 self._durable.clear()
-            self._durable[sha256] = _identity(status)
+            self._durable[sha256] = (status.st_dev, status.st_ino)
         return True
 
     def _settle(self, part: Path, place: Path) -> None:
@@ -197,6 +200,7 @@ class DirectoryFiles(Files):
         if not place.parent.exists():
             place.parent.mkdir(exist_ok=True)
             self._synced.discard(place.parent)
+        _touch(part)
         part.replace(place)
         self._sync_name(place)
 
@@ -212,11 +216,12 @@ class DirectoryFiles(Files):
         return self.path(ref.sha256).open("rb")
 
     def has(self, ref: FileRef) -> bool:
-        return self.path(ref.sha256).exists()
+        return self._renew(ref.sha256, ref.size)
 
-    def remove(self, hashes: Iterable[str]) -> None:
+    def remove(self, hashes: Iterable[str], *, before: float | None = None) -> None:
         for sha256 in hashes:
-            self.path(sha256).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                self._discard(self.path(sha256), before)
             with suppress(OSError):  # not empty: other files share the directory
                 self.path(sha256).parent.rmdir()
 
@@ -231,11 +236,11 @@ class DirectoryFiles(Files):
                     swept[path.name] = status.st_size
         return swept
 
-    def _discard(self, path: Path, latest: float) -> bool:
-        """Delete *path*, unless somebody puts it anew in this very moment."""
+    def _discard(self, path: Path, before: float | None) -> bool:
+        """Delete *path*, unless somebody has renewed it since, be it in this very moment."""
         doomed = self.root / f"part-{os.urandom(8).hex()}"
         path.replace(doomed)
-        if doomed.stat().st_mtime >= latest:  # renewed before it was moved
+        if before is not None and doomed.stat().st_mtime >= before:
             doomed.replace(path)
             return False
         doomed.unlink()
@@ -258,6 +263,20 @@ def safe_name(name: str) -> str:
     mark = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
     stem = stem.encode()[:_LONGEST_NAME].decode(errors="ignore")
     return f"{stem}-{mark}{dot}{suffix}".lstrip("-")
+
+
+def _touch(path: Path) -> None:
+    """Say that *path* is of this moment; the system itself would round that down."""
+    now = time.time_ns()
+    os.utime(path, ns=(now, now))
+
+
+def _read_block(reader: BinaryIO) -> bytes:
+    """The next block, whole unless *reader* ends; a pipe or socket gives less at a time."""
+    block = reader.read(BLOCK)
+    while block and len(block) < BLOCK and (more := reader.read(BLOCK - len(block))):
+        block += more
+    return block
 
 
 class _RecentHashes:

@@ -110,8 +110,9 @@ class _Logs(CsvFolder):
                 yield log.flag(row, path)
 
     def _note(self, flag: Flag) -> None:
-        for name, reason in flag.context.get("in_doubt", {}).items():
-            self.doubts.append(Doubt(flag_id=flag.id, field=name, reason=reason))
+        doubts = flag.context.get("in_doubt")
+        for name, reason in doubts.items() if isinstance(doubts, dict) else ():
+            self.doubts.append(Doubt(flag_id=flag.id, field=str(name), reason=str(reason)))
         for name, value in (*flag.inputs.items(), *flag.outputs.items()):
             self.names.add(name)
             if value.data is not None:

@@ -211,7 +211,7 @@ def record_from_json(text: str | bytes, *, where: str, files: FilesOfValue = NO_
         record: Record = _from_dict(kind, data)
     except KeyError as error:
         raise UnreadableRecordError(where=where, reason=f"{error} is missing or unknown") from error
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise UnreadableRecordError(where=where, reason=str(error)) from error
     for values in _values_of(record):
         for value in values.values():
@@ -301,6 +301,12 @@ def _expect(*kinds: type) -> Callable[[Any], Any]:
     return check
 
 
+def _named(parts: Any) -> dict[str, Any]:
+    for name in _expect(dict)(parts):
+        _expect(str)(name)
+    return dict(parts)
+
+
 def _texts(items: Any) -> tuple[str, ...]:
     return tuple(_expect(str)(item) for item in _expect(list)(items))
 
@@ -318,11 +324,13 @@ _READ: dict[Any, Callable[[Any], Any]] = {
     bool | None: _expect(bool),
     float | None: _expect(float, int),
     datetime: _moment,
-    Values: lambda values: {name: _from_dict(Value, value) for name, value in values.items()},
+    Values: lambda values: {
+        name: _from_dict(Value, value) for name, value in _named(values).items()
+    },
     tuple[str, ...]: _texts,
-    Mapping[str, Any]: _expect(dict),
-    Mapping[str, Any] | None: _expect(dict),
-    Mapping[str, float]: _expect(dict),
+    Mapping[str, Any]: _named,
+    Mapping[str, Any] | None: _named,
+    Mapping[str, float]: _named,
     Verdict | None: _expect(str),
     Status: _expect(str),
 }

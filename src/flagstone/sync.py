@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
+from flagstone.durable import hash_of
 from flagstone.errors import UnreadableRecordError
 from flagstone.record import FileRef, Record
 from flagstone.store import Store
@@ -59,11 +60,13 @@ def _copy_file(ref: FileRef, record: Record, source: Store, target: Store) -> No
     where = f"{source.where}, id {record.id}"
     try:
         with source.files.open(ref) as file:
-            put = target.files.put(file, name=ref.name, mime_type=ref.mime_type)
+            found = hash_of(file)
+        if found == ref.sha256:
+            with source.files.open(ref) as file:
+                target.files.put(file, name=ref.name, mime_type=ref.mime_type)
     except FileNotFoundError as error:
         reason = f"its file {ref.name!r} is not there"
         raise UnreadableRecordError(where=where, reason=reason) from error
-    if put.sha256 != ref.sha256:
-        target.files.remove([put.sha256])
+    if found != ref.sha256:
         reason = f"the bytes of its file {ref.name!r} are not those that were kept"
         raise UnreadableRecordError(where=where, reason=reason)

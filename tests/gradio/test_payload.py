@@ -16,7 +16,7 @@ from PIL import Image
 
 import flagstone.gradio as gr
 from flagstone import FileRef, Value, open_store
-from flagstone.errors import ForeignFileError, UnreadableValueError
+from flagstone.errors import ForeignFileError, RefusedError, UnreadableValueError
 from flagstone.gradio.kinds import _unknown_kind
 from flagstone.gradio.payload import to_payload
 from flagstone.stores.memory import MemoryStore
@@ -154,10 +154,30 @@ class TestBackToThePage:
             (gr.Gallery(), [{"image": FILE_DATA, "caption": None}]),
             (gr.JSON(), {"a": [FILE_DATA]}),
             (gr.File(), {"path": "/etc/passwd"}),
+            (gr.Gallery(), [{"image": {**FILE_DATA, "meta": {"_type": "q"}}, "caption": None}]),
+            (gr.Chatbot(), [{"role": "user", "content": [{"a": {"path": "/etc/passwd"}}]}]),
         ]
         for component, data in planted:
             with pytest.raises(UnreadableValueError, match="a file that its store has not"):
                 to_payload(Value(kind="file", data=data), component)
+
+    def test_a_path_that_the_page_does_not_mark(self, tmp_path):
+        """
+        What a page posts as a path without calling it a file is refused, not kept for later.
+        """
+        unmarked = {"path": "/etc/passwd", "meta": {"_type": "q"}}
+        talk = [{"role": "user", "content": {"component": "image", "value": unmarked}}]
+        if GRADIO == 6:
+            talk[0]["content"] = [{"type": "component", **talk[0]["content"]}]
+            talk[0]["content"][0] |= {"constructor_args": {}, "props": {}}
+        chatbot = gr.Chatbot() if GRADIO == 6 else gr.Chatbot(type="messages")
+
+        for component, payload in (
+            (gr.Gallery(), [{"image": unmarked, "caption": None}]),
+            (chatbot, talk),
+        ):
+            with pytest.raises(RefusedError):
+                flag_one(component, payload, tmp_path)
 
     def test_a_file_that_is_not_there(self):
         """

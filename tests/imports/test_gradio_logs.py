@@ -302,6 +302,14 @@ class TestByHand:
         assert [flag.inputs["im"].extra["cell"] for flag in flags] == cells
         assert all(flag.context["in_doubt"] == {"im": why.NO_FILE} for flag in flags)
 
+    def test_a_time_that_cannot_be(self, tmp_path):
+        """
+        A moment before the first is none: the flag says that it does not know when.
+        """
+        (flag,) = self.read(tmp_path, "log.csv", "a,timestamp\r\nx,0001-01-01 00:00:00+10:00\r\n")
+
+        assert flag.context["in_doubt"] == {"timestamp": NO_TIME}
+
     def test_a_forged_chat_index(self, tmp_path):
         """
         A reaction to a message that is not there is kept with the whole conversation.
@@ -316,7 +324,20 @@ class TestByHand:
         assert flag.context["in_doubt"] == {"index": NO_MESSAGE}
         assert (flag.outputs, flag.option) == ({}, "Like")
 
-    @pytest.mark.parametrize("text", ["[" * 9000, "9" * 9000, '{"a":' * 5000, "1e999", "\x00"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "[" * 9000,
+            "9" * 9000,
+            '{"a":' * 5000,
+            "1e999",
+            "\x00",
+            "[...]",
+            "[{1, 2}]",
+            "[" * 300 + "]" * 300,
+            "[1," * 40_000,
+        ],
+    )
     def test_text_that_is_hard_to_parse(self, tmp_path, text):
         """
         What looks like a number or like JSON, and is neither, is text.

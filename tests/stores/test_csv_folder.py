@@ -2,9 +2,12 @@
 The CSV folder: logs that crashes cut short and people edit, and logs of Gradio's own.
 """
 
+import contextlib
 import csv
+import io
 import json
 import logging
+import os
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from flagstone import Flag, Review, Value
+from flagstone.doctor import examine
+from flagstone.errors import UnreadableRecordError
 from flagstone.stores.csv_folder import CsvFolder
 from flagstone.testing import make_flag
 
@@ -367,3 +372,84 @@ def test_a_log_rewritten_while_others_append_loses_nothing(tmp_path):
     thread.join()
 
     assert list(CsvFolder(tmp_path).scan()) == kept
+
+
+class TestHostileRows:
+    """What people, editors and visitors have put into a log."""
+
+    def test_a_malformed_row_hides_nothing(self, tmp_path):
+        """
+        Quotes that do not match are named as damage; nothing is swept or rewritten past them.
+        """
+        store = CsvFolder(tmp_path)
+        for n in range(4):
+            ref = store.files.put(io.BytesIO(b"%d" % n), name=f"{n}.txt")
+            store.append([make_flag(outputs={"f": Value(kind="file", data=ref)})])
+        path = tmp_path / "dataset1.csv"
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join([*lines[:2], b'"say "hi"",,,,\r\n', *lines[2:]]))
+        before = path.read_bytes()
+        (first, *_) = (record.id for record in iter_until_error(CsvFolder(tmp_path)))
+
+        (sentence,) = CsvFolder(tmp_path).damage()
+        assert sentence.startswith(f"Cannot read the record at {path}, line 3: its quotes do not")
+        assert examine(CsvFolder(tmp_path)).swept == {}
+        with pytest.raises(UnreadableRecordError):
+            CsvFolder(tmp_path).erase([first])
+        assert path.read_bytes() == before
+
+    def test_a_record_in_a_cell_of_text_is_text(self, tmp_path):
+        """
+        Somebody who flags the JSON of another flag does not keep that one away.
+        """
+        other = make_flag("other")
+        planted = make_flag(other.to_json())
+        CsvFolder(tmp_path).append([planted])
+
+        CsvFolder(tmp_path).append([other])
+
+        assert list(CsvFolder(tmp_path).scan()) == [planted, other]
+
+    def test_only_files_are_logs(self, tmp_path):
+        """
+        A directory and a dangling link that end in .csv are nobody's log.
+        """
+        (tmp_path / "data.csv").mkdir()
+        (tmp_path / "gone.csv").symlink_to(tmp_path / "nowhere")
+
+        flags = append(tmp_path, "one")
+
+        assert list(CsvFolder(tmp_path).scan()) == flags
+        assert list(CsvFolder(tmp_path).damage()) == []
+
+    def test_rows_of_gradios_are_erased_for_good(self, tmp_path):
+        """
+        An erased row of Gradio's does not come back; its neighbours keep their bytes and ids.
+        """
+        log = tmp_path / "dataset1.csv"
+        kept = b"caf\xe9,2026-01-01 10:00:01\r\n"
+        log.write_bytes(b"a,timestamp\r\nsecret,2026-01-01 10:00:00\r\n" + kept)
+        doomed, other = CsvFolder(tmp_path).scan()
+
+        CsvFolder(tmp_path).erase([doomed.id])
+        CsvFolder(tmp_path).append([doomed])
+
+        assert list(CsvFolder(tmp_path).scan()) == [other]
+        assert log.read_bytes() == b"a,timestamp\r\n" + kept
+
+    def test_a_row_that_gradio_is_writing_waits(self, tmp_path):
+        """
+        A last row without its line end is read when it has one, or when nobody writes any more.
+        """
+        log = tmp_path / "dataset1.csv"
+        log.write_bytes(b"a,flag,username,timestamp\r\nx,,ana,")
+        assert list(CsvFolder(tmp_path).scan()) == []
+
+        os.utime(log, (1, 1))
+
+        assert len(list(CsvFolder(tmp_path).scan())) == 1
+
+
+def iter_until_error(store):
+    with contextlib.suppress(UnreadableRecordError):
+        yield from store.scan()

@@ -29,8 +29,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-_out = Console()
-_err = Console(stderr=True)
+# No markup: what people flagged, and what their folders are called, is shown as it is.
+_out = Console(markup=False, highlight=False)
+_err = Console(markup=False, highlight=False, stderr=True)
 
 FLAGGING_DIR = Path(".gradio/flagged")
 
@@ -152,7 +153,7 @@ def import_(
     Copy what Gradio's own logger kept, of any version since 3.50.
     """
     with open_store(store) as target:
-        is_there = Path(target.where).exists()
+        is_there = _exists(target)
     # To read from a store may make it: a dry run reads from none.
     with open_store(store if is_there or not dry_run else "memory:") as opened:
         imported = import_logs(path, opened, outputs=output or (), dry_run=dry_run)
@@ -194,6 +195,13 @@ def doctor(
 
 def _open(url: str) -> Store:
     store = open_store(url)
-    if not Path(store.where).exists():
+    if not _exists(store):
         raise NoStoreError(where=store.where)
     return store
+
+
+def _exists(store: Store) -> bool:
+    try:
+        return Path(store.where).exists()
+    except OSError:  # a name that no file system takes
+        return False

@@ -17,10 +17,13 @@ from flagstone.importing import Imported
 from flagstone.record import Flag, Value
 from flagstone.store import State
 
+_DEEPEST = 20
+_LONGEST_INTEGER = 10**100  # Python spells none of more than 4,300 digits
+
 
 def table_of(flags: Iterable[Flag], where: str) -> Table:
     """The *flags* of the store *where*, a row each."""
-    table = Table(title=f"Flags in {where}", title_justify="left", show_lines=True)
+    table = Table(title=_printable(f"Flags in {where}"), title_justify="left", show_lines=True)
     table.add_column("flag", no_wrap=True)
     table.add_column("option", overflow="fold")
     table.add_column("what was seen", overflow="fold", ratio=1)
@@ -42,13 +45,13 @@ def card_of(state: State) -> RenderableType:
     for name in ("app", "option", "comment", "user", "session", "verified"):
         if getattr(flag, name) not in (None, ""):
             facts.add_row(name, _printable(str(getattr(flag, name))))
-    facts.add_row("state", ", ".join([state.verdict, *state.tags]))
+    facts.add_row("state", _printable(", ".join([state.verdict, *state.tags])))
     for name, known in flag.context.items():
-        facts.add_row(_printable(name), _printable(str(known)))
+        facts.add_row(_printable(name), _printable(_spell(known)))
     sections = [("inputs", flag.inputs), ("outputs", flag.outputs), ("correct", state.correction)]
     tables = [_values_table(title, values) for title, values in sections if values]
     notes = [Text(f"Note: {note}") for note in map(_printable_text, state.notes)]
-    return Panel(Group(facts, *tables, *notes), title=f"flag {flag.id}", title_align="left")
+    return Panel(Group(facts, *tables, *notes), title=Text(f"flag {flag.id}"), title_align="left")
 
 
 def _values_table(title: str, values: Mapping[str, Value]) -> Table:
@@ -56,7 +59,7 @@ def _values_table(title: str, values: Mapping[str, Value]) -> Table:
     for _ in range(3):
         table.add_column(overflow="fold")
     for name, value in values.items():
-        table.add_row(_printable(name), value.kind, _printable(_spell(value.data)))
+        table.add_row(_printable(name), _printable(value.kind), _printable(_spell(value.data)))
     return table
 
 
@@ -65,8 +68,10 @@ def _brief(values: Mapping[str, Value], most: int = 80) -> str:
     return spelled if len(spelled) <= most else f"{spelled[: most - 1]}…"
 
 
-def _spell(data: Any) -> str:
+def _spell(data: Any, depth: int = 0) -> str:  # noqa: PLR0911 - a line a kind
     """*data* for a person: files by their name, a label by the one that leads."""
+    if depth > _DEEPEST:
+        return "…"
     match data:
         case FileRef():
             return f"{data.name} ({data.size:,} bytes)"
@@ -75,10 +80,12 @@ def _spell(data: Any) -> str:
         case {"composite": FileRef() as drawing}:
             return _spell(drawing)
         case dict():
-            parts = (f"{key}: {_spell(part)}" for key, part in data.items() if part)
+            parts = (f"{key}: {_spell(part, depth + 1)}" for key, part in data.items() if part)
             return ", ".join(parts)
         case list() | tuple():
-            return ", ".join(_spell(part) for part in data)
+            return ", ".join(_spell(part, depth + 1) for part in data)
+        case int() if abs(data) >= _LONGEST_INTEGER:
+            return f"an integer of {data.bit_length()} bits"
     return str(data)
 
 
@@ -103,7 +110,7 @@ def table_of_import(imported: Imported) -> Table:
         reasons = {why: number for (field, why), number in doubts.items() if field == name}
         table.add_row(
             _printable(name),
-            ", ".join(imported.kinds.get(name, ())),
+            _printable(", ".join(imported.kinds.get(name, ()))),
             "\n".join(map(str, reasons.values())),
             _printable("\n".join(reasons)),
         )

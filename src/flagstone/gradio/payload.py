@@ -59,16 +59,15 @@ def to_payload(value: Value, component: Component) -> Any:
         return None
     served: set[str] = set()
     payload = _with_served_files(value, value.data, Path(component.GRADIO_CACHE), served)
-    plain = payload
+    paths = set(_paths_in(payload, needs_mark=component.data_model is None))
+    if not paths <= served:  # a component would read them, and Gradio serve them
+        raise UnreadableValueError(kind=value.kind, reason="it names a file that its store has not")
     if component.data_model is not None:
         try:
             payload = component.data_model.from_json(payload)
         except (ValidationError, TypeError) as error:
             reason = f"it is not what a {type(component).__name__} holds"
             raise UnreadableValueError(kind=value.kind, reason=reason) from error
-        plain = payload.model_dump()
-    if not served.issuperset(_paths_in(plain)):  # Gradio would serve them
-        raise UnreadableValueError(kind=value.kind, reason="it names a file that its store has not")
     return payload
 
 
@@ -117,6 +116,9 @@ def _keep_files(data: Any, component: Component, field: str, files: Files) -> An
     if isinstance(data, dict):
         if isinstance(data.get("path"), str) and _is_file_data(data):
             return _keep_file(data, component, field, files)
+        if isinstance(data.get("path"), str) and type(component).__module__.startswith("gradio."):
+            reason = "the page does not mark it as a file of the demo's"
+            raise ForeignFileError(field=field, path=data["path"], reason=reason)
         return {key: _keep_files(part, component, field, files) for key, part in data.items()}
     if isinstance(data, list | tuple):
         return [_keep_files(part, component, field, files) for part in data]
@@ -187,13 +189,13 @@ def _with_served_files(value: Value, data: Any, cache_dir: Path, served: set[str
     return data
 
 
-def _paths_in(data: Any) -> Iterator[str]:
-    """The path of each file in *data*."""
+def _paths_in(data: Any, *, needs_mark: bool) -> Iterator[str]:
+    """The path of everything in *data* that Gradio may take for a file."""
     if isinstance(data, dict):
-        if _is_file_data(data) and data.get("path") is not None:
+        if isinstance(data.get("path"), str) and (_is_file_data(data) or not needs_mark):
             yield data["path"]
         for part in data.values():
-            yield from _paths_in(part)
+            yield from _paths_in(part, needs_mark=needs_mark)
     elif isinstance(data, list | tuple):
         for part in data:
-            yield from _paths_in(part)
+            yield from _paths_in(part, needs_mark=needs_mark)

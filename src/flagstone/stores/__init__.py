@@ -42,8 +42,11 @@ def open_store(url: str | Path) -> Store:
 
 
 def _open_path(path: Path) -> Store:
-    if (path / DATABASE).is_file():
-        path = path / DATABASE
+    try:
+        if (path / DATABASE).is_file():
+            path = path / DATABASE
+    except OSError as error:  # a name that no file system takes
+        raise UnknownStoreError(url=str(path)) from error
     if path.suffix == ".db":
         from flagstone.stores.sql import SqlStore
 

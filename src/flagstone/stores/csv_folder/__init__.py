@@ -8,6 +8,7 @@ as JSON; the columns before it are for people. Reviews and outcomes have logs of
 
 import json
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -102,16 +103,17 @@ class CsvFolder(Store):
         doomed = set(flag_ids)
         kept: set[str] = set()
         dropped: set[str] = set()
+        began = time.time()
         with self._lock, self._telling(doing="erase flags in"):
             # First what keeps them from coming back, then what makes them go: a crash between
             # the two leaves flags that can be erased again.
-            found = sorted(self._known.among(doomed, self._logs()))
+            found = sorted(self._known.among(doomed, self._logs()) | self._foreign(doomed))
             with open_log(self.path / _ERASED, _ERASED_COLUMNS) as log:
                 log.append([[flag_id, _tomb(flag_id)] for flag_id in found])
             for path in self._logs():
                 self._rewrite(path, doomed, kept, dropped)
             self._known = KnownIds(self._logs())
-            self.files.remove(dropped - kept)
+            self.files.remove(dropped - kept, before=began)
 
     def known(self, ids: Iterable[str]) -> set[str]:
         with self._lock:
@@ -193,6 +195,12 @@ class CsvFolder(Store):
             "meta": {"_type": "gradio.FileData"},
         }
 
+    def _foreign(self, doomed: set[str]) -> set[str]:
+        """Those of *doomed* that stand in logs of Gradio's, where no row has an id."""
+        readers = (LogReader(path, self.files) for path in self._logs() if path.name != _ERASED)
+        foreign = (reader for reader in readers if not reader.is_ours)
+        return {r.id for reader in foreign for _, r in reader.rows() if r.id in doomed}
+
     def _rewrite(self, path: Path, doomed: set[str], kept: set[str], dropped: set[str]) -> None:
         """Write the log *path* anew if it has flags in *doomed*; say whose files were met."""
         if path.name == _ERASED:
@@ -206,7 +214,7 @@ class CsvFolder(Store):
                 has_doomed |= is_doomed
                 (dropped if is_doomed else kept).update(ref.sha256 for ref in record.files())
                 if not is_doomed:
-                    lines.append(encode_row(row))
+                    lines.append(encode_row(row, errors="surrogateescape"))
             if has_doomed:  # any other file is not ours to touch, and need not be
                 replace_durably(path, b"".join(lines))
 

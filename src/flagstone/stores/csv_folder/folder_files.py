@@ -34,7 +34,7 @@ class FolderFiles(DirectoryFiles):
         place = self._folder / _directory(field) / ref.sha256[:_SHOWN] / safe_name(ref.name)
         if not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
-            _link_or_copy(self.path(ref.sha256), place)
+            _link_or_copy(self._find(ref), place)
         return place.relative_to(self._folder).as_posix()
 
     def adopt(self, path: Path) -> FileRef:
@@ -53,18 +53,19 @@ class FolderFiles(DirectoryFiles):
         return ref
 
     def open(self, ref: FileRef) -> BinaryIO:
-        adopted = self._adopted.get(ref.sha256, ())
-        found = next((path for path in adopted if path.exists()), self.path(ref.sha256))
-        return found.open("rb")
+        return self._find(ref).open("rb")
 
     def has(self, ref: FileRef) -> bool:
-        adopted = self._adopted.get(ref.sha256, ())
-        return super().has(ref) or any(path.exists() for path in adopted)
+        return super().has(ref) or self._find(ref).is_file()
 
-    def remove(self, hashes: Iterable[str]) -> None:
+    def _find(self, ref: FileRef) -> Path:
+        adopted = self._adopted.get(ref.sha256, ())
+        return next((path for path in adopted if path.is_file()), self.path(ref.sha256))
+
+    def remove(self, hashes: Iterable[str], *, before: float | None = None) -> None:
         hashes = list(hashes)
-        super().remove(hashes)
-        self._hide(hashes)
+        super().remove(hashes, before=before)
+        self._hide(sha256 for sha256 in hashes if not self.path(sha256).exists())
         for sha256 in hashes:
             for path in self._adopted.pop(sha256, ()):
                 path.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from flagstone import codec
 from flagstone.codec import FileRef
 from flagstone.record import Value
 
@@ -24,6 +25,9 @@ _KEPT_BY_GRADIO = re.compile(r"(^|/)[0-9a-f]{20,40}/[^/]+$")
 _JSON_BY_GRADIO_3 = re.compile(r"(^|/)tmp\w{8}\.json$")
 _NAMED_BY_GRADIO_3 = re.compile(r"tmp\w{8}(\.\w+)?")
 _LONGEST_PATH = 4096
+_LONGEST_LITERAL = (
+    100_000  # what Python takes some seconds and a gigabyte for is no list of choices
+)
 
 _UNSAFE_STARTS = ("=", "+", "-", "@", "\t", "\n")
 _UNSAFE_PARTS = (",=", ",+", ",-", ",@", ",\t", ",\n")
@@ -170,16 +174,26 @@ def _read_scalar(text: str) -> tuple[str, Any, str | None]:
 
 
 def _parsed(text: str) -> Any:
-    """The data that *text* is, in JSON or, as Gradio 3 wrote, in Python; None where it is none."""
+    """
+    The data that *text* is, in JSON or, as Gradio 3 wrote, in Python.
+
+    None where it is none, or none that can be kept.
+    """
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        data = ast.literal_eval(text)
+        data = _parsed_json(text)
+        codec.dumps(data)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
-    return data if isinstance(data, dict | list) else None
+    return data
+
+
+def _parsed_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        if len(text) > _LONGEST_LITERAL:
+            raise
+        return ast.literal_eval(text)
 
 
 _BY_KEYS: dict[frozenset[str], str] = {

@@ -68,7 +68,8 @@ class GradioLog:
         self._mark: Sequence[str] = ()
         for row in () if self._is_chat else rows:
             if "timestamp" not in self._end and not self._mark:
-                self._mark = row  # tells logs apart whose rows do not say when
+                # Tells logs apart whose rows do not say when.
+                self._mark = [folder.resolve().name, *row]
             for name, text in self._split(row).fields.items():
                 self._columns[name].show(text)
         self._met: Counter[str] = Counter()
@@ -164,5 +165,5 @@ def _moment(timestamp: str) -> datetime | None:
     """*timestamp*, in local time if it does not say; None where it is none."""
     try:
         return datetime.fromisoformat(timestamp).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

@@ -12,11 +12,13 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from flagstone.stores.csv_folder.log import CsvLog, last_end
+from flagstone.stores.csv_folder.log import END, CsvLog
 from flagstone.stores.csv_folder.reading import end_of
 
-_ID = re.compile(rb'(?:^|[,\n])"{""flagstone"":\d+,""type"":""\w+"",""id"":""([^"]+)""')
-# Within a cell of a person's the quotes are doubled once more, so no text can look like this.
+_RECORD = b'"{""flagstone"":'
+# The last cell of a row begins so. A text of a person's may, too, in a cell before it; within the
+# last cell it cannot, as JSON puts a backslash before its quotes.
+_ID = re.compile(rb'"{""flagstone"":\d+,""type"":""\w+"",""id"":""([^"]+)""')
 _BLOCK = 1 << 24
 _GENERATION = 20_000
 """Recent ids are forgotten by generations of so many: at most two are held, about 5 MB."""
@@ -64,9 +66,12 @@ class KnownIds:
 
     def _remember_rows(self, path: Path, block: bytes) -> bytes:
         """Take the ids from the whole rows in *block*; the rest may yet be taken back."""
-        last = last_end(block)
-        end = last.end() if last else 0
-        self._remember(found.decode() for found in _ID.findall(block, 0, end))
+        end = 0
+        for found in END.finditer(block):
+            start, end = end, found.end()
+            record = _ID.match(block, block.rfind(_RECORD, start, end))
+            if record:
+                self._remember([record[1].decode()])
         self._read_to[path] = self._read_to.get(path, 0) + end
         return block[end:]
 

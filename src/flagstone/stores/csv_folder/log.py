@@ -186,11 +186,11 @@ def is_whole(row: Row, header: Row | None) -> bool:
     return _is_json(row[-1])
 
 
-def encode_row(row: Row) -> bytes:
+def encode_row(row: Row, errors: str = "backslashreplace") -> bytes:
     """*row* as a line of CSV (RFC 4180) in UTF-8, lone surrogates escaped as Python does."""
     text = io.StringIO()
     csv.writer(text).writerow(row)
-    return text.getvalue().encode(errors="backslashreplace")
+    return text.getvalue().encode(errors=errors)
 
 
 def has_header(handle: int, header: tuple[str, ...] | None) -> bool:

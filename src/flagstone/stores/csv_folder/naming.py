@@ -35,7 +35,8 @@ def choose_log(first: Path, columns: tuple[str, ...] | None, taken: Iterable[Pat
 def logs_in(folder: Path, suffix: str = ".csv") -> list[Path]:
     """The logs in *folder*, in the order they were begun: 2 before 10."""
     try:
-        names = [name for name in os.listdir(folder) if name.endswith(suffix)]  # noqa: PTH208
+        with os.scandir(folder) as found:
+            names = [each.name for each in found if each.name.endswith(suffix) and each.is_file()]
     except FileNotFoundError:
         return []
     return _paths(folder, tuple(sorted(names, key=lambda name: (len(name), name))))

@@ -9,6 +9,7 @@ import csv
 import logging
 import os
 import re
+import time
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +31,8 @@ _NUMBER = re.compile(rf',"{NUMBER}":\d+}}$')
 _GRADIO_LOG = re.compile(r"(dataset|log)\d*\.csv")
 _HUB_COLUMNS = ["flag", "username"]
 _OURS = '{"flagstone":'
+_SETTLED = 60.0
+"""Seconds after which nobody is still writing the last row of somebody else's log."""
 
 
 class LogReader:
@@ -43,6 +46,7 @@ class LogReader:
         ours = bool(first) and first[-1].startswith(_OURS)
         has_header = {RECORD, "timestamp"} & set(first) or first[-2:] == _HUB_COLUMNS
         self.header = first if has_header and not ours else None
+        self.is_ours = ours or first[-1:] == [RECORD]
         self._is_log = self.header is not None or ours or bool(_GRADIO_LOG.fullmatch(path.name))
 
     def rows(self, after: Place | None = None) -> Iterator[tuple[Row, Record]]:
@@ -121,6 +125,9 @@ def flag_id_of(record: Record) -> str:
 def _whole_rows(file: BinaryIO, path: Path, header: Row | None) -> Iterator[Row]:
     """The rows from here on, without a last one that is being written or was cut short."""
     line_number = 1
+    is_ours = header is not None and header[-1:] == [RECORD]
+    # Of a row that Gradio is writing no cell tells whether it is the whole one.
+    is_settled = is_ours or time.time() - os.fstat(file.fileno()).st_mtime > _SETTLED
     lines: list[bytes] = []  # of the row being read
 
     def decoded() -> Iterator[str]:
@@ -130,12 +137,21 @@ def _whole_rows(file: BinaryIO, path: Path, header: Row | None) -> Iterator[Row]
 
     try:
         for row in csv.reader(decoded(), strict=True):
-            if lines[-1].endswith(b"\n") or is_whole(row, header):
+            if lines[-1].endswith(b"\n") or (is_settled and is_whole(row, header)):
                 yield row
             line_number += len(lines)
             lines.clear()
-    except csv.Error as error:  # the file ends within quotes
-        if END.search(b"".join(lines)):
+    except csv.Error as error:
+        if not _ends_within(lines, error, header):
             where = f"{path}, line {line_number}"
             reason = f"its quotes do not match ({error})"
             raise UnreadableRecordError(where=where, reason=reason) from error
+
+
+def _ends_within(lines: list[bytes], error: csv.Error, header: Row | None) -> bool:
+    """Whether the log only ends within a cell: a last row that is being written, or was cut."""
+    if "unexpected end of data" not in str(error) or END.search(b"".join(lines)):
+        return False
+    # Quotes that are never closed swallow what follows: rows of as many cells as the header.
+    rows = (next(csv.reader([line.decode(errors="replace")]), []) for line in lines[1:])
+    return header is None or len(header) == 1 or all(len(row) != len(header) for row in rows)

@@ -10,6 +10,7 @@ the driver's own connection: Core's way to execute costs as much as the fsync it
 
 import os
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
@@ -19,7 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.pool import PoolProxiedConnection
 
-from flagstone.errors import UnknownFlagError, UnreadableRecordError
+from flagstone.errors import StoreError, UnknownFlagError, UnknownStoreError, UnreadableRecordError
 from flagstone.files import DirectoryFiles, store_error
 from flagstone.record import Flag, Record, record_from_json
 from flagstone.store import Query, State, Store, fold, require_files
@@ -35,14 +36,14 @@ class SqlStore(Store):
     Records in the database at *url*: the path of an SQLite file, or an SQLAlchemy URL.
 
     The table is made on first use; nothing is touched before. Files lie in a directory beside an
-    SQLite database: `flags.files` for `flags.db`.
+    SQLite database: `flags.db.files` for `flags.db`.
     """
 
     def __init__(self, url: str | Path) -> None:
         if isinstance(url, Path):
             self._dialect = Sqlite(sa.URL.create("sqlite", database=str(url)))
         else:
-            self._dialect = Sqlite(sa.make_url(url))
+            self._dialect = Sqlite(_parse(url))
         self._engine = self._dialect.engine
         self.where = self._dialect.where
         self.files = DirectoryFiles(self._dialect.files)
@@ -87,9 +88,15 @@ class SqlStore(Store):
         return found
 
     def damage(self) -> Iterator[str]:
+        try:
+            yield from self._dialect.damage()
+            yield from self._damaged_rows()
+        except StoreError as error:  # nothing more can be read
+            yield str(error)
+
+    def _damaged_rows(self) -> Iterator[str]:
         seq = 0
         everything = sa.select(RECORD).order_by(RECORD.c.seq).limit(_CHUNK)
-        yield from self._dialect.damage()
         while rows := self._read(everything.where(RECORD.c.seq > seq)):
             for seq, *cells in rows:
                 if cells[-1] and (damage := _damage_of(cells, f"{self.where}, row {seq}")):
@@ -163,6 +170,7 @@ class SqlStore(Store):
         c = RECORD.c
         doomed = c.id.in_(flag_ids) | c.flag_id.in_(flag_ids)
         with_files = sa.select(c.id, c.json).where(c.json.contains('"$file"'))
+        began = time.time()
         dropped = self._hashes(with_files.where(doomed))
         # The id stays known, and the row keeps its place in the order.
         kept = {"id": c.id, "type": "erased", "json": ""}
@@ -171,7 +179,7 @@ class SqlStore(Store):
             connection.execute(sa.update(RECORD).where(doomed).values(empty))
         self._dialect.forget()
         if dropped:
-            self.files.remove(dropped - self._hashes(with_files))
+            self.files.remove(dropped - self._hashes(with_files), before=began)
 
     def _hashes(self, statement: "sa.Select[Any]") -> set[str]:
         records = self._records(self._read(statement))
@@ -237,6 +245,13 @@ class SqlStore(Store):
             raise self._dialect.error(cause, doing=doing) from error
         if isinstance(cause, OSError):
             raise store_error(cause, doing=doing, where=self.where) from error
+
+
+def _parse(url: str) -> sa.URL:
+    try:
+        return sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise UnknownStoreError(url=url) from error
 
 
 def _damage_of(cells: list[Any], where: str) -> UnreadableRecordError | None:

@@ -43,7 +43,7 @@ class Sqlite:
             raise UnknownStoreError(url=str(url))
         self.path = Path(url.database)
         self.where = str(self.path)
-        self.files = self.path.with_suffix(".files")
+        self.files = self.path.resolve().with_name(f"{self.path.resolve().name}.files")
         self.engine = sa.create_engine(
             url,
             paramstyle="qmark",
@@ -118,10 +118,14 @@ class Sqlite:
 
     def damage(self) -> Iterator[str]:
         """What SQLite itself finds wrong with the file."""
-        with closing(self.engine.raw_connection()) as connection:
-            for (finding,) in connection.cursor().execute("PRAGMA integrity_check").fetchall():
-                if finding != "ok":
-                    yield f"{self.where}: {finding}"
+        try:
+            with closing(self.engine.raw_connection()) as connection:
+                findings = connection.cursor().execute("PRAGMA integrity_check").fetchall()
+        except sqlite3.Error as error:
+            raise self.error(error, doing="read") from error
+        for (finding,) in findings:
+            if finding != "ok":
+                yield f"{self.where}: {finding}"
 
     def error(self, error: BaseException, *, doing: str) -> StoreError:
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
