@@ -13,6 +13,7 @@ import pytest
 
 from flagstone import Flag, Store, Value, open_store
 from flagstone.doctor import examine
+from flagstone.files import begin_removal
 from flagstone.testing import make_flag
 
 
@@ -185,7 +186,7 @@ def test_what_was_put_during_an_erase_stays(place):
     with open_store(place) as store:
         flag = flag_with_file(store, b"shared")
         (ref,) = flag.files()
-        began = time.time()
+        began = begin_removal()
         store.files.put(io.BytesIO(b"shared"), name="again")
 
         store.files.remove([ref.sha256], before=began)

@@ -22,6 +22,9 @@ from flagstone.codec import FileRef
 from flagstone.durable import BLOCK, copy_and_hash, sync_directory
 from flagstone.errors import ChangingFileError, StoreError, StoreFullError
 
+_RENEWAL = 0.1
+"""Seconds after which a file asked for again is renewed, so that no `sweep` or erasure has it."""
+
 _ATTEMPTS = 4
 _PAUSE = 0.05
 """How often a file that is written to meanwhile is tried again, and after how many seconds."""
@@ -69,8 +72,8 @@ class Files(ABC):
         """
         Delete what a crash left behind: files that are not *needed*, and parts of files.
 
-        What was put less than *age* seconds ago stays, as its record may be on its way; *age* is at
-        least 1,200. Says the names and sizes; with *dry_run*, of what would be deleted.
+        What was put less than *age* seconds ago stays, as its record may be on its way. Says the
+        names and sizes; with *dry_run*, of what would be deleted.
         """
 
     def export(self, ref: FileRef, folder: Path) -> Path:
@@ -180,16 +183,17 @@ class DirectoryFiles(Files):
 
     def _renew(self, sha256: str, size: int) -> bool:
         """Whether a file is here, whole; if so, it is safe from a `sweep` for a while."""
-        place = self.path(sha256)
+        place = f"{self.root}/{sha256[:2]}/{sha256}"  # a Path takes as long as the call
         try:
-            _touch(place)
-            status = place.stat()
+            status = os.stat(place)  # noqa: PTH116
+            if time.time() - status.st_mtime > _RENEWAL:
+                _touch(place)
         except FileNotFoundError:
             return False
         if status.st_size != size or not stat.S_ISREG(status.st_mode):
             return False  # damaged: to put it again mends it
         if self._durable.get(sha256) != (status.st_dev, status.st_ino):
-            self._sync_name(place)  # whoever put it may not have come so far yet
+            self._sync_name(Path(place))  # whoever put it may not have come so far yet
             if len(self._durable) >= _MOST_RECENT:
                 self._durable.clear()
             self._durable[sha256] = (status.st_dev, status.st_ino)
@@ -265,7 +269,14 @@ def safe_name(name: str) -> str:
     return f"{stem}-{mark}{dot}{suffix}".lstrip("-")
 
 
-def _touch(path: Path) -> None:
+def begin_removal() -> float:
+    """The moment to `remove` files *before*: whoever has asked for one since has renewed it."""
+    began = time.time()
+    time.sleep(2 * _RENEWAL)
+    return began
+
+
+def _touch(path: str | Path) -> None:
     """Say that *path* is of this moment; the system itself would round that down."""
     now = time.time_ns()
     os.utime(path, ns=(now, now))

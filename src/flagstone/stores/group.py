@@ -46,16 +46,19 @@ class GroupCommit(Wrapper):
 
     def append(self, records: Iterable[Record]) -> None:
         request = _Request(list(records))
-        with self._mutex:
-            group = self._arriving
-            group.requests.append(request)
-            waits, self._busy = self._busy, True
-        if waits:
-            try:
+        group, waits = None, True
+        try:
+            with self._mutex:
+                waits, self._busy = self._busy, True
+                group = self._arriving
+                group.requests.append(request)
+            if waits:
                 group.gate.acquire()  # opened by the group before, or by one of ours
-            except BaseException:  # Ctrl-C: the others still wait for this thread's turn
-                threading.Thread(target=self._take_turn, args=(group,)).start()
-                raise
+        except BaseException:  # Ctrl-C: the others still wait for this thread's turn
+            if group is not None:
+                turn = self._take_turn if waits else self._pass
+                threading.Thread(target=turn, args=(group,)).start()
+            raise
         self._pass(group)
         if request.error is not None:
             raise request.error

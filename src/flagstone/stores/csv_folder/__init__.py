@@ -8,7 +8,6 @@ as JSON; the columns before it are for people. Reviews and outcomes have logs of
 
 import json
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -19,7 +18,7 @@ from typing import Any, NamedTuple
 from flagstone import codec
 from flagstone.codec import FileRef
 from flagstone.durable import replace_durably
-from flagstone.files import store_error
+from flagstone.files import begin_removal, store_error
 from flagstone.record import SCHEMA, Flag, Record
 from flagstone.store import Store, require_files
 from flagstone.stores.csv_folder.cells import columns_of, row_of
@@ -103,7 +102,7 @@ class CsvFolder(Store):
         doomed = set(flag_ids)
         kept: set[str] = set()
         dropped: set[str] = set()
-        began = time.time()
+        began = begin_removal()
         with self._lock, self._telling(doing="erase flags in"):
             # First what keeps them from coming back, then what makes them go: a crash between
             # the two leaves flags that can be erased again.

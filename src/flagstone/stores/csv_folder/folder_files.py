@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Container, Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,11 +32,12 @@ class FolderFiles(DirectoryFiles):
 
     def show(self, ref: FileRef, field: str) -> str:
         """Show *ref* under its field, at no cost of space where the system can; says where."""
-        place = self._folder / _directory(field) / ref.sha256[:_SHOWN] / safe_name(ref.name)
-        if not place.exists():
+        shown = _shown_as(field, ref.sha256, ref.name)
+        if not os.path.exists(f"{self._folder}/{shown}"):  # noqa: PTH110 - half the time
+            place = self._folder / shown
             place.parent.mkdir(parents=True, exist_ok=True)
             _link_or_copy(self._find(ref), place)
-        return place.relative_to(self._folder).as_posix()
+        return shown
 
     def adopt(self, path: Path) -> FileRef:
         """The file at *path*, which stays where it is, as a file of this store."""
@@ -84,9 +86,12 @@ class FolderFiles(DirectoryFiles):
                 shutil.rmtree(place)
 
 
-def _directory(field: str) -> str:
-    name = safe_name(field)
-    return f"{name}.files" if name.lower().endswith(".csv") else name  # logs are called so
+@lru_cache(maxsize=1000)
+def _shown_as(field: str, sha256: str, name: str) -> str:
+    directory = safe_name(field)
+    if directory.lower().endswith(".csv"):  # logs are called so
+        directory += ".files"
+    return f"{directory}/{sha256[:_SHOWN]}/{safe_name(name)}"
 
 
 def _link_or_copy(source: Path, place: Path) -> None:

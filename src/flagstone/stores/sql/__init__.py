@@ -10,7 +10,6 @@ the driver's own connection: Core's way to execute costs as much as the fsync it
 
 import os
 import threading
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
@@ -21,7 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import PoolProxiedConnection
 
 from flagstone.errors import StoreError, UnknownFlagError, UnknownStoreError, UnreadableRecordError
-from flagstone.files import DirectoryFiles, store_error
+from flagstone.files import DirectoryFiles, begin_removal, store_error
 from flagstone.record import Flag, Record, record_from_json
 from flagstone.store import Query, State, Store, fold, require_files
 from flagstone.stores.sql.sqlite import Sqlite
@@ -76,8 +75,9 @@ class SqlStore(Store):
 
     def erase(self, flag_ids: Iterable[str]) -> None:
         ids = iter(flag_ids)
+        began = begin_removal()
         while chunk := list(islice(ids, _CHUNK)):
-            self._erase(chunk)
+            self._erase(chunk, began)
 
     def known(self, ids: Iterable[str]) -> set[str]:
         wanted = iter(set(ids))
@@ -166,11 +166,10 @@ class SqlStore(Store):
         for record_id, text in rows:
             yield record_from_json(text, where=f"{self.where}, id {record_id}", files=self.files)
 
-    def _erase(self, flag_ids: list[str]) -> None:
+    def _erase(self, flag_ids: list[str], began: float) -> None:
         c = RECORD.c
         doomed = c.id.in_(flag_ids) | c.flag_id.in_(flag_ids)
         with_files = sa.select(c.id, c.json).where(c.json.contains('"$file"'))
-        began = time.time()
         dropped = self._hashes(with_files.where(doomed))
         # The id stays known, and the row keeps its place in the order.
         kept = {"id": c.id, "type": "erased", "json": ""}
