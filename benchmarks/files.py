@@ -42,6 +42,7 @@ def payload_of(file: Path) -> dict[str, object]:
 def measure_image(which: str, file: Path, folder: Path) -> None:
     """In a process of its own: flag *file* a thousand times and print the seconds."""
     logger = logger_of(which, folder)
+    logger.flag([None, "what is loaded on first use"])
     start = time.perf_counter()
     for number in range(FLAGS):
         logger.flag([payload_of(file), f"flag {number}"])
