@@ -81,6 +81,62 @@ def test_the_tree_is_as_drawn():
             ValueError,
         ),
         (
+            errors.TooLargeError(size=2_500_000, most=1_000_000),
+            "Cannot keep a flag of 2,500,000 bytes: 1,000,000 is the most. Nothing was kept. "
+            "Raise flag_size, or None for no limit.",
+            errors.RefusedError,
+        ),
+        (
+            errors.TooManyFlagsError(most=600),
+            "Cannot keep the flag: its session sent more than 600 within a minute. Nothing was "
+            "kept. Raise flag_rate, or None for no limit.",
+            errors.RefusedError,
+        ),
+        (
+            errors.NoConsentError(),
+            "Cannot keep the flag: the person did not agree to the demo's consent line. Nothing "
+            "was kept. The line has to be ticked on the page.",
+            errors.RefusedError,
+        ),
+        (
+            errors.NotKeptError(),
+            "Cannot keep the flag: the demo's redact function gave None for it. Nothing was kept. "
+            "Flag something else, or change redact.",
+            errors.RefusedError,
+        ),
+        (
+            errors.NoSuchReplyError(index="999"),
+            "Cannot keep the reaction to message 999: the conversation has no such reply. Nothing "
+            "was kept. React to a reply that is shown.",
+            errors.RefusedError,
+        ),
+        (
+            errors.NoSuchOptionError(option="x", options=["a", "b"]),
+            "Cannot keep the flag: the demo has no option 'x'. Nothing was kept. Its options are "
+            "a, b.",
+            errors.RefusedError,
+        ),
+        (
+            errors.ForeignCallbackError(callback=object(), what="conversations"),
+            "Cannot use object here: it keeps no conversations. The demo was not built. Use "
+            "FlagLogger, CSVLogger or ClassicCSVLogger of flagstone.gradio.",
+            TypeError,
+        ),
+        (
+            errors.UnclearFieldsError(functions=["classify", "explain"]),
+            "Cannot tell what to flag: of functions with inputs and outputs the demo has more than "
+            "one (classify, explain). The demo was not changed. Say which fields: attach(demo, "
+            "inputs=[…], outputs=[…]), once for each panel.",
+            ValueError,
+        ),
+        (
+            errors.UnclearFieldsError(functions=[]),
+            "Cannot tell what to flag: of functions with inputs and outputs the demo has none. The "
+            "demo was not changed. Say which fields: attach(demo, inputs=[…], outputs=[…]), once "
+            "for each panel.",
+            ValueError,
+        ),
+        (
             errors.UnreadableValueError(kind="label", reason="it is a table"),
             "Cannot read a value of kind 'label': it is a table. The store was not changed. "
             "`value.data` has it as it was kept; read flags from their store to have their files.",
@@ -147,3 +203,47 @@ def test_a_visitor_reads_no_paths():
     ):
         assert "secret" not in error.to_person
         assert "Nothing was kept" in error.to_person
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            errors.TooLargeError(size=2_500_000_000, most=50_000),
+            "It is larger than the 50,000 bytes that this demo keeps. Nothing was kept.",
+        ),
+        (
+            errors.TooManyFlagsError(most=600),
+            "That is more than 600 in a minute. Nothing was kept; wait a little and try again.",
+        ),
+        (errors.NoConsentError(), "Tick the line above first. Nothing was kept."),
+        (errors.NotKeptError(), "This demo does not keep what you entered. Nothing was kept."),
+        (
+            errors.NoSuchReplyError(index="1"),
+            "There is no such reply any more. Nothing was kept.",
+        ),
+    ],
+)
+def test_the_words_to_a_visitor(error, sentence):
+    """
+    A visitor whose flag is refused reads why in words of the page, and what to do.
+    """
+    assert error.to_person == sentence
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (0, "0 bytes"),
+        (1_000, "1,000 bytes"),
+        (99_999, "99,999 bytes"),
+        (100_000, "0.1 MB"),
+        (1_000_000, "1.0 MB"),
+        (1_000_000_000, "1,000.0 MB"),
+    ],
+)
+def test_sizes_for_people(size, words):
+    """
+    A size is told in bytes while it is small, and in megabytes of a million from a tenth of one.
+    """
+    assert errors.megabytes(size) == words

@@ -46,9 +46,12 @@ def build(flagging_dir: str | Path) -> gr.Interface:
         cache_examples=False,
         title="Which digit is it?",
         description="Take the brush and draw a digit from 0 to 9, or choose one below. Where the "
-        "model is wrong, or right by luck, flag it: what you saw is kept, and can become a test.",
+        "model is wrong, or right by luck, flag it, and say which digit it is: what you saw is "
+        "kept, and can become a test.",
         flagging_mode="manual",
-        flagging_options=[("⚑ Wrong", "wrong"), ("⚑ Unsure", "unsure")],
+        flag_options=[("It is wrong", "wrong"), ("I am not sure", "unsure")],
+        flag_comment=True,
+        flag_correction=True,
         flagging_callback=gr.FlagLogger(),
         flagging_dir=str(flagging_dir),
     )

@@ -62,9 +62,14 @@ def _hash_next(digest: Any, copy: io.FileIO, count: int) -> None:
         count -= len(piece)
 
 
+def new_part(folder: Path, prefix: str = ".part-") -> Path:
+    """A name in *folder* that nobody has, for what is not whole yet."""
+    return folder / f"{prefix}{os.urandom(8).hex()}"
+
+
 def replace_durably(path: Path, content: bytes) -> None:
     """Make *content* the file *path*: after a crash it is the old one or the new one, whole."""
-    part = path.with_name(f".part-{os.urandom(8).hex()}")
+    part = new_part(path.parent)
     with part.open("xb") as writer:
         writer.write(content)
         writer.flush()

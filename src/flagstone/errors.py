@@ -7,6 +7,12 @@ Everything this library raises on purpose.
     │   ├── WrongFieldsError       not one value for each field
     │   ├── ForeignFileError       a file that the host never took in
     │   ├── ChangingFileError      a file that was written to while it was read
+    │   ├── TooLargeError          a flag of more bytes than the demo keeps
+    │   ├── TooManyFlagsError      more flags of one session than the demo keeps in a minute
+    │   ├── NoConsentError         the person has not agreed to what the demo asks
+    │   ├── NotKeptError           the demo's `redact` lets nothing of the flag be kept
+    │   ├── NoSuchOptionError      an option that the demo does not offer
+    │   ├── NoSuchReplyError       a reaction to a message that is no reply
     │   └── MissingFileError       a record names a file whose bytes the store does not have
     ├── StoreError                 the medium would not take a record, or give it back
     │   ├── StoreFullError         no space is left
@@ -16,6 +22,8 @@ Everything this library raises on purpose.
     ├── NoStoreError               a store to be read is not there (also a LookupError)
     ├── SamePlaceError             a copy from a place to itself (also a ValueError)
     ├── UnknownFlagError           no flag has this id (also a LookupError)
+    ├── ForeignCallbackError       somebody's own callback cannot do this (also a TypeError)
+    ├── UnclearFieldsError         nobody said which fields a flag is of (also a ValueError)
     ├── UnknownFieldError          no flag has a field of this name (also a LookupError)
     ├── MissingExtraError          an optional dependency is not installed (also an ImportError)
     └── NotYetError                a part of Gradio that Flagstone does not replace yet
@@ -81,6 +89,80 @@ class ChangingFileError(RefusedError):
         super().__init__(
             f"Cannot keep the file {path!r}: it was written to while it was read. Nothing was "
             "kept. Flag again when it is complete."
+        )
+
+
+class TooLargeError(RefusedError):
+    """A flag of more bytes than the demo keeps."""
+
+    def __init__(self, *, size: int, most: int) -> None:
+        self.to_person = (
+            f"It is larger than the {megabytes(most)} that this demo keeps. Nothing was kept."
+        )
+        super().__init__(
+            f"Cannot keep a flag of {size:,} bytes: {most:,} is the most. Nothing was kept. Raise "
+            "flag_size, or None for no limit."
+        )
+
+
+class TooManyFlagsError(RefusedError):
+    """More flags of one session than the demo keeps in a minute."""
+
+    def __init__(self, *, most: int) -> None:
+        self.to_person = (
+            f"That is more than {most} in a minute. Nothing was kept; wait a little and try again."
+        )
+        super().__init__(
+            f"Cannot keep the flag: its session sent more than {most} within a minute. Nothing "
+            "was kept. Raise flag_rate, or None for no limit."
+        )
+
+
+class NoConsentError(RefusedError):
+    """The person has not agreed to what the demo asks."""
+
+    to_person = "Tick the line above first. Nothing was kept."
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Cannot keep the flag: the person did not agree to the demo's consent line. Nothing "
+            "was kept. The line has to be ticked on the page."
+        )
+
+
+class NotKeptError(RefusedError):
+    """The demo's `redact` lets nothing of the flag be kept."""
+
+    to_person = "This demo does not keep what you entered. Nothing was kept."
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Cannot keep the flag: the demo's redact function gave None for it. Nothing was kept. "
+            "Flag something else, or change redact."
+        )
+
+
+class NoSuchOptionError(RefusedError):
+    """An option that the demo does not offer."""
+
+    to_person = "There is no such option. Nothing was kept."
+
+    def __init__(self, *, option: object, options: list[str]) -> None:
+        super().__init__(
+            f"Cannot keep the flag: the demo has no option {str(option)[:80]!r}. Nothing was kept. "
+            f"Its options are {', '.join(options) or 'none'}."
+        )
+
+
+class NoSuchReplyError(RefusedError):
+    """A reaction to a message that is no reply."""
+
+    to_person = "There is no such reply any more. Nothing was kept."
+
+    def __init__(self, *, index: str) -> None:
+        super().__init__(
+            f"Cannot keep the reaction to message {index}: the conversation has no such reply. "
+            "Nothing was kept. React to a reply that is shown."
         )
 
 
@@ -180,6 +262,28 @@ class UnknownFieldError(FlagstoneError, LookupError):
         )
 
 
+class ForeignCallbackError(FlagstoneError, TypeError):
+    """Somebody's own callback cannot do what is asked of it."""
+
+    def __init__(self, *, callback: object, what: str) -> None:
+        super().__init__(
+            f"Cannot use {type(callback).__name__} here: it keeps no {what}. The demo was not "
+            "built. Use FlagLogger, CSVLogger or ClassicCSVLogger of flagstone.gradio."
+        )
+
+
+class UnclearFieldsError(FlagstoneError, ValueError):
+    """Nobody said which fields a flag is of, and the demo leaves it open."""
+
+    def __init__(self, *, functions: list[str]) -> None:
+        found = f"more than one ({', '.join(functions)})" if functions else "none"
+        super().__init__(
+            "Cannot tell what to flag: of functions with inputs and outputs the demo has "
+            f"{found}. The demo was not changed. Say which fields: "
+            "attach(demo, inputs=[…], outputs=[…]), once for each panel."
+        )
+
+
 class SamePlaceError(FlagstoneError, ValueError):
     """A copy from a place to itself."""
 
@@ -208,3 +312,8 @@ class NotYetError(FlagstoneError, AttributeError):
             f"{name} is not in this version of Flagstone, and the installed Gradio has none. "
             f"{instead}"
         )
+
+
+def megabytes(size: int) -> str:
+    """*size* in bytes, for people."""
+    return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size:,} byte{'s' * (size != 1)}"  # noqa: PLR2004

@@ -16,10 +16,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Container, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from flagstone.codec import FileRef
-from flagstone.durable import BLOCK, copy_and_hash, sync_directory
+from flagstone.durable import BLOCK, copy_and_hash, new_part, sync_directory
 from flagstone.errors import ChangingFileError, StoreError, StoreFullError
 
 _RENEWAL = 0.1
@@ -140,7 +140,7 @@ class DirectoryFiles(Files):
         return self.root / sha256[:2] / sha256
 
     def put(self, source: Path | BinaryIO, *, name: str, mime_type: str | None = None) -> FileRef:
-        part = self.root / f"part-{os.urandom(8).hex()}"
+        part = new_part(self.root, "part-")
         try:
             if isinstance(source, Path):
                 sha256, size = self._keep_path(source, part)
@@ -194,9 +194,7 @@ class DirectoryFiles(Files):
             return False  # damaged: to put it again mends it
         if self._durable.get(sha256) != (status.st_dev, status.st_ino):
             self._sync_name(Path(place))  # whoever put it may not have come so far yet
-            if len(self._durable) >= _MOST_RECENT:
-                self._durable.clear()
-            self._durable[sha256] = (status.st_dev, status.st_ino)
+            _remember(self._durable, sha256, (status.st_dev, status.st_ino))
         return True
 
     def _settle(self, part: Path, place: Path) -> None:
@@ -242,7 +240,7 @@ class DirectoryFiles(Files):
 
     def _discard(self, path: Path, before: float | None) -> bool:
         """Delete *path*, unless somebody has renewed it since, be it in this very moment."""
-        doomed = self.root / f"part-{os.urandom(8).hex()}"
+        doomed = new_part(self.root, "part-")
         path.replace(doomed)
         if before is not None and doomed.stat().st_mtime >= before:
             doomed.replace(path)
@@ -306,9 +304,14 @@ class _RecentHashes:
 
     def add(self, status: os.stat_result, sha256: str) -> None:
         if time.time() - max(status.st_mtime, status.st_ctime) > _TICK:
-            if len(self._hashes) >= _MOST_RECENT:
-                self._hashes.clear()
-            self._hashes[_identity(status)] = sha256
+            _remember(self._hashes, _identity(status), sha256)
+
+
+def _remember(known: dict[Any, Any], key: Any, value: Any) -> None:
+    """Keep *value*, and not more than so many in all."""
+    if len(known) >= _MOST_RECENT:
+        known.clear()
+    known[key] = value
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:

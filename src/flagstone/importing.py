@@ -62,7 +62,7 @@ def import_logs(
         synced = sync(source, target, dry_run=dry_run)
         if synced.copied + synced.known == 0:
             raise NoStoreError(where=str(path))
-        kinds = {name: tuple(sorted(found)) for name, found in source.kinds.items()}
+        kinds = {name: tuple(sorted(found)) for name, found in source.kinds.items() if found}
         return Imported(synced=synced, doubts=tuple(source.doubts), kinds=kinds)
 
 
@@ -73,8 +73,8 @@ def _require_fields(outputs: Sequence[str], path: str | Path) -> None:
             for _ in source.scan():
                 pass
             for name in outputs:
-                if name not in source.names:
-                    raise UnknownFieldError(field=name, fields=sorted(source.names))
+                if name not in source.kinds:
+                    raise UnknownFieldError(field=name, fields=sorted(source.kinds))
 
 
 class _Logs(CsvFolder):
@@ -85,7 +85,6 @@ class _Logs(CsvFolder):
         self._outputs = outputs
         self.doubts: list[Doubt] = []
         self.kinds: dict[str, set[str]] = {}
-        self.names: set[str] = set()
 
     def scan(self, after: str | None = None) -> Iterator[Record]:
         for records in (super().scan(after), self._flags_of_hub_saver()):
@@ -114,9 +113,9 @@ class _Logs(CsvFolder):
         for name, reason in doubts.items() if isinstance(doubts, dict) else ():
             self.doubts.append(Doubt(flag_id=flag.id, field=str(name), reason=str(reason)))
         for name, value in (*flag.inputs.items(), *flag.outputs.items()):
-            self.names.add(name)
+            kinds = self.kinds.setdefault(name, set())
             if value.data is not None:
-                self.kinds.setdefault(name, set()).add(value.kind)
+                kinds.add(value.kind)
 
     def _with_outputs(self, flag: Flag) -> Flag:
         made = {name: flag.inputs[name] for name in self._outputs if name in flag.inputs}

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio
 import pytest
@@ -43,11 +44,12 @@ def launch() -> Iterator[Callable[..., str]]:
     """Serve a demo and say where; it is closed when the test ends."""
     demos: list[gradio.Blocks] = []
 
-    def start(demo: gradio.Blocks) -> str:
+    def start(demo: gradio.Blocks, **arguments: Any) -> str:
         demos.append(demo)
         _, url, _ = demo.launch(
-            prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", server_port=free_port()
-        )
+            prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", server_port=free_port(),
+            **arguments,
+        )  # fmt: skip
         return url
 
     yield start

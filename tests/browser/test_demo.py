@@ -78,23 +78,30 @@ def test_each_flag_option_is_kept(demo: str, page: Page, tmp_path: Path) -> None
     page.locator(".gallery button, table button").first.click()
     expect(page.get_by_text("select the draw tool")).to_be_hidden()
     receipts = []
-    for option in ("Wrong", "Unsure"):
+    for option, chip in (("wrong", "It is wrong"), ("unsure", "I am not sure")):
         shown = submit(page)
+        expect(page.get_by_text("Its receipt is")).to_be_hidden()  # that of the flag before
+        page.get_by_role("button", name="Flag", exact=True).click()
+        page.get_by_label(chip).check()
+        page.get_by_label("Expected prediction").fill("8")
+        page.get_by_label("Expected prediction").press("Tab")
+        page.get_by_label("Comment").fill(f"I am {option}")
         with page.expect_request(
             lambda request: "run/predict" in request.url or "/api/" in request.url
         ) as posted:
-            page.get_by_role("button", name=option).click()
-        expect(page.get_by_role("button", name="✓ Saved")).to_be_disabled()
+            page.get_by_role("button", name="Save").click()
+        expect(page.get_by_text("Its receipt is")).to_be_visible()
         status = page.get_by_role("status").filter(has_text="Its receipt is")
         receipt = re.search(r"[0-9a-f-]{36}", status.inner_text())
         assert receipt is not None
         receipts.append(receipt[0])
-        expect(page.get_by_role("button", name=option)).to_be_enabled()
-        sketch, label = posted.value.post_data_json["data"]
+        sketch, label, *_ = posted.value.post_data_json["data"]
 
         with open_store(tmp_path / "flags") as store:
             flag = store.get(receipt[0])
-            assert flag.option == option.lower()
+            assert (flag.option, flag.comment) == (option, f"I am {option}")
+            assert flag.correction["prediction"].data["label"] == "8"
+            assert flag.verified is True
             assert flag.outputs["prediction"].data == label
             assert as_shown(label) == shown
             assert flag.app == "Which digit is it?"
@@ -127,7 +134,8 @@ def test_a_drawn_digit(demo: str, page: Page, tmp_path: Path) -> None:
     page.mouse.up()
 
     shown = submit(page)
-    page.get_by_role("button", name="Wrong").click()
+    page.get_by_role("button", name="Flag", exact=True).click()
+    page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Its receipt is")).to_be_visible()
 
     with open_store(tmp_path / "flags") as store:

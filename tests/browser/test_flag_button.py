@@ -168,9 +168,38 @@ def test_auto_mode(page: Page, launch: Callable[..., str], tmp_path: Path) -> No
     page.goto(launch(echo(gr.FlagLogger(store), tmp_path, flagging_mode="auto")))
 
     for text in ("a", "b"):
-        with page.expect_response(lambda response: "run/predict" in response.url):
-            say(page, text)
+        say(page, text)  # a prediction is kept before it is answered
     expect(page.get_by_role("button", name="Flag")).to_have_count(0)
 
     kept = [(f.inputs["said"].data, f.outputs["heard"].data) for f in store.find()]
     assert sorted(kept) == [("a", "A"), ("b", "B")]
+
+
+def test_auto_mode_where_the_store_fails(
+    page: Page, launch: Callable[..., str], tmp_path: Path
+) -> None:
+    """
+    The prediction is shown, and the person is told that it was not kept.
+    """
+    callback = gr.FlagLogger(FailingStore(MemoryStore()))
+    page.goto(launch(echo(callback, tmp_path, flagging_mode="auto")))
+
+    say(page, "a")
+
+    expect(page.get_by_text("Not saved. It could not be saved.")).to_be_visible()
+
+
+def test_auto_mode_asks_for_consent(page: Page, launch: Callable[..., str], tmp_path: Path) -> None:
+    """
+    Nothing is kept before the line is ticked.
+    """
+    store = MemoryStore()
+    demo = echo(gr.FlagLogger(store), tmp_path, flagging_mode="auto", consent="You may keep it.")
+    page.goto(launch(demo))
+    say(page, "a")
+
+    with page.expect_response(lambda response: "run/predict" in response.url):
+        page.get_by_label("You may keep it.").check()
+    say(page, "b")
+
+    assert [flag.inputs["said"].data for flag in store.find()] == ["b"]

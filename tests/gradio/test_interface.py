@@ -11,6 +11,7 @@ import pytest
 import flagstone.gradio as gr
 from flagstone import open_store
 from flagstone.errors import NotYetError
+from flagstone.gradio.capture import capture_of
 from flagstone.gradio.interface import FlagMethod
 
 
@@ -31,7 +32,14 @@ class TestNames:
         """
         What the installed Gradio has is here, its own object but for what flags.
         """
-        ours = {"CSVLogger", "SimpleCSVLogger", "Interface", "flagging", "interface"}
+        ours = {
+            "CSVLogger",
+            "ChatInterface",
+            "SimpleCSVLogger",
+            "Interface",
+            "flagging",
+            "interface",
+        }
         for name in dir(gradio):
             if not name.startswith("_"):
                 assert (getattr(gr, name) is getattr(gradio, name)) is (name not in ours), name
@@ -100,14 +108,18 @@ class TestTheThreeExamples:
 
 class TestMode:
     @pytest.mark.parametrize("name", ["flagging_mode", "allow_flagging"])
-    @pytest.mark.parametrize(("mode", "methods"), [("manual", 1), ("auto", 1), ("never", 0)])
-    def test_both_names_on_every_version(self, tmp_path, name, mode, methods):
+    @pytest.mark.parametrize(
+        ("mode", "buttons", "listeners"), [("manual", 1, 0), ("auto", 0, 1), ("never", 0, 0)]
+    )
+    def test_both_names_on_every_version(self, tmp_path, name, mode, buttons, listeners):
         """
         The parameter is taken under its old name and its new one.
         """
         demo = echo(flagging_dir=str(tmp_path), **{name: mode})
 
-        assert len(flag_methods(demo)) == methods
+        capture = capture_of(demo)
+        assert len(flag_methods(demo)) == buttons
+        assert (0 if capture is None else len(capture.listeners)) == listeners
         assert demo.flagging_mode == demo.allow_flagging == mode
 
     @pytest.mark.parametrize(("old", "mode"), [(True, "manual"), (False, "never")])
@@ -121,7 +133,9 @@ class TestMode:
         """
         A wrong mode is refused by name.
         """
-        with pytest.raises(ValueError, match=r"`flagging_mode` parameter: 'foo'\. Must be: 'auto'"):
+        with pytest.raises(
+            ValueError, match=r"`flagging_mode` parameter: 'foo'\. Must be: 'manual'"
+        ):
             echo(flagging_mode="foo")
 
     @pytest.mark.parametrize(

@@ -152,11 +152,11 @@ def import_(
     """
     Copy what Gradio's own logger kept, of any version since 3.50.
     """
-    with open_store(store) as target:
-        is_there = _exists(target)
-    # To read from a store may make it: a dry run reads from none.
-    with open_store(store if is_there or not dry_run else "memory:") as opened:
-        imported = import_logs(path, opened, outputs=output or (), dry_run=dry_run)
+    target = open_store(store)
+    if dry_run and not _exists(target):
+        target = open_store("memory:")  # to read from a store may make it
+    with target:
+        imported = import_logs(path, target, outputs=output or (), dry_run=dry_run)
     if as_json:
         for doubt in imported.doubts:
             typer.echo(codec.dumps(asdict(doubt)))

@@ -17,6 +17,11 @@ from flagstone.importing import Imported
 from flagstone.record import Flag, Value
 from flagstone.store import State
 
+_VERIFIED = {
+    True: "yes: the server made these outputs from these inputs",
+    False: "no: the page says so, but the server did not make these outputs from these inputs",
+    None: "unknown",
+}
 _DEEPEST = 20
 _LONGEST_INTEGER = 10**100  # Python spells none of more than 4,300 digits
 
@@ -31,9 +36,9 @@ def table_of(flags: Iterable[Flag], where: str) -> Table:
         made = f"{flag.created_at.astimezone():%Y-%m-%d %H:%M}"
         whence = " ".join(filter(None, [made, flag.app, flag.user and f"by {flag.user}"]))
         seen = f"{_brief(flag.inputs)}\n→ {_brief(flag.outputs)}"
-        table.add_row(
-            _printable(f"{flag.id}\n{whence[:36]}"), _printable(flag.option or ""), _printable(seen)
-        )
+        doubt = "(unverified)" if flag.verified is False else None
+        marked = "\n".join(filter(None, [flag.option, doubt]))
+        table.add_row(_printable(f"{flag.id}\n{whence[:36]}"), _printable(marked), _printable(seen))
     return table
 
 
@@ -42,9 +47,10 @@ def card_of(state: State) -> RenderableType:
     flag = state.flag
     facts = Table.grid(padding=(0, 2))
     facts.add_row("made", f"{flag.created_at.astimezone():%Y-%m-%d %H:%M:%S %z}")
-    for name in ("app", "option", "comment", "user", "session", "verified"):
+    for name in ("app", "option", "comment", "user", "session"):
         if getattr(flag, name) not in (None, ""):
             facts.add_row(name, _printable(str(getattr(flag, name))))
+    facts.add_row("verified", _VERIFIED[flag.verified])
     facts.add_row("state", _printable(", ".join([state.verdict, *state.tags])))
     for name, known in flag.context.items():
         facts.add_row(_printable(name), _printable(_spell(known)))

@@ -23,8 +23,11 @@ from flagstone.gradio.callbacks import CSVLogger as CSVLogger  # type: ignore[as
 from flagstone.gradio.callbacks import FlaggingCallback as FlaggingCallback
 from flagstone.gradio.callbacks import FlagLogger as FlagLogger
 from flagstone.gradio.callbacks import SimpleCSVLogger as SimpleCSVLogger  # type: ignore[assignment]
+from flagstone.gradio.chat import ChatInterface as ChatInterface
 from flagstone.gradio.interface import Interface as Interface
 from flagstone.gradio.payload import to_payload as to_payload
+from flagstone.gradio.placing import attach as attach
+from flagstone.gradio.placing import flag_panel as flag_panel
 
 __version__ = _gradio.__version__
 
@@ -46,10 +49,13 @@ def __getattr__(name: str) -> Any:
 
 _OURS = [
     "CSVLogger",
+    "ChatInterface",
     "ClassicCSVLogger",
     "FlagLogger",
     "Interface",
     "SimpleCSVLogger",
+    "attach",
+    "flag_panel",
     "to_payload",
 ]
 __all__ = [name for name in __dir__() if name != "__version__"]

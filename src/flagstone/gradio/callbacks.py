@@ -9,19 +9,18 @@ import itertools
 import logging
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Unpack, cast
 
 import gradio
 from gradio.components import Component
-from gradio.context import LocalContext
 from gradio.flagging import FlaggingCallback
 
 from flagstone.errors import WrongFieldsError
-from flagstone.gradio.fields import Fields, running_blocks
-from flagstone.gradio.payload import to_value
-from flagstone.record import Flag, Value
+from flagstone.gradio.fields import Fields
+from flagstone.gradio.keeping import Keeper, Press
+from flagstone.gradio.rules import RuleOptions, Rules
+from flagstone.record import Flag
 from flagstone.store import Store
 from flagstone.stores import DATABASE, open_store
 from flagstone.stores.csv_folder import CsvFolder
@@ -32,30 +31,14 @@ __all__ = [
     "ClassicCSVLogger",
     "FlagLogger",
     "FlaggingCallback",
-    "Receipt",
     "SimpleCSVLogger",
     "StoreCallback",
 ]
 
 logger = logging.getLogger(__name__)
 
-
-class Receipt(int):
-    """How many flags there are, as Gradio has it, and the `flag_id` of the one just kept."""
-
-    flag_id: str
-
-    def __new__(cls, count: int, flag_id: str) -> Self:
-        receipt = super().__new__(cls, count)
-        receipt.flag_id = flag_id
-        return receipt
-
-
-@dataclass(kw_only=True)
-class _Setup:
-    fields: Fields
-    store: Store
-    app: str | None
+DEFAULT_FOLDER = "flagged" if gradio.__version__.startswith("4.") else ".gradio/flagged"
+"""Where Gradio's own flags go, when nobody says where."""
 
 
 class StoreCallback(FlaggingCallback):
@@ -70,7 +53,7 @@ class StoreCallback(FlaggingCallback):
     """Whether `setup` says in the log, at level INFO, where flags go."""
 
     def __init__(self) -> None:
-        self._setups: list[_Setup] = []
+        self._keepers: list[Keeper] = []
         self.components: Sequence[Component] = []
         self.flagging_dir: str | Path = ""
 
@@ -89,17 +72,23 @@ class StoreCallback(FlaggingCallback):
         *,
         outputs: Iterable[Component] | None = None,
         app: str | None = None,
+        **rules: Unpack[RuleOptions],
     ) -> None:
         """
-        Say which *components* will be flagged, and where flags go.
+        Say which *components* will be flagged, where flags go, and by which `Rules`.
 
         *outputs* are those of them that the model made; without it, they are found when a flag is
         pressed. *app* names the demo in the records; without it, its title or function does.
         """
-        fields = Fields(components, outputs)
+        self.setup_fields(Fields(components, outputs), flagging_dir)
+        self.keeper.app = app
+        self.keeper.set_rules(Rules(**rules))
+
+    def setup_fields(self, fields: Fields, flagging_dir: str | Path) -> None:
+        """Say which *fields* will be flagged, and where flags go."""
         store = self.open_store(Path(flagging_dir), fields.names)
-        self._setups.append(_Setup(fields=fields, store=store, app=app))
-        self.components = components
+        self._keepers.append(Keeper(fields, store, self.keep))
+        self.components = fields.components
         self.flagging_dir = flagging_dir
         level = logging.INFO if self.verbose else logging.DEBUG
         logger.log(level, "Flags of %s are kept in %s", ", ".join(fields.names), store.where)
@@ -118,66 +107,40 @@ class StoreCallback(FlaggingCallback):
         nothing is kept then, and the next flag works.
         """
         try:
-            setup, values = self._find_setup(flag_data)
-            flag = _make_flag(setup, values, option=flag_option or None, user=username)
-            return Receipt(self.keep(flag, setup.store), flag.id)
+            keeper, values = self._find_keeper(flag_data)
+            press = Press(
+                payloads=dict(enumerate(values)),
+                option=flag_option or None,
+                user=username,
+                consented=True,  # whoever calls this has asked
+            )
+            return keeper.keep(press)
         except Exception:
             logger.exception("A flag was not kept")
             raise
 
-    def declare(self, *, outputs: Iterable[Component], app: str | None) -> None:
-        """Say afterwards what the latest `setup` was not told."""
-        latest = self._setups[-1]
-        latest.fields.declare(outputs)
-        latest.app = app
+    def declare(self, *, outputs: int, app: str | None, rules: Rules) -> None:
+        """Say afterwards what the latest `setup` was not told; the last *outputs* are made."""
+        self.keeper.fields.declare_last(outputs)
+        self.keeper.app = app
+        self.keeper.set_rules(rules)
 
-    def _find_setup(self, values: list[Any]) -> tuple[_Setup, list[Any]]:
-        """The setup that *values* belong to: the latest with so many fields in the running demo."""
+    @property
+    def keeper(self) -> Keeper:
+        """What the latest `setup` made."""
+        return self._keepers[-1]
+
+    def _find_keeper(self, values: list[Any]) -> tuple[Keeper, list[Any]]:
+        """Whose *values* these are: the latest with so many fields in the running demo."""
         half = len(values) // 2
         for number, part in ((len(values), values), (half, values[:half])):
             # Gradio's Interface passes the fields twice where its inputs are its outputs.
-            fitting = [setup for setup in self._setups if len(setup.fields.names) == number]
-            running = [setup for setup in fitting if setup.fields.are_running()]
+            fitting = [keeper for keeper in self._keepers if len(keeper.fields.names) == number]
+            running = [keeper for keeper in fitting if keeper.fields.are_running()]
             if fitting and (part is values or part == values[half:]):
                 return (running or fitting)[-1], part
-        names = self._setups[-1].fields.names if self._setups else []
+        names = self.keeper.fields.names if self._keepers else []
         raise WrongFieldsError(fields=names, values=len(values))
-
-
-def _make_flag(setup: _Setup, payloads: list[Any], *, option: str | None, user: str | None) -> Flag:
-    fields = setup.fields
-    roles = fields.roles()
-    values = [
-        to_value(component, payload, field=name, description=description, files=setup.store.files)
-        for component, payload, name, description in zip(
-            fields.components, payloads, fields.names, fields.descriptions, strict=True
-        )
-    ]
-
-    def part(*, made: bool) -> dict[str, Value]:
-        named = zip(fields.names, values, strict=True)
-        return {
-            name: value for n, (name, value) in enumerate(named) if (n in roles.outputs) is made
-        }
-
-    request = LocalContext.request.get(None)
-    return Flag(
-        app=setup.app or _name_of_app(),
-        inputs=part(made=False),
-        outputs=part(made=True),
-        option=option,
-        user=user,
-        session=getattr(request, "session_hash", None),
-        context={"gradio": gradio.__version__, "outputs_are": roles.known},
-    )
-
-
-def _name_of_app() -> str:
-    blocks = running_blocks()
-    title = getattr(blocks, "title", None)
-    if isinstance(title, str) and title != "Gradio":  # Gradio's own, where there is none
-        return title
-    return getattr(blocks, "__name__", "")
 
 
 class FlagLogger(StoreCallback):

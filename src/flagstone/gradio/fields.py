@@ -50,10 +50,15 @@ class Fields:
         """Say which of the components the model made."""
         self._declared = self._positions(outputs)
 
+    def declare_last(self, count: int) -> None:
+        """Say that the model made the last *count* fields; a component may be on both sides."""
+        total = len(self.components)
+        self._declared = frozenset(range(total - count, total))
+
     def are_running(self) -> bool:
         """Whether all of them belong to the Blocks that is running."""
         blocks = running_blocks()
-        return blocks is not None and all(field._id in blocks.blocks for field in self.components)  # noqa: SLF001
+        return blocks is not None and all(number_of(c) in blocks.blocks for c in self.components)
 
     def roles(self) -> Roles:
         """Which fields are outputs: as declared, else as the running Blocks tells."""
@@ -90,8 +95,8 @@ class Fields:
         return made
 
     def _positions(self, components: Iterable[Block]) -> frozenset[int]:
-        ids = {component._id for component in components}  # noqa: SLF001 - how Gradio tells them apart
-        return frozenset(n for n, field in enumerate(self.components) if field._id in ids)  # noqa: SLF001
+        numbers = {number_of(component) for component in components}
+        return frozenset(n for n, c in enumerate(self.components) if number_of(c) in numbers)
 
 
 def components_of(interface: gradio.Interface) -> tuple[list[Component], list[Component]]:
@@ -107,14 +112,19 @@ def running_blocks() -> Blocks | None:
 def describe(component: Component) -> Mapping[str, Any]:
     """The class of *component* and the arguments that make another one like it."""
     kind = type(component)
-    arguments = {
+    arguments = arguments_of(component)
+    if component.label is not None:
+        arguments["label"] = text_of(component.label)
+    return {"class": f"{kind.__module__}.{kind.__qualname__}", "arguments": arguments}
+
+
+def arguments_of(component: Component) -> dict[str, Any]:
+    """What *component* was made with, but for its value and what cannot be kept as data."""
+    return {
         name: argument
         for name, argument in component.constructor_args.items()
         if name not in _NOT_SHOWN and _is_keepable(argument)
     }
-    if component.label is not None:
-        arguments["label"] = text_of(component.label)
-    return {"class": f"{kind.__module__}.{kind.__qualname__}", "arguments": arguments}
 
 
 def _is_keepable(argument: Any) -> bool:
@@ -134,3 +144,20 @@ def text_of(label: Any) -> str:
     if label is None:
         return ""
     return label if isinstance(label, str) else str(getattr(label, "key", label))
+
+
+def title_of(demo: Any) -> str:
+    """The title of *demo*; "" where it has none, for which Gradio puts its own name."""
+    title = text_of(getattr(demo, "title", None))
+    return "" if title == "Gradio" else title
+
+
+def name_of(demo: Any) -> str:
+    """The title of *demo*, else the name of its function."""
+    return title_of(demo) or str(getattr(demo, "__name__", None) or "")
+
+
+def number_of(component: Block) -> int:
+    """The number by which Gradio tells *component* from all others."""
+    number: int = component._id  # noqa: SLF001 - it has no other name
+    return number

@@ -13,21 +13,13 @@ from gradio.context import LocalContext
 from flagstone.gradio.fields import running_blocks
 
 
-def held_drawing(component: Component, name: str) -> dict[str, Any] | None:
+def held_drawing(component: Component, name: str) -> Any:
     """
-    The images, as bytes, that the page of an ImageEditor sent ahead under this *name*.
+    What the page of an ImageEditor sent ahead under this *name*: Gradio's `EditorDataBlobs`.
 
     None where there are none: a submit takes them away, and the page sends files then.
     """
-    drawings: dict[str, Any] = getattr(component, "blob_storage", {})
-    drawing = drawings.get(name)
-    if drawing is None:
-        return None
-    return {
-        "background": drawing.background,
-        "layers": [layer for layer in drawing.layers if layer is not None],
-        "composite": drawing.composite,
-    }
+    return cast(Any, component).blob_storage.get(name)
 
 
 def held_stream(path: str) -> Path | None:

@@ -5,10 +5,8 @@ Gradio builds the page; the wiring of the Flag buttons is ours. While a flag is 
 thread sleeps: what is shown for a moment is timed in the browser.
 """
 
-import html
 import json
 import logging
-import os
 from typing import Any
 
 import gradio
@@ -19,23 +17,25 @@ from gradio.events import Dependency
 from gradio.flagging import FlaggingCallback
 from gradio.utils import get_upload_folder
 
-from flagstone.errors import FlagstoneError
-from flagstone.gradio.callbacks import CSVLogger, Receipt, StoreCallback
-from flagstone.gradio.fields import components_of, text_of
+from flagstone.errors import ForeignCallbackError
+from flagstone.gradio import notices
+from flagstone.gradio.automatic import ask_consent, keep_each
+from flagstone.gradio.callbacks import DEFAULT_FOLDER, CSVLogger, StoreCallback
+from flagstone.gradio.capture import Listener, watch
+from flagstone.gradio.fields import components_of, name_of
+from flagstone.gradio.keeping import Keeper
+from flagstone.gradio.modes import find_mode
+from flagstone.gradio.pages import settle
+from flagstone.gradio.panel import Asking, Options, Panel
+from flagstone.gradio.rules import Rules
+from flagstone.gradio.scripts import HIDDEN, change, script
 
 logger = logging.getLogger(__name__)
 
 _MODES = ("manual", "auto", "never")
-_IS_6 = int(gradio.__version__.split(".")[0]) >= 6  # noqa: PLR2004
 _MODE_ARGUMENT = "allow_flagging" if gradio.__version__.startswith("4.") else "flagging_mode"
-_HIDDEN: dict[str, Any] = {"api_visibility": "undocumented"} if _IS_6 else {"show_api": False}
 _DONE_FOR = 1500
 """Milliseconds that a button says "Saved" before it can be pressed again."""
-
-_NOT_OURS = (
-    "Something went wrong on the server, and its log says what. Count it as not saved; "
-    "you can try again."
-)
 
 
 class Interface(gradio.Interface):
@@ -45,7 +45,14 @@ class Interface(gradio.Interface):
     `flagging_mode`, or its name in 4.x, `allow_flagging`, is "manual", "auto" or "never"; without
     it the environment decides, GRADIO_FLAGGING_MODE before GRADIO_ALLOW_FLAGGING. Below the Flag
     buttons the page shows the receipt of what was saved, or a sentence that says why not.
+
+    With *flag_options*, *flag_comment*, *flag_correction* or a `consent`, Flag opens a panel that
+    asks: for one of the options, shown as chips; for a comment; for what each output should have
+    been. The `Rules` are keywords, too. All of these need one of Flagstone's callbacks.
     """
+
+    _keeper: Keeper | None = None
+    _listener: Listener | None = None
 
     def __init__(
         self,
@@ -53,23 +60,36 @@ class Interface(gradio.Interface):
         flagging_mode: str | None = None,
         allow_flagging: str | bool | None = None,
         flagging_callback: FlaggingCallback | None = None,
+        flag_options: Options | None = None,
+        flag_comment: bool = False,
+        flag_correction: bool = False,
         **kwargs: Any,
     ) -> None:
+        rules = Rules.take_from(kwargs)
         mode = _find_mode(flagging_mode, allow_flagging)
-        self._flagging_mode = mode
-        kwargs[_MODE_ARGUMENT] = mode
+        options = flag_options or kwargs.get("flagging_options") or ()
+        self._asking = Asking(options=options, comment=flag_comment, correction=flag_correction)
+        asks = bool(flag_options or flag_comment or flag_correction or rules.consent)
+        self._has_panel = asks and mode == "manual"
+        if flag_options and kwargs.get("flagging_options"):
+            raise ValueError("Say the options once: flag_options or flagging_options, not both.")
         if flagging_callback is None:
             flagging_callback = CSVLogger()
+        self._ours = flagging_callback if isinstance(flagging_callback, StoreCallback) else None
+        if self._ours is None and (asks or rules != Rules()):
+            raise ForeignCallbackError(callback=flagging_callback, what="comments or rules")
+        self._flagging_mode, self._rules = mode, rules
+        self._default_folder = None if "flagging_dir" in kwargs else DEFAULT_FOLDER
+        kwargs[_MODE_ARGUMENT] = mode
         super().__init__(*args, flagging_callback=flagging_callback, **kwargs)
         self.allow_flagging = self.flagging_mode = mode
-        flags = mode != "never" and self.interface_type is not InterfaceTypes.INPUT_ONLY
-        if flags and isinstance(flagging_callback, StoreCallback):
-            _, outputs = components_of(self)
-            unified = self.interface_type is InterfaceTypes.UNIFIED
-            flagging_callback.declare(
-                outputs=[] if unified else outputs,
-                app=text_of(kwargs.get("title")) or self.__name__,
-            )
+
+    def render(self) -> Any:
+        """As in Gradio; flags then go by the page that this is put in, such as a tab."""
+        rendered = super().render()  # type: ignore[no-untyped-call]
+        if self._keeper is not None and self._ours is not None:
+            settle(self, self._keeper, self._ours, folder=self._default_folder)
+        return rendered
 
     def attach_flagging_events(
         self,
@@ -80,19 +100,53 @@ class Interface(gradio.Interface):
         """Wire the Flag buttons, or, in auto mode, the end of each prediction."""
         if not flag_btns or self.interface_type is InterfaceTypes.INPUT_ONLY:
             return
+        if self._ours is not None:
+            self._keeper = self._declare(self._ours)
         row = flag_btns[0].parent
         assert row is not None and row.parent is not None  # noqa: PT018 - Gradio's own layout
         with row.parent:  # the column that the row of buttons stands in
-            receipt = HTML(visible=False, elem_id=f"flagstone-receipt-{flag_btns[0]._id}")  # noqa: SLF001
-        hide_receipt = {"fn": None, "outputs": receipt, "js": _js(visible=False), **_HIDDEN}
-        if self._flagging_mode == "auto":
-            method = FlagMethod(self.flagging_callback, "", None, visual_feedback=False)
-            _submit_event.success(method, self._flagged(), receipt, **self._event())
+            if self._flagging_mode == "auto":
+                self._attach_automatic(_submit_event)
+            elif self._has_panel and self._keeper is not None:
+                panel = Panel(self._keeper, self._asking)
+                for button, (_, value) in zip(flag_btns, self.flagging_options, strict=True):
+                    panel.opened_by(button, value)
+                panel.closed_by(_clear_btn.click)
+                panel.closed_by(_submit_event.then)
+            else:
+                self._attach_buttons(flag_btns, _clear_btn, _submit_event)
+        if self._keeper is not None:
+            watch(self).listeners += [self._listener] if self._listener else []
+
+    def _declare(self, callback: StoreCallback) -> Keeper:
+        inputs, outputs = components_of(self)
+        unified = self.interface_type is InterfaceTypes.UNIFIED
+        if unified and self._flagging_mode == "auto":  # where both sides are known
+            callback.setup([*inputs, *outputs], self.flagging_dir)
+            unified = False
+        made = 0 if unified else len(outputs)
+        callback.declare(outputs=made, app=name_of(self), rules=self._rules)
+        return callback.keeper
+
+    def _attach_automatic(self, submit_event: Dependency) -> None:
+        method = FlagMethod(self.flagging_callback, "", None, visual_feedback=False)
+        if self._keeper is None:  # somebody's own callback, which knows no runs
+            receipt = HTML(visible=False)
+            kept = submit_event.success(method, self._flagged(), receipt, **self._event())
+            kept.then(None, receipt, receipt, js=script("shownIfRefused(values[0])"), **HIDDEN)
             return
-        for button, (label, value) in zip(flag_btns, self.flagging_options, strict=True):
-            self._attach_button(button, receipt, label, value, _clear_btn)
-        _clear_btn.click(**hide_receipt)
-        _submit_event.then(**hide_receipt)
+        self._listener = keep_each(self._keeper, *components_of(self))
+        ask_consent(self._keeper)
+
+    def _attach_buttons(
+        self, buttons: list[Button], clear: ClearButton, submit_event: Dependency
+    ) -> None:
+        receipt = HTML(visible=False, elem_id=f"flagstone-receipt-{buttons[0]._id}")  # noqa: SLF001
+        hide_receipt = {"fn": None, "outputs": receipt, "js": change(visible=False), **HIDDEN}
+        for button, (label, value) in zip(buttons, self.flagging_options, strict=True):
+            self._attach_button(button, receipt, label, value, clear)
+        clear.click(**hide_receipt)
+        submit_event.then(**hide_receipt)
 
     def _attach_button(
         self, button: Button, receipt: HTML, label: str, value: str | None, clear: ClearButton
@@ -100,17 +154,25 @@ class Interface(gradio.Interface):
         if value is not None and not isinstance(value, str):
             raise TypeError(f"Flagging option value must be a string, not {value!r}")
         method = FlagMethod(self.flagging_callback, label, value)
-        reset = {"fn": None, "outputs": button, **_HIDDEN}
-        saving = button.click(js=_js(value="Saving…", interactive=False), **reset)
-        saved = saving.then(method, self._flagged(), [button, receipt], **self._event())
-        saved.then(js=_js(after=_DONE_FOR, value=label, interactive=True), **reset)
-        clear.click(js=_js(value=label, interactive=True), **reset)
+        reset = {"fn": None, "outputs": button, **HIDDEN}
+        saving = button.click(js=change(value="Saving…", interactive=False), **reset)
+        answered = saving.then(method, self._flagged(), receipt, **self._event())
+        told = answered.then(
+            None,
+            receipt,
+            [button, receipt],
+            js=script(f"answered({json.dumps(label)}, values[0])"),
+            **HIDDEN,
+        )
+        told.then(js=change(after=_DONE_FOR, value=label, interactive=True), **reset)
+        clear.click(js=change(value=label, interactive=True), **reset)
 
     def _event(self) -> dict[str, Any]:
         """How a flag is sent; with a stream among the outputs, by a name that Gradio lets pass."""
-        event: dict[str, Any] = {"preprocess": False, "queue": False, **_HIDDEN}
+        event: dict[str, Any] = {"preprocess": False, "queue": False, **HIDDEN}
         if any(getattr(component, "streaming", False) for component in self._flagged()):
-            event["js"] = _JS_STREAMS % json.dumps(get_upload_folder())
+            folder = json.dumps(get_upload_folder())
+            event["js"] = script(f"passStreams({folder}, values, {len(self._flagged())})")
         return event
 
     def _flagged(self) -> list[Component]:
@@ -121,72 +183,29 @@ class Interface(gradio.Interface):
 class FlagMethod(gradio.flagging.FlagMethod):
     """What a press of a Flag button calls: the callback, and what the page then shows."""
 
-    def __call__(self, request: gradio.Request, *flag_data: Any) -> Any:
-        """Updates for the button, unless there is none, and for the receipt."""
+    def __call__(self, request: gradio.Request, *flag_data: Any) -> str:
+        """
+        The notice of what became of it: a receipt, or why nothing was saved.
+
+        It is one text, and the browser does the rest: each change of a component's looks that a
+        server sends costs it more than the flag.
+        """
         try:
             kept = self.flagging_callback.flag(
                 list(flag_data), flag_option=self.value, username=request.username
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, the person must know
-            return self._shown(label=self.label, receipt=self._refusal(error))
-        return self._shown(label="✓ Saved", receipt=_receipt(kept))
+            return self._refusal(error)
+        return notices.receipt(kept)
 
     def _refusal(self, error: Exception) -> str:
         if not isinstance(self.flagging_callback, StoreCallback):  # ours has logged it
             logger.error("A flag was not kept", exc_info=error)
-        sentence = _NOT_OURS
-        if isinstance(error, FlagstoneError):
-            sentence = error.to_person
-        elif isinstance(error, gradio.Error):  # which a callback raises to be shown
-            sentence = str(error.message)
-        return f'<p role="alert"><strong>Not saved.</strong> {html.escape(sentence)}</p>'
-
-    def _shown(self, *, label: str, receipt: str) -> Any:
-        shown = HTML(value=receipt, visible=self.visual_feedback or "alert" in receipt)
-        if not self.visual_feedback:
-            return shown
-        return Button(value=label, interactive=label == self.label), shown
-
-
-# Gradio takes from the page no path but those below its upload folder; a stream is no file there.
-_JS_STREAMS = """(...fields) => fields.map(
-    field => field?.is_stream ? { ...field, path: %s + "/" + field.path } : field
-)"""
-
-
-def _receipt(kept: int) -> str:
-    name = f" Its receipt is <code>{kept.flag_id}</code>." if isinstance(kept, Receipt) else ""
-    return f'<p role="status">✓ Saved.{name}</p>'
-
-
-def _js(*, after: int = 0, **update: Any) -> str:
-    """A function for the browser: wait *after* milliseconds, then update a component."""
-    wait = f"await new Promise(done => setTimeout(done, {after})); " if after else ""
-    return f"async () => {{ {wait}return {json.dumps({'__type__': 'update', **update})} }}"
+        return notices.refusal(error)
 
 
 def _find_mode(flagging_mode: str | None, allow_flagging: str | bool | None) -> str:
-    mode: Any = flagging_mode if flagging_mode is not None else allow_flagging
-    if mode is None:
-        return _mode_of_environment()
+    mode = flagging_mode if flagging_mode is not None else allow_flagging
     if isinstance(mode, bool):  # as in Gradio 3
         return "manual" if mode else "never"
-    if mode not in _MODES:
-        raise ValueError(
-            f"Invalid value for `flagging_mode` parameter: {mode!r}. "
-            "Must be: 'auto', 'manual', or 'never'."
-        )
-    return str(mode)
-
-
-def _mode_of_environment() -> str:
-    for name in ("GRADIO_FLAGGING_MODE", "GRADIO_ALLOW_FLAGGING"):
-        mode = os.getenv(name)
-        if mode is not None:
-            if mode.lower() not in _MODES:
-                raise ValueError(
-                    f"Invalid value of the environment variable {name}: {mode!r}. "
-                    "Must be: 'auto', 'manual', or 'never'."
-                )
-            return mode.lower()
-    return "manual"
+    return find_mode(mode, _MODES, ("GRADIO_FLAGGING_MODE", "GRADIO_ALLOW_FLAGGING"), "manual")

@@ -9,6 +9,7 @@ A value may come from anybody's store: of its files, only those the store has ar
 import io
 import os
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,12 @@ def to_value(
 
     Raises `RefusedError` for what cannot be kept as it is, `StoreError` where a file cannot.
     """
-    if _is_update(payload):  # of the component's looks: no value, but kept as it is
+    if is_update(payload):  # of the component's looks: no value, but kept as it is
         return Value(kind="json", data=payload, component=description, files=files)
-    data = _plain(component, payload, field)
+    try:
+        data = as_plain(component, payload)
+    except _NotItsValueError as error:
+        raise UnkeepableValueError(where=f"field {field!r}", reason=str(error)) from error
     if hasattr(component, "blob_storage"):
         data = _keep_drawing(data, component, field, files)
     if component.data_model is not None:  # else what looks like a file is data all the same
@@ -56,36 +60,57 @@ def to_payload(value: Value, component: Component) -> Any:
     Files are copied to where Gradio serves files from. Raises `UnreadableValueError` for a value
     that is not of such a component.
     """
-    if value.data is None or _is_update(value.data):
+    if value.data is None or is_update(value.data):
         return None
     served: set[str] = set()
     payload = _with_served_files(value, value.data, Path(component.GRADIO_CACHE), served)
     paths = set(_paths_in(payload, needs_mark=component.data_model is None))
     if not paths <= served:  # a component would read them, and Gradio serve them
         raise UnreadableValueError(kind=value.kind, reason="it names a file that its store has not")
-    if component.data_model is not None:
-        try:
-            payload = component.data_model.from_json(payload)
-        except (ValidationError, TypeError) as error:
-            reason = f"it is not what a {type(component).__name__} holds"
-            raise UnreadableValueError(kind=value.kind, reason=reason) from error
-    return payload
+    try:
+        return _as_model(component, payload)
+    except _NotItsValueError as error:
+        raise UnreadableValueError(kind=value.kind, reason=str(error)) from error
 
 
-def _plain(component: Component, payload: Any, field: str) -> Any:
-    if payload is None:
-        return None
+class _NotItsValueError(ValueError):
+    """A payload is not what its component's data model says."""
+
+
+def _as_model(component: Component, payload: Any) -> Any:
+    """*payload* as the data model of *component*, if it has one."""
     model = component.data_model
-    if model is not None and not isinstance(payload, BaseModel):
-        try:
-            payload = model.from_json(payload)
-        except (ValidationError, TypeError) as error:
-            reason = f"it is not what a {type(component).__name__} holds"
-            raise UnkeepableValueError(where=f"field {field!r}", reason=reason) from error
+    if model is None or payload is None or isinstance(payload, BaseModel):
+        return payload
+    try:
+        return model.from_json(payload)
+    except (ValidationError, TypeError) as error:
+        raise _NotItsValueError(f"it is not what a {type(component).__name__} holds") from error
+
+
+def as_plain(component: Component, payload: Any) -> Any:
+    """
+    *payload* of *component* as plain data, with all keys of its data model.
+
+    Raises `ValueError` for what is no value of such a component.
+    """
+    payload = _as_model(component, payload)
     return payload.model_dump() if isinstance(payload, BaseModel) else payload
 
 
-def _is_update(payload: Any) -> bool:
+def as_sent(data: Any) -> Any:
+    """*data* as Gradio sends it to a page: as text where it holds what JSON has no word for."""
+    match data:
+        case dict():
+            return {key: as_sent(part) for key, part in data.items()}
+        case list() | tuple():
+            return [as_sent(part) for part in data]
+        case bool() | int() | float() | str() | None:
+            return data
+    return data.isoformat() if type(data) is datetime else str(data)
+
+
+def is_update(payload: Any) -> bool:
     """Whether Gradio would take *payload* for a change of a component's looks, and code."""
     return isinstance(payload, dict) and "update" in str(payload.get("__type__"))
 
@@ -95,51 +120,53 @@ def _keep_drawing(data: Any, component: Component, field: str, files: Files) -> 
     if data is None or data["id"] is None:
         return data
     drawing = held_drawing(component, data["id"])
-    if drawing is None and data["composite"] is None:
-        raise ForeignFileError(field=field, path=data["id"], reason="the demo has no such drawing")
+    if drawing is None:
+        if data["composite"] is None:
+            reason = "the demo has no such drawing"
+            raise ForeignFileError(field=field, path=data["id"], reason=reason)
+        return data | {"id": None}
 
     def keep(name: str, image: bytes | None) -> FileRef | None:
         if image is None:
             return None
         return files.put(io.BytesIO(image), name=f"{name}.png", mime_type="image/png")
 
-    if drawing is None:
-        return data | {"id": None}
     return {
-        "background": keep("background", drawing["background"]),
-        "layers": [keep("layer", layer) for layer in drawing["layers"]],
-        "composite": keep("composite", drawing["composite"]),
+        "background": keep("background", drawing.background),
+        "layers": [keep("layer", layer) for layer in drawing.layers if layer is not None],
+        "composite": keep("composite", drawing.composite),
         "id": None,
     }
 
 
 def _keep_files(data: Any, component: Component, field: str, files: Files) -> Any:
     if isinstance(data, dict):
-        if isinstance(data.get("path"), str) and _is_file_data(data):
-            return _keep_file(data, component, field, files)
-        if isinstance(data.get("path"), str) and type(component).__module__.startswith("gradio."):
-            reason = "the page does not mark it as a file of the demo's"
-            raise ForeignFileError(field=field, path=data["path"], reason=reason)
+        if isinstance(data.get("path"), str):
+            if is_file_data(data):
+                return _keep_file(data, component, field, files)
+            if type(component).__module__.startswith("gradio."):
+                reason = "the page does not mark it as a file of the demo's"
+                raise ForeignFileError(field=field, path=data["path"], reason=reason)
         return {key: _keep_files(part, component, field, files) for key, part in data.items()}
     if isinstance(data, list | tuple):
         return [_keep_files(part, component, field, files) for part in data]
     return data
 
 
-def _is_file_data(data: dict[str, Any]) -> bool:
+def is_file_data(data: dict[str, Any]) -> bool:
+    """Whether *data* is what Gradio calls a file."""
     meta = data.get("meta")
     return isinstance(meta, dict) and meta.get("_type") == "gradio.FileData"
 
 
 def _keep_file(data: dict[str, Any], component: Component, field: str, files: Files) -> FileRef:
-    path = data["path"]
+    path, name = data["path"], data.get("orig_name")
     if data.get("is_stream"):
         found = held_stream(path)
         if found is None:
             reason = "it is a stream that has not ended, or that the demo has not"
             raise ForeignFileError(field=field, path=path, reason=reason)
-        data = data | {"path": str(found), "orig_name": found.name}
-        path = data["path"]
+        path, name = str(found), found.name
     try:
         real = os.path.realpath(path, strict=True)  # Path.resolve takes three times as long
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
@@ -148,7 +175,7 @@ def _keep_file(data: dict[str, Any], component: Component, field: str, files: Fi
         raise ForeignFileError(field=field, path=path, reason="the demo never took it in")
     if not os.path.isfile(real):  # noqa: PTH113
         raise ForeignFileError(field=field, path=path, reason="it is not a regular file")
-    name = data.get("orig_name") or os.path.basename(real)  # noqa: PTH119
+    name = name or os.path.basename(real)  # noqa: PTH119
     return files.put(Path(real), name=name, mime_type=data.get("mime_type"))
 
 
@@ -193,7 +220,7 @@ def _with_served_files(value: Value, data: Any, cache_dir: Path, served: set[str
 def _paths_in(data: Any, *, needs_mark: bool) -> Iterator[str]:
     """The path of everything in *data* that Gradio may take for a file."""
     if isinstance(data, dict):
-        if isinstance(data.get("path"), str) and (_is_file_data(data) or not needs_mark):
+        if isinstance(data.get("path"), str) and (is_file_data(data) or not needs_mark):
             yield data["path"]
         for part in data.values():
             yield from _paths_in(part, needs_mark=needs_mark)

@@ -5,7 +5,6 @@ those that Gradio put beside its own log.
 
 import mimetypes
 import os
-import secrets
 import shutil
 from collections.abc import Container, Iterable
 from functools import lru_cache
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from flagstone.codec import FileRef
-from flagstone.durable import hash_of
+from flagstone.durable import hash_of, new_part
 from flagstone.files import DirectoryFiles, safe_name
 
 _SHOWN = 20  # digits of a file's hash in the path under which people see it
@@ -95,7 +94,7 @@ def _shown_as(field: str, sha256: str, name: str) -> str:
 
 
 def _link_or_copy(source: Path, place: Path) -> None:
-    part = place.with_name(f".part-{secrets.token_hex(8)}")
+    part = new_part(place.parent)
     try:
         os.link(source, part)
     except OSError:  # a file system without links

@@ -25,9 +25,7 @@ _KEPT_BY_GRADIO = re.compile(r"(^|/)[0-9a-f]{20,40}/[^/]+$")
 _JSON_BY_GRADIO_3 = re.compile(r"(^|/)tmp\w{8}\.json$")
 _NAMED_BY_GRADIO_3 = re.compile(r"tmp\w{8}(\.\w+)?")
 _LONGEST_PATH = 4096
-_LONGEST_LITERAL = (
-    100_000  # what Python takes some seconds and a gigabyte for is no list of choices
-)
+_LONGEST_LITERAL = 100_000  # characters: a longer one takes Python seconds and a gigabyte
 
 _UNSAFE_STARTS = ("=", "+", "-", "@", "\t", "\n")
 _UNSAFE_PARTS = (",=", ",+", ",-", ",@", ",\t", ",\n")
@@ -57,7 +55,8 @@ class Column:
         """Take the cell *text* into account."""
         if text:
             self._is_empty = False
-            self._looks = [look for look in self._looks if _LOOKS[look](unescaped(text))]
+            plain = unescaped(text)
+            self._looks = [look for look in self._looks if _LOOKS[look](plain)]
 
     @property
     def look(self) -> str:

@@ -21,6 +21,8 @@ from flagstone.stores.csv_folder.gradio_cells import Cells, Column, unescaped
 
 _CHAT_HEADER = ["conversation", "index", "value", "flag", "timestamp"]
 _END_COLUMNS = ("flag", "username", "timestamp")
+HUB_COLUMNS = ["flag", "username"]
+"""What the header of the Hub saver ends with."""
 
 _READ_FROM_CELLS = "the cells of a CSV log: types are guessed, and which are outputs is lost"
 UNPLACED = "a cell more than the log has columns: a flag option, or a user"
@@ -56,13 +58,13 @@ class GradioLog:
     ) -> None:
         self._folder = folder
         self._cells = Cells(folder, adopt)
-        self._is_chat = list(header or ()) == _CHAT_HEADER
         names = list(header or ())
+        self._is_chat = names == _CHAT_HEADER
         self._end: list[str] = []
         for name in reversed(_END_COLUMNS):
             if names[-1:] == [name]:
                 self._end.insert(0, names.pop())
-        self._is_hub = self._end == ["flag", "username"]
+        self._is_hub = self._end == HUB_COLUMNS
         self._names = unique_names(map(unescaped, names))
         self._columns: dict[str, Column] = defaultdict(Column)
         self._mark: Sequence[str] = ()

@@ -19,7 +19,7 @@ from flagstone.errors import UnreadableRecordError
 from flagstone.record import Flag, Record, record_from_json
 from flagstone.stores.csv_folder.cells import RECORD
 from flagstone.stores.csv_folder.folder_files import FolderFiles
-from flagstone.stores.csv_folder.gradio_log import GradioLog
+from flagstone.stores.csv_folder.gradio_log import HUB_COLUMNS, GradioLog
 from flagstone.stores.csv_folder.log import END, NUMBER, Row, find_tail, is_whole, read_header
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,6 @@ Place = list[int]
 
 _NUMBER = re.compile(rf',"{NUMBER}":\d+}}$')
 _GRADIO_LOG = re.compile(r"(dataset|log)\d*\.csv")
-_HUB_COLUMNS = ["flag", "username"]
 _OURS = '{"flagstone":'
 _SETTLED = 60.0
 """Seconds after which nobody is still writing the last row of somebody else's log."""
@@ -44,7 +43,7 @@ class LogReader:
         with path.open("rb") as file:
             first = read_header(file.fileno())
         ours = bool(first) and first[-1].startswith(_OURS)
-        has_header = {RECORD, "timestamp"} & set(first) or first[-2:] == _HUB_COLUMNS
+        has_header = {RECORD, "timestamp"} & set(first) or first[-2:] == HUB_COLUMNS
         self.header = first if has_header and not ours else None
         self.is_ours = ours or first[-1:] == [RECORD]
         self._is_log = self.header is not None or ours or bool(_GRADIO_LOG.fullmatch(path.name))

@@ -1,0 +1,95 @@
+"""
+The chat of Gradio, ours or somebody else's, with reactions that are kept.
+"""
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import gradio
+from gradio.flagging import FlaggingCallback
+
+from flagstone.errors import ForeignCallbackError
+from flagstone.gradio.callbacks import DEFAULT_FOLDER, CSVLogger, FlagLogger, StoreCallback
+from flagstone.gradio.conversation import THUMBS
+from flagstone.gradio.fields import name_of
+from flagstone.gradio.modes import find_mode
+from flagstone.gradio.pages import settle
+from flagstone.gradio.panel import Asking, Options
+from flagstone.gradio.reactions import Reactions
+from flagstone.gradio.rules import Rules
+from flagstone.store import Store
+
+
+class ChatInterface(gradio.ChatInterface):
+    """
+    Gradio's ChatInterface, whose reactions are kept by *flagging_callback*, as an Interface's are.
+
+    With "manual", or a callback, each reply has *flagging_options*: "Like" and "Dislike" are
+    thumbs, others stand below a flag. *flag_comment* and *flag_correction* then ask for a comment
+    and a better answer. The `Rules` are keywords, too.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        flagging_mode: str | None = None,
+        flagging_options: Sequence[str] | None = THUMBS,
+        flagging_dir: str | None = None,
+        flagging_callback: FlaggingCallback | None = None,
+        flag_comment: bool = False,
+        flag_correction: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        rules = Rules.take_from(kwargs)
+        default = "never" if flagging_callback is None else "manual"
+        mode = find_mode(
+            flagging_mode, ("manual", "never"), ("GRADIO_CHAT_FLAGGING_MODE",), default
+        )
+        if "flagging_mode" in _PARAMETERS:
+            kwargs["flagging_mode"] = "never"  # Gradio's own logger
+        super().__init__(*args, **kwargs)
+        callback = CSVLogger() if flagging_callback is None else flagging_callback
+        self.flagging_mode, self.flagging_callback = cast(Any, mode), callback
+        self.flagging_options = list(flagging_options or THUMBS)
+        self.flagging_dir = flagging_dir or DEFAULT_FOLDER
+        self._default_folder = DEFAULT_FOLDER if flagging_dir is None else None
+        self._reactions: Reactions | None = None
+        if mode == "manual":
+            if not isinstance(callback, StoreCallback):
+                raise ForeignCallbackError(callback=callback, what="conversations")
+            self._reactions = Reactions(
+                self, callback, self.flagging_dir, self.flagging_options, rules
+            )
+            self._reactions.place(comment=flag_comment, correction=flag_correction)
+
+    def render(self) -> Any:
+        """As in Gradio; flags then go by the page that this is put in, such as a tab."""
+        rendered = super().render()  # type: ignore[no-untyped-call]
+        callback = self.flagging_callback
+        if self._reactions is not None and isinstance(callback, StoreCallback):
+            settle(self, self._reactions.keeper, callback, folder=self._default_folder)
+        return rendered
+
+
+def attach_to_chat(
+    demo: gradio.ChatInterface,
+    store: str | Path | Store | None,
+    options: Options,
+    *,
+    comment: bool = True,
+    correction: bool = True,
+    app: str | None = None,
+    **rules: Any,
+) -> None:
+    """Keep the reactions to the replies of *demo* in *store*."""
+    names = [value for _, value in Asking(options=options).choices()]
+    reactions = Reactions(
+        demo, FlagLogger(store), DEFAULT_FOLDER, names or list(THUMBS), Rules(**rules)
+    )
+    reactions.keeper.app = app or name_of(demo) or None
+    reactions.place(comment=comment, correction=correction)
+
+
+_PARAMETERS = inspect.signature(gradio.ChatInterface.__init__).parameters

@@ -1,0 +1,353 @@
+"""
+From what a page posts to a record in a store: by the rules of the demo, all of it or nothing.
+"""
+
+import hashlib
+import threading
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+import gradio
+from gradio.context import LocalContext
+from pydantic import BaseModel
+
+from flagstone.errors import (
+    FlagstoneError,
+    NoConsentError,
+    StoreError,
+    TooLargeError,
+    TooManyFlagsError,
+)
+from flagstone.files import Files
+from flagstone.gradio.capture import Run, capture_of, filled
+from flagstone.gradio.digests import digest_of
+from flagstone.gradio.fields import Fields, Roles, name_of, number_of, running_blocks
+from flagstone.gradio.held import held_drawing
+from flagstone.gradio.payload import as_sent, is_file_data, to_value
+from flagstone.gradio.person import details_of, session_of, user_of
+from flagstone.gradio.rules import Rate, Rules
+from flagstone.provenance import provenance
+from flagstone.record import Flag, Review, Value, new_id
+from flagstone.staging import StagedFiles
+from flagstone.store import Store
+
+_MINUTE = 60.0
+_HOUR = 3600.0
+_MOST_ATTEMPTS = 1_000
+_MOST_CONSENTS = 10_000
+
+
+class Receipt(int):
+    """How many flags there are, as Gradio has it, and the `flag_id` of the one just kept."""
+
+    flag_id: str
+
+    def __new__(cls, count: int, flag_id: str) -> Self:
+        receipt = super().__new__(cls, count)
+        receipt.flag_id = flag_id
+        return receipt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Press:
+    """
+    What one person did: what their page held, and what they said about it.
+
+    `payloads` are by the position of their field; one that is absent was not there to be seen.
+    `corrections` are of the same components, by position, too.
+    """
+
+    payloads: Mapping[int, Any]
+    option: str | None = None
+    comment: str | None = None
+    corrections: Mapping[int, Any] = field(default_factory=dict)
+    user: str | None = None
+    consented: bool = False
+    context: Mapping[str, Any] = field(default_factory=dict)
+    verified: bool | None = None
+
+
+class Keeper:
+    """The flags of one demo: of which fields, in which store, by which rules."""
+
+    def __init__(self, fields: Fields, store: Store, append: Callable[[Flag, Store], int]) -> None:
+        self.fields = fields
+        self.store = store
+        self.app: str | None = None
+        self._append = append
+        self._attempts = _Attempts()
+        self._consented: OrderedDict[str, None] = OrderedDict()
+        self.rules = Rules()
+        self.set_rules(self.rules)
+
+    def set_rules(self, rules: Rules) -> None:
+        """Keep flags by *rules* from now on."""
+        self.rules = rules
+        self._rate = Rate(rules.flag_rate, _MINUTE)
+        self._limit = Rate(rules.limit, _HOUR)
+
+    def keep(self, press: Press, request: Any = None) -> Receipt:
+        """
+        Keep what was pressed; *request* is the one that sent it, by default the running one.
+
+        Raises `RefusedError` or `StoreError`, and nothing is kept then; pressed again it is kept
+        once, even if the medium had taken it all the same.
+        """
+        request = request if request is not None else LocalContext.request.get(None)
+        session = session_of(request)
+        if self.rules.consent and not press.consented:
+            raise NoConsentError
+        self._admit(session)
+        self._check_size(press)
+        key = None if session is None else _key(session, press, self.fields)
+        flag_id = self._attempts.id_of(key) if key else new_id()
+        try:
+            flag = self._make(press, request, flag_id)
+            count = self._append(flag, self.store)
+        except StoreError:
+            raise  # it may have been taken: the id stays for when it is pressed again
+        except BaseException:
+            self._attempts.forget(key)
+            raise
+        self._attempts.forget(key)
+        return Receipt(count, flag_id)
+
+    def keep_run(self, run: Run) -> Receipt | None:
+        """Keep a prediction by itself; None where the rules want it not."""
+        if self.rules.consent and session_of(run.request) not in self._consented:
+            return None
+        taken = len(run.inputs)
+        payloads = dict(enumerate(run.inputs))
+        if run.error is None:
+            payloads |= {taken + n: as_sent(payload) for n, _, payload in filled(run)}
+        press = Press(
+            payloads=payloads,
+            context={"latency": run.seconds, **_error_of(run), "automatic": True},
+            verified=True,
+        )
+        try:
+            self._check_size(press)
+            flag = self._make(press, run.request, new_id(), automatic=True)
+        except _NotWantedError:
+            return None
+        return Receipt(self._append(flag, self.store), flag.id)
+
+    def hear_consent(self, session: str | None, *, given: bool) -> None:
+        """Remember whether the person of *session* agrees to what the rules ask."""
+        if session is not None:
+            self._consented.pop(session, None)
+            if given:
+                self._consented[session] = None
+            while len(self._consented) > _MOST_CONSENTS:
+                self._consented.popitem(last=False)
+
+    def say(
+        self, flag_id: str, request: Any, *, note: str | None, corrections: Mapping[int, Any]
+    ) -> None:
+        """Append what the same person says of their flag afterwards; the rules hold here, too."""
+        self._admit(session_of(request))
+        self._check_size(Press(payloads={}, comment=note, corrections=corrections))
+        staged = StagedFiles(self.store.files)
+        right = {
+            self.fields.names[n]: self.value_of(n, part, staged) for n, part in corrections.items()
+        }
+        flag = self._as_kept(flag_id, request)
+        said = self.rules.redacted(replace(flag, comment=note, correction=right))
+        staged.commit(said)
+        review = Review(
+            flag_id=flag_id,
+            by=flag.user or flag.session,
+            note=said.comment,
+            correction=said.correction,
+        )
+        self.store.append([review])
+
+    def withdraw(self, flag_id: str, request: Any) -> None:
+        """Record that the person takes their flag back; it stays, rejected by themselves."""
+        self._admit(session_of(request))
+        flag = self._as_kept(flag_id, request)
+        by = flag.user or flag.session
+        note = "withdrawn by the person who flagged"
+        self.store.append([Review(flag_id=flag_id, by=by, verdict="rejected", note=note)])
+
+    def _as_kept(self, flag_id: str, request: Any) -> Flag:
+        """The flag that a person speaks of, as it was redacted; without `redact`, who they are."""
+        if self.rules.redact is None:  # the store need not be asked
+            return Flag(id=flag_id, user=user_of(request), session=session_of(request))
+        return self.store.get(flag_id)
+
+    def value_of(self, position: int, payload: Any, files: Files | None = None) -> Value:
+        """What the field at *position* held, with its files in *files*, by default the store's."""
+        return to_value(
+            self.fields.components[position],
+            payload,
+            field=self.fields.names[position],
+            description=self.fields.descriptions[position],
+            files=files or self.store.files,
+        )
+
+    def _admit(self, session: str | None) -> None:
+        """Raise `TooManyFlagsError` for more of one session than the rules allow."""
+        if session is not None and not self._rate.allows(session):
+            raise TooManyFlagsError(most=self.rules.flag_rate or 0)
+
+    def _make(self, press: Press, request: Any, flag_id: str, *, automatic: bool = False) -> Flag:
+        rules = self.rules
+        staged = StagedFiles(self.store.files) if rules.may_refuse(automatic=automatic) else None
+        flag = self._flag(press, request, flag_id, staged or self.store.files)
+        if automatic:
+            who = flag.user or flag.session or ""
+            if not rules.wants(flag) or not self._limit.allows(who):
+                raise _NotWantedError
+        if rules.redact is not None:
+            flag = replace(rules.redacted(flag), id=flag_id)  # by which the receipt goes
+        if staged is not None:
+            staged.commit(flag)
+        return flag
+
+    def _check_size(self, press: Press) -> None:
+        most = self.rules.flag_size
+        size = 0
+        with suppress(RecursionError):  # which `to_value` will refuse
+            size = _size_of([press.comment, *press.payloads.values(), *press.corrections.values()])
+            size += sum(self._drawn(n, payload) for n, payload in press.payloads.items())
+        if most is not None and size > most:
+            raise TooLargeError(size=size, most=most)
+
+    def _drawn(self, position: int, payload: Any) -> int:
+        """How many bytes the page sent ahead of a drawing that *payload* names."""
+        component = self.fields.components[position]
+        name = payload.get("id") if isinstance(payload, dict) else getattr(payload, "id", None)
+        if not isinstance(name, str) or not hasattr(component, "blob_storage"):
+            return 0
+        drawing = held_drawing(component, name)
+        parts = [drawing.background, drawing.composite, *drawing.layers] if drawing else []
+        return sum(len(part) for part in parts if part is not None)
+
+    def _flag(self, press: Press, request: Any, flag_id: str, files: Files) -> Flag:
+        roles = self.fields.roles()
+        values = {n: self.value_of(n, part, files) for n, part in press.payloads.items()}
+        names = self.fields.names
+        verified, seconds = press.verified, None
+        if verified is None:
+            verified, seconds = self._verify(press.payloads, roles, session_of(request))
+        context = {"gradio": gradio.__version__, "outputs_are": roles.known, **press.context}
+        if verified:
+            context |= provenance()
+        if seconds is not None:
+            context["latency"] = seconds
+        if self.rules.model is not None:
+            context["model"] = self.rules.model
+        if self.rules.record_request:
+            context["request"] = details_of(request, self.rules.record_request)
+        return Flag(
+            id=flag_id,
+            app=self.app or name_of(running_blocks()),
+            inputs={names[n]: value for n, value in values.items() if n not in roles.outputs},
+            outputs={names[n]: value for n, value in values.items() if n in roles.outputs},
+            option=press.option,
+            comment=press.comment,
+            correction={
+                names[n]: self.value_of(n, part, files) for n, part in press.corrections.items()
+            },
+            user=press.user if press.user is not None else user_of(request),
+            session=session_of(request),
+            context=context,
+            verified=verified,
+        )
+
+    def _verify(
+        self, payloads: Mapping[int, Any], roles: Roles, session: str | None
+    ) -> tuple[bool | None, float | None]:
+        """Whether the server made these outputs from these inputs, and in how many seconds."""
+        capture = capture_of(running_blocks())
+        if capture is None or not roles.outputs:
+            return None, None
+        inputs: dict[int, bytes] = {}
+        outputs: dict[int, bytes] = {}
+        for n, payload in payloads.items():
+            component = self.fields.components[n]
+            if not component.stateful:  # a state stays on the server
+                digests = outputs if n in roles.outputs else inputs
+                digests[number_of(component)] = digest_of(component, payload)
+        for number in outputs:  # of what is both the page has only what came out
+            inputs.pop(number, None)
+        seconds = capture.seconds_of(session, inputs=inputs, outputs=outputs)
+        return seconds is not None, seconds
+
+
+class _NotWantedError(FlagstoneError):
+    """The rules of the automatic mode pass this prediction over."""
+
+
+class _Attempts:
+    """
+    Ids of flags that are under way, or that the medium failed to take.
+
+    Whoever presses again gets the same id, so that a store which took the first one after all
+    passes the second over.
+    """
+
+    def __init__(self) -> None:
+        self._ids: OrderedDict[bytes, str] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def id_of(self, key: bytes) -> str:
+        """The id of the flag that *key* stands for."""
+        with self._lock:
+            while len(self._ids) >= _MOST_ATTEMPTS:
+                self._ids.popitem(last=False)
+            return self._ids.setdefault(key, new_id())
+
+    def forget(self, key: bytes | None) -> None:
+        """The flag is settled: the next one like it is another."""
+        with self._lock:
+            if key is not None:
+                self._ids.pop(key, None)
+
+
+def _key(session: str, press: Press, fields: Fields) -> bytes:
+    """What two presses share that are of the same flag."""
+    parts = [*press.payloads, *press.corrections]
+    said = repr((session, press.option, press.comment, press.user, parts))
+    seen = [
+        digest_of(fields.components[n], payload)
+        for part in (press.payloads, press.corrections)
+        for n, payload in sorted(part.items())
+    ]
+    told = said.encode("utf-8", "replace")
+    return hashlib.blake2b(b"".join([*seen, told]), digest_size=16).digest()
+
+
+def _size_of(payload: Any) -> int:
+    """About how many bytes *payload* takes, and those of its files."""
+    match payload:
+        case str():
+            return len(payload)
+        case dict():
+            if is_file_data(payload):
+                with suppress(OSError, ValueError):  # which `to_value` will refuse
+                    return Path(str(payload.get("path"))).stat().st_size
+            return sum(_size_of(key) + _size_of(part) for key, part in payload.items())
+        case list() | tuple():
+            return sum(map(_size_of, payload))
+        case BaseModel():
+            return _size_of(payload.model_dump())
+    return 8
+
+
+def _error_of(run: Run) -> dict[str, Any]:
+    if run.error is None:
+        return {}
+    return {
+        "error": {
+            "type": type(run.error).__name__,
+            "message": str(run.error),
+            "traceback": "".join(traceback.format_exception(run.error)),
+        }
+    }

@@ -1,0 +1,34 @@
+"""
+What an event does in the browser: expressions over the functions of `panel.js`.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import gradio
+
+HIDDEN: dict[str, Any] = (
+    {"api_visibility": "undocumented"}
+    if int(gradio.__version__.split(".")[0]) >= 6  # noqa: PLR2004
+    else {"show_api": False}
+)
+"""How an event is kept out of the page's documented API."""
+
+
+def script(expression: str) -> str:
+    """A function for the browser that gives *expression*, in which `values` are its inputs."""
+    return f"async (...values) => {{\n{_functions()}\nreturn {expression};\n}}"
+
+
+def change(*, after: int = 0, **update: Any) -> str:
+    """A function for the browser that waits *after* milliseconds, then updates one component."""
+    wait = f"await new Promise(done => setTimeout(done, {after})); " if after else ""
+    return f"async () => {{ {wait}return {json.dumps({'__type__': 'update', **update})} }}"
+
+
+@cache
+def _functions() -> str:
+    lines = (Path(__file__).parent / "panel.js").read_text().splitlines()
+    return "\n".join(line for line in lines if line and not line.startswith("//"))

@@ -1,0 +1,56 @@
+"""
+What is known of the model that runs here: its code's commit and the versions of what it stands on.
+"""
+
+import platform
+import subprocess
+import sys
+from functools import cache
+from typing import Any
+
+_LIBRARIES = (
+    "anthropic", "catboost", "diffusers", "flax", "gradio", "jax", "keras", "langchain",
+    "lightgbm", "llama_cpp", "mlx", "numpy", "onnxruntime", "openai", "pandas", "peft", "scipy",
+    "sentence_transformers", "sklearn", "spacy", "statsmodels", "tensorflow", "timm", "tokenizers",
+    "torch", "torchaudio", "torchvision", "transformers", "vllm", "xgboost",
+)  # fmt: skip
+"""Modules whose version may change what a model answers."""
+
+_PATIENCE = 5.0
+"""Seconds to wait for git, which may have a large tree to look at."""
+
+
+def provenance() -> dict[str, Any]:
+    """
+    The git commit of the working directory, whether it was dirty, and versions of packages.
+
+    What cannot be known is absent. git is asked once, the first time.
+    """
+    versions = {
+        name: str(sys.modules[name].__version__)
+        for name in _LIBRARIES
+        if hasattr(sys.modules.get(name), "__version__")
+    }
+    return {**_commit(), "packages": {"python": platform.python_version(), **versions}}
+
+
+@cache
+def _commit() -> dict[str, Any]:
+    try:
+        commit = _git("rev-parse", "HEAD")
+        changes = _git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):  # no git, or no repository
+        return {}
+    return {"commit": commit, "dirty": bool(changes)}
+
+
+def _git(*arguments: str) -> str:
+    run = subprocess.run(  # noqa: S603 - constant arguments
+        ["git", *arguments],  # noqa: S607 - whichever git the person uses
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=True,
+        timeout=_PATIENCE,
+    )
+    return run.stdout.strip()

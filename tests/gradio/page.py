@@ -1,0 +1,62 @@
+"""
+What a page does, without a browser: it calls functions of a running demo over HTTP.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gradio
+import httpx
+
+PREFIX = "" if gradio.__version__.startswith("4.") else "/gradio_api"
+
+
+class Page:
+    """One page of a running *demo*, with a session of its own."""
+
+    def __init__(self, demo: gradio.Blocks, client: httpx.Client, session: str) -> None:
+        self.demo = demo
+        self.client = client
+        self.session = session
+
+    def call(self, number: int, data: list[Any], **body: Any) -> httpx.Response:
+        """Call function *number* of the demo with *data*, as its page does."""
+        json = {"data": data, "fn_index": number, "session_hash": self.session} | body
+        return self.client.post(f"{PREFIX}/run/predict", json=json)
+
+    def predict(self, *data: Any) -> list[Any]:
+        """The outputs of the demo's own function, the first that it has."""
+        answer = self.call(self.number_of("predict", "<lambda>", "fn"), list(data))
+        return answer.json()["data"]
+
+    def flag(self, *data: Any) -> httpx.Response:
+        """Press the first Flag button, or Save of the panel."""
+        return self.call(self.number_of("FlagMethod", "_keep"), list(data))
+
+    def number_of(self, *names: str) -> int:
+        """The number of the first function with one of these *names*."""
+        for number, function in self.demo.fns.items():
+            made = function.fn
+            if {type(made).__name__, getattr(made, "__name__", "")} & set(names):
+                return number
+        raise LookupError(names)
+
+
+@contextmanager
+def running(demo: gradio.Blocks, **launch: Any) -> Iterator[Any]:
+    """Launch *demo* and give a function that opens pages of it: `page(session="a")`."""
+    demo.queue(api_open=True)
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **launch)
+    clients = []
+
+    def page(session: str = "session1", **client: Any) -> Page:
+        clients.append(httpx.Client(base_url=url, timeout=30, **client))
+        return Page(demo, clients[-1], session)
+
+    try:
+        yield page
+    finally:
+        for client in clients:
+            client.close()
+        demo.close()
