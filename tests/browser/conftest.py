@@ -10,11 +10,14 @@ from typing import Any
 
 import gradio
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from serving import free_port
 
 FLAGS = "--headless --no-sandbox --disable-gpu --disable-background-networking --no-first-run"
 SCREENSHOTS = Path(__file__).parents[2] / "screenshots"
+
+# A page of Gradio's on a busy machine with two cores can take longer than Playwright's 5 s.
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="session")
