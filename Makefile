@@ -66,7 +66,7 @@ $(VENV)/demo: pyproject.toml constraints.txt
 
 $(VENV)/dev: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) --editable '.[demo,dev]'
+	$(PIP) --editable '.[demo,dev,readers]'
 	touch $@
 
 $(VENV)/gradio-%/dev: compat/gradio-%.txt pyproject.toml

@@ -5,6 +5,10 @@ The command line: what people read, and what scripts do.
 import io
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 from typer.testing import CliRunner
@@ -235,6 +239,57 @@ class TestDoctor:
 
 
 HOSTILE = "\x1b]0;pwn\x07\x1b[31m [/nope] [bold]"
+
+
+class TestSync:
+    """`flagstone sync`."""
+
+    def test_it_copies_what_is_missing(self, place, flags, tmp_path):
+        """
+        The first run copies all, the second finds all there, and the copies are equal.
+        """
+        target = f"shards:{tmp_path / 'shards'}"
+
+        first, second = run("sync", place, target), run("sync", place, target)
+
+        assert f"Copied {len(flags)} records and 0 files" in first
+        assert f"Copied 0 records and 0 files to {target}; {len(flags)} records were" in second
+        assert list(open_store(target).find()) == list(open_store(place).find())
+
+    def test_a_dry_run_makes_nothing(self, place, flags, tmp_path):
+        """
+        What would be copied is counted; the target is not made.
+        """
+        output = run("sync", place, tmp_path / "copy.db", "--dry-run", "--json")
+
+        assert json.loads(output) == {"copied": len(flags), "known": 0, "files": 0}
+        assert not (tmp_path / "copy.db").exists()
+
+    @pytest.mark.usefixtures("_ctrl_c")
+    def test_a_followed_store_is_copied_until_ctrl_c(self, place, flags, tmp_path):
+        """
+        What is flagged later arrives, and Ctrl-C ends it with a count.
+        """
+        target = tmp_path / "copy.db"
+        command = [sys.executable, "-m", "flagstone", "sync", str(place), str(target), "--follow"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        later = make_flag("later")
+        open_store(place).append([later])
+        while not (target.exists() and later.id in {flag.id for flag in open_store(target).find()}):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+
+        output, _ = process.communicate(timeout=30)
+
+        assert process.returncode == 0
+        assert f"Copied {len(flags) + 1} records" in output
+
+    def test_errors_are_a_sentence(self, place, flags, tmp_path):
+        """
+        A source that is not there, and a store copied to itself, are refused.
+        """
+        assert "nothing has been kept there" in run("sync", tmp_path / "no", place, code=1)
+        assert "to itself" in run("sync", place, place, code=1)
 
 
 def test_what_people_flag_commands_no_terminal(place):

@@ -157,7 +157,8 @@ def test_the_tree_is_as_drawn():
         (
             errors.UnknownStoreError(url="x:y"),
             "Cannot open 'x:y': it names no kind of store. Use a folder or csv:PATH for CSV files, "
-            "sqlite:///PATH or a path ending in .db for SQLite, or memory:.",
+            "sqlite:///PATH or a path ending in .db for SQLite, shards:PATH-OR-URL for Parquet, "
+            "or memory:.",
             ValueError,
         ),
         (

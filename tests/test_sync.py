@@ -3,11 +3,13 @@ Sync: what the target lacks, files first, exactly once, however often it is cut 
 """
 
 import io
+import threading
 
 import pytest
 
 from flagstone import Review, Store, Value, open_store
 from flagstone.errors import StoreError, UnreadableRecordError
+from flagstone.store import Wrapper
 from flagstone.stores.memory import MemoryStore
 from flagstone.sync import Synced, sync
 from flagstone.testing import FailingStore, make_flag
@@ -122,3 +124,48 @@ def test_a_damaged_source_takes_nothing_from_the_target(tmp_path):
         sync(source, target)
 
     assert target.files.has(empty)
+
+
+class TestFollowing:
+    def test_what_comes_later_is_copied_too(self, target):
+        """
+        A followed source is copied as it grows, until it is told to stop.
+        """
+        source, stop, told = MemoryStore(), threading.Event(), []
+        first, second = make_flag("first"), make_flag("second")
+        source.append([first])
+
+        def progress(done):
+            told.append(done.copied)
+            if done.copied == 1:
+                source.append([second])
+            else:
+                stop.set()
+
+        done = sync(source, target, follow=True, stop=stop, progress=progress)
+
+        assert list(target.scan()) == [first, second]
+        assert done.copied == 2
+        assert told == [1, 2]
+
+    def test_an_outage_is_waited_out(self, caplog):
+        """
+        A target that fails is named in the log, tried again, and nothing is lost.
+        """
+        source, kept, stop = MemoryStore(), MemoryStore(), threading.Event()
+        source.append([make_flag()])
+
+        class Outage(Wrapper):
+            is_over = False
+
+            def append(self, records):
+                if not self.is_over:
+                    self.is_over = True
+                    raise StoreError(doing="write to", where=self.where, reason="it is away")
+                super().append(records)
+                stop.set()
+
+        sync(source, Outage(kept), follow=True, stop=stop)
+
+        assert list(kept.scan()) == list(source.scan())
+        assert "trying again" in caplog.text

@@ -228,7 +228,8 @@ class UnknownStoreError(FlagstoneError, ValueError):
     def __init__(self, *, url: str) -> None:
         super().__init__(
             f"Cannot open {url!r}: it names no kind of store. Use a folder or csv:PATH for CSV "
-            "files, sqlite:///PATH or a path ending in .db for SQLite, or memory:."
+            "files, sqlite:///PATH or a path ending in .db for SQLite, shards:PATH-OR-URL for "
+            "Parquet, or memory:."
         )
 
 

@@ -177,13 +177,7 @@ class Store(ABC):
 
     def find(self, query: Query | None = None) -> Iterator[Flag]:
         """The flags that *query* asks for, in its order."""
-        query = query or Query()
-        states = sorted(
-            (state for state in self._states() if query.matches(state)),
-            key=lambda state: (state.flag.created_at, state.flag.id),
-            reverse=query.order == "newest",
-        )
-        return islice(_page(iter(state.flag for state in states), query.after), query.limit)
+        return select(self._states(), query or Query())
 
     def count(self, query: Query | None = None) -> int:
         """How many flags *query* asks for; `limit` counts too."""
@@ -265,6 +259,16 @@ def fold(records: Iterable[Record]) -> Iterator[State]:
             reviews=tuple(record for record in said if isinstance(record, Review)),
             outcomes=tuple(record for record in said if isinstance(record, Outcome)),
         )
+
+
+def select(states: Iterable[State], query: Query) -> Iterator[Flag]:
+    """The flags among *states* that *query* asks for, in its order."""
+    flags = sorted(
+        (state.flag for state in states if query.matches(state)),
+        key=lambda flag: (flag.created_at, flag.id),
+        reverse=query.order == "newest",
+    )
+    return islice(_page(iter(flags), query.after), query.limit)
 
 
 def require_files(records: Iterable[Record], files: Files, where: str) -> None:

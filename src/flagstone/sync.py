@@ -5,16 +5,23 @@ A record's id was made with the record, so that to copy again changes nothing: i
 catching up after an outage are this one verb, and each copies exactly once.
 """
 
-from collections.abc import Iterable
+import logging
+import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
 from flagstone.durable import hash_of
-from flagstone.errors import UnreadableRecordError
+from flagstone.errors import StoreError, UnreadableRecordError
 from flagstone.record import FileRef, Record
 from flagstone.store import Store
 
+logger = logging.getLogger(__name__)
+
 _BATCH = 500
+_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+"""Seconds between two looks at a source that is followed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,16 +33,52 @@ class Synced:
     files: int = 0
 
 
-def sync(source: Store, target: Store, *, dry_run: bool = False) -> Synced:
+Progress = Callable[[Synced], None]
+"""What is called with all that was done so far, after each batch."""
+
+
+def sync(
+    source: Store,
+    target: Store,
+    *,
+    dry_run: bool = False,
+    follow: bool = False,
+    stop: threading.Event | None = None,
+    progress: Progress | None = None,
+) -> Synced:
     """
     Append to *target* every record of *source* that it lacks, files first.
 
-    May be cut off at any moment and begun again. With *dry_run* nothing is written. Raises
-    `StoreError` where either fails; what was copied before stays.
+    May be cut off at any moment and begun again: what is done is read off *target*. With *dry_run*
+    nothing is written. Raises `StoreError` where either fails; what was copied before stays.
+
+    With *follow* it goes on with what *source* gets, until *stop* is set, and a failure is logged
+    and tried again, at growing intervals of at most a minute.
     """
-    copied = known = 0
-    files: set[str] = set()
-    records = iter(source.scan())
+    progress = progress or _silent
+    if not follow:
+        return _copy(source, None, target, Synced(), progress, dry_run=dry_run)
+    stop = stop or threading.Event()
+    done, mark, pause = Synced(), None, _PAUSE
+    while not stop.is_set():
+        try:
+            next_mark = source.mark()
+            done = _copy(source, mark, target, done, progress, dry_run=dry_run)
+            mark, pause = next_mark, _PAUSE
+        except StoreError:
+            logger.exception("The copy to %s waits; trying again in %.0f s", target.where, pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        stop.wait(pause)
+    return done
+
+
+def _copy(
+    source: Store, after: str | None, target: Store, done: Synced, progress: Progress, *,
+    dry_run: bool,
+) -> Synced:  # fmt: skip
+    """Copy what *source* has from its mark *after* on; gives *done* and what this added."""
+    files: set[str] = set()  # each counts once, also where nothing is written
+    records = iter(source.scan(after))
     while batch := list(islice(records, _BATCH)):
         here = target.known(record.id for record in batch)
         missing = [record for record in batch if record.id not in here]
@@ -44,10 +87,19 @@ def sync(source: Store, target: Store, *, dry_run: bool = False) -> Synced:
             for ref, record in missing_files.items():
                 _copy_file(ref, record, source, target)
             target.append(missing)
-        copied += len(missing)
-        known += len(here)
-        files.update(ref.sha256 for ref in missing_files)
-    return Synced(copied=copied, known=known, files=len(files))
+        new_files = {ref.sha256 for ref in missing_files} - files
+        files |= new_files
+        done = Synced(
+            copied=done.copied + len(missing),
+            known=done.known + len(here),
+            files=done.files + len(new_files),
+        )
+        progress(done)
+    return done
+
+
+def _silent(done: Synced) -> None:
+    """Tell nobody."""
 
 
 def _missing_files(records: Iterable[Record], target: Store) -> dict[FileRef, Record]:

@@ -3,18 +3,24 @@ Every store, held to the contract that we ship.
 """
 
 import csv
+import io
 import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+import s3fs
+from weed import Weed
 
 from flagstone.files import MemoryFiles
 from flagstone.store import Store
 from flagstone.stores import open_store
 from flagstone.stores.group import GroupCommit
 from flagstone.stores.memory import MemoryStore
+from flagstone.stores.shards import ShardStore
 from flagstone.testing import StoreContract
 
 
@@ -56,6 +62,44 @@ class TestSqlite(StoreContract):
             return [
                 text for (text,) in db.execute("SELECT json FROM flagstone_record ORDER BY seq")
             ]
+
+
+class TestShards(StoreContract):
+    def open(self, place: Path) -> Store:
+        return open_store(f"shards:{place}")
+
+    def texts(self, place: Path) -> list[str]:
+        tables = [pq.read_table(path) for path in sorted(place.glob("*.parquet"))]
+        return [text for table in tables for text in table["record"].to_pylist() if text]
+
+    def content(self, place: Path) -> bytes:
+        tables = [pq.read_table(path).to_pylist() for path in place.glob("*.parquet")]
+        return super().content(place) + str(tables).encode()  # what is compressed, too
+
+
+@pytest.mark.slow
+class TestShardsOnS3(StoreContract):
+    @pytest.fixture(autouse=True)
+    def _server(self, weed: Weed) -> None:
+        self.weed = weed
+        self.fs = s3fs.S3FileSystem(**weed.options, use_listings_cache=False)
+
+    def url(self, place: Path) -> str:
+        return f"s3://flags/{place.parent.name}"
+
+    def open(self, place: Path) -> Store:
+        return ShardStore(self.url(place), self.weed.options)
+
+    def tables(self, place: Path) -> list[list[dict[str, Any]]]:
+        shards = sorted(self.fs.glob(f"{self.url(place)}/*.parquet"))
+        return [pq.read_table(io.BytesIO(self.fs.cat_file(shard))).to_pylist() for shard in shards]
+
+    def texts(self, place: Path) -> list[str]:
+        return [row["record"] for rows in self.tables(place) for row in rows if row["record"]]
+
+    def content(self, place: Path) -> bytes:
+        files = [self.fs.cat_file(path) for path in self.fs.find(self.url(place))]
+        return b"".join(files) + str(self.tables(place)).encode()
 
 
 class TestGroupCommit(TestSqlite):

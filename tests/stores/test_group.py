@@ -93,14 +93,6 @@ def test_one_bad_record_fails_alone():
     assert sorted(str(flag.inputs["text"].data) for flag in store.find()) == ["a", "b", "first"]
 
 
-@pytest.fixture
-def _ctrl_c():
-    """Python's own answer to Ctrl-C, which shells take from what they start in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before or signal.SIG_DFL)
-
-
 @pytest.mark.usefixtures("_ctrl_c")
 def test_ctrl_c_while_waiting_holds_nobody_up():
     """

@@ -7,6 +7,7 @@ line, as the store has it.
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, replace
 from functools import wraps
 from pathlib import Path
@@ -14,15 +15,17 @@ from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from flagstone import codec
 from flagstone.cli.printing import card_of, summary_of, table_of, table_of_import
 from flagstone.doctor import examine
-from flagstone.errors import FlagstoneError, MissingExtraError, NoStoreError
+from flagstone.errors import FlagstoneError, MissingExtraError, NoStoreError, SamePlaceError
 from flagstone.importing import import_logs
 from flagstone.store import Query, Store
 from flagstone.stores import DATABASE, open_store
+from flagstone.sync import Synced, sync
 
 app = typer.Typer(
     help="Keep what people flag in a machine-learning demo.",
@@ -171,6 +174,48 @@ def import_(
     )
 
 
+@app.command("sync")
+@_telling_errors
+def sync_(
+    source: Annotated[str, typer.Argument(help="The store to copy from.")],
+    target: Annotated[str, typer.Argument(help="The store to copy to; made where there is none.")],
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on with what is flagged, until Ctrl-C.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell, and write nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Copy what the target lacks, files first; to copy again adds nothing.
+    """
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    into = open_store(target)
+    if dry_run and not _exists(into):
+        into = open_store("memory:")  # to read from a store may make it
+    with _open(source) as opened, into, _progress() as bar:
+        if opened.where == into.where:
+            raise SamePlaceError(where=opened.where)
+        task = bar.add_task(f"{source} to {target}", total=None)
+        synced = Synced()
+
+        def show(done: Synced) -> None:
+            nonlocal synced
+            synced = done
+            bar.update(task, completed=done.copied)
+
+        with suppress(KeyboardInterrupt) if follow else nullcontext():
+            sync(opened, into, follow=follow, dry_run=dry_run, progress=show)
+    if as_json:
+        typer.echo(codec.dumps(asdict(synced)))
+        return
+    would = "Would copy" if dry_run else "Copied"
+    _out.print(
+        f"{would} {synced.copied} records and {synced.files} files to {target}; "
+        f"{synced.known} records were there already.",
+        soft_wrap=True,
+    )
+
+
 @app.command()
 @_telling_errors
 def doctor(
@@ -200,7 +245,15 @@ def _open(url: str) -> Store:
     return store
 
 
+def _progress() -> Progress:
+    """A bar on standard error, where that is a terminal."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeElapsedColumn(), console=_err, disable=not _err.is_terminal)
+
+
 def _exists(store: Store) -> bool:
+    if "://" in store.where:  # a bucket says itself that it is not there
+        return True
     try:
         return Path(store.where).exists()
     except OSError:  # a name that no file system takes

@@ -4,7 +4,7 @@ The places where records are kept, a file each; `open_store` finds the one that 
 
 from pathlib import Path
 
-from flagstone.errors import UnknownStoreError
+from flagstone.errors import MissingExtraError, UnknownStoreError
 from flagstone.store import Store
 
 DATABASE = "flags.db"
@@ -17,9 +17,10 @@ def open_store(url: str | Path) -> Store:
 
     - a folder, or `csv:PATH`: a folder of CSV files (a folder that holds `flags.db`: that)
     - `sqlite:///PATH`, or a path that ends in `.db`: an SQLite database
+    - `shards:PATH`, or `shards:` and a URL of fsspec (`shards:s3://bucket/flags`): Parquet files
     - `memory:`: in this process only
 
-    Raises `UnknownStoreError` for anything else.
+    Raises `UnknownStoreError` for anything else, `MissingExtraError` for what is not installed.
     """
     # Drivers are imported here: `import flagstone` needs none of them.
     scheme, colon, rest = str(url).partition(":")
@@ -38,6 +39,13 @@ def open_store(url: str | Path) -> Store:
             from flagstone.stores.sql import SqlStore
 
             return SqlStore(str(url))
+        case "shards":
+            try:
+                from flagstone.stores.shards import ShardStore
+            except ImportError as error:
+                raise MissingExtraError(asked=str(url), extra="parquet") from error
+
+            return ShardStore(rest)
     raise UnknownStoreError(url=str(url))
 
 

@@ -1,0 +1,126 @@
+"""
+The files of shards: small ones ride in the shard of their record, the others lie under their hash.
+"""
+
+import io
+import shutil
+import threading
+import time
+from collections.abc import Callable, Container, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO
+
+from flagstone.codec import FileRef
+from flagstone.durable import BLOCK, hash_of
+from flagstone.files import Files, store_error
+from flagstone.stores.shards.place import Place
+
+SMALL = 1 << 20
+"""Bytes up to which a file is embedded in its record's shard."""
+
+_MOST_WAITING = 64 << 20
+
+Embedded = Callable[[str], bytes | None]
+"""The bytes of a file that some shard has embedded, by its hash."""
+
+
+class ShardFiles(Files):
+    """
+    Files in *place*, below `files/`, and those that *embedded* finds in shards.
+
+    A small file waits in memory for its record, whose `append` makes both durable at once; a
+    larger one is durable when `put` returns.
+    """
+
+    def __init__(self, place: Place, embedded: Embedded) -> None:
+        self._place = place
+        self._embedded = embedded
+        self._waiting: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+
+    def put(self, source: Path | BinaryIO, *, name: str, mime_type: str | None = None) -> FileRef:
+        try:
+            with _reading(source) as reader, TemporaryFile() as spool:
+                shutil.copyfileobj(reader, spool, BLOCK)
+                size = spool.tell()
+                spool.seek(0)
+                sha256 = hash_of(spool)
+                spool.seek(0)
+                if size > SMALL or not self._wait(sha256, spool.read(SMALL)):
+                    spool.seek(0)
+                    self._place.upload(_path(sha256), spool)
+        except OSError as error:
+            raise store_error(error, doing=f"keep {name!r} in", where=self._place.where) from error
+        return FileRef(sha256=sha256, name=name, mime_type=mime_type, size=size)
+
+    def open(self, ref: FileRef) -> BinaryIO:
+        content = self._waiting.get(ref.sha256)
+        if content is not None:
+            return io.BytesIO(content)
+        try:
+            return self._place.open(_path(ref.sha256))
+        except FileNotFoundError:
+            content = self._embedded(ref.sha256)
+            if content is None:
+                raise
+            return io.BytesIO(content)
+
+    def has(self, ref: FileRef) -> bool:
+        try:
+            self.open(ref).close()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def settle(self, hashes: Iterable[str]) -> None:
+        """Make those of *hashes* that are not yet under their hash durable there."""
+        for sha256 in hashes:
+            content = self._waiting.get(sha256)
+            if content is None:
+                content = self._embedded(sha256)
+            if content is not None:
+                self._place.create(_path(sha256), content)
+
+    def forget(self, hashes: Iterable[str]) -> None:
+        """These *hashes* need not wait any longer: the shard of their record has them."""
+        with self._lock:
+            for sha256 in hashes:
+                self._waiting.pop(sha256, None)
+
+    def remove(self, hashes: Iterable[str], *, before: float | None = None) -> None:
+        for sha256 in hashes:
+            if before is None or self._modified(sha256) <= before:
+                self._place.delete(_path(sha256))
+
+    def sweep(self, needed: Container[str], *, age: float, dry_run: bool = False) -> dict[str, int]:
+        swept = {}
+        for first in range(256):
+            folder = f"files/{first:02x}"
+            for blob in self._place.list(folder):
+                if blob.name not in needed and time.time() - blob.modified > age:
+                    swept[blob.name] = blob.size
+                    if not dry_run:
+                        self._place.delete(f"{folder}/{blob.name}")
+        return swept
+
+    def _wait(self, sha256: str, content: bytes) -> bool:
+        """Hold *content* for its record, if there is room; says whether."""
+        with self._lock:
+            room = _MOST_WAITING - sum(map(len, self._waiting.values()))
+            if len(content) <= room:
+                self._waiting[sha256] = content
+            return len(content) <= room
+
+    def _modified(self, sha256: str) -> float:
+        blobs = self._place.list(_path(sha256).rpartition("/")[0])
+        return next((blob.modified for blob in blobs if blob.name == sha256), 0.0)
+
+
+def _reading(source: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:
+    return source.open("rb") if isinstance(source, Path) else nullcontext(source)
+
+
+def _path(sha256: str) -> str:
+    return f"files/{sha256[:2]}/{sha256}"

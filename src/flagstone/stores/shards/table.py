@@ -1,0 +1,223 @@
+"""
+Records as a table of Arrow, and the table as Parquet: what is in one shard.
+
+`record` is the whole record as JSON, and the only column that is read back as one. The others are
+for those who read shards without us: what is asked for most, and for each field of a flag a column
+`inputs.NAME`, `outputs.NAME` or `correction.NAME` of the type that its values have. Pictures and
+sound are there in Hugging Face's layout, a struct of `bytes` and `path`.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from flagstone import codec
+from flagstone.record import FileRef, Flag, Record, Review, Value
+
+MEDIA = {"image": "Image", "audio": "Audio"}
+"""Kinds whose bytes are embedded, and what Hugging Face calls them."""
+
+FileBytes = Callable[[FileRef], bytes | None]
+"""The bytes of a file that is to be embedded; None for one that lies under its hash."""
+
+ERASED = "erased"
+"""The type of a row that only says which id must not come back."""
+
+_MEDIUM = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+_EMBEDDED = pa.list_(pa.struct([("sha256", pa.string()), ("column", pa.string())]))
+
+_FIXED = pa.schema(
+    [
+        ("id", pa.string()),
+        ("type", pa.string()),
+        ("flag_id", pa.string()),
+        ("created_at", pa.timestamp("us", tz="UTC")),
+        ("app", pa.string()),
+        ("option", pa.string()),
+        ("comment", pa.string()),
+        ("user", pa.string()),
+        ("session", pa.string()),
+        ("verified", pa.bool_()),
+        ("fingerprint", pa.string()),
+        ("verdict", pa.string()),
+        ("embedded", _EMBEDDED),
+        ("record", pa.string()),
+    ]
+)
+_SECTIONS = ("inputs", "outputs", "correction")
+_GROUP_BYTES = 16 << 20
+_MOST_ROWS = 10_000
+_LARGE = 2.0**1000  # a larger integer is no float; infinities are JSON
+_INT64 = range(-(2**63), 2**63)
+
+
+def table_of(records: Sequence[Record], bytes_of: FileBytes) -> pa.Table:
+    """*records*, a row each; *bytes_of* says which of their pictures and sounds are embedded."""
+    fields = _fields_of(records)
+    media = {name: kind for name, values in fields.items() if (kind := _medium_kind(values))}
+    rows = [_row_of(record) for record in records]
+    for name in media:
+        for row, value in zip(rows, fields[name], strict=True):
+            if value is not None and value.data and bytes_of(value.data) is not None:
+                row["embedded"].append({"sha256": value.data.sha256, "column": name})
+    table = pa.Table.from_pylist(rows, schema=_FIXED)
+    for name, values in fields.items():
+        table = table.append_column(name, _column(values, bytes_of))
+    return table.replace_schema_metadata(_hugging_face(table.schema, media))
+
+
+def tombstones(ids: Iterable[str]) -> pa.Table:
+    """Rows that say that *ids* were erased."""
+    return pa.Table.from_pylist([{"id": id_, "type": ERASED} for id_ in ids], schema=_FIXED)
+
+
+def to_parquet(table: pa.Table) -> bytes:
+    """*table* as a Parquet file, in row groups small enough to read one for one row."""
+    sink = pa.BufferOutputStream()
+    rows = max(1, min(_MOST_ROWS, table.num_rows * _GROUP_BYTES // max(1, table.nbytes)))
+    pq.write_table(table, sink, compression="zstd", row_group_size=rows)
+    return bytes(sink.getvalue())
+
+
+def rows_of(file: BinaryIO, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The rows of a shard, of which only *columns* are read, a row group at a time."""
+    shard = pq.ParquetFile(file)
+    present = set(shard.schema_arrow.names)
+    if missing := [name for name in columns if name not in present]:
+        raise pa.ArrowInvalid(f"it has no column {missing[0]!r}")
+    for batch in shard.iter_batches(batch_size=_MOST_ROWS, columns=list(columns)):
+        yield from batch.to_pylist()
+
+
+def embedded_bytes(file: BinaryIO, sha256: str) -> bytes | None:
+    """The bytes of the embedded file with this hash; None where the shard has none such."""
+    shard = pq.ParquetFile(file)
+    for group in range(shard.num_row_groups):
+        index = shard.read_row_group(group, columns=["embedded"])["embedded"].to_pylist()
+        for row, parts in enumerate(index):
+            for part in parts or ():
+                if part["sha256"] == sha256:
+                    column = shard.read_row_group(group, columns=[part["column"]])
+                    found: bytes = column[part["column"]][row]["bytes"].as_py()
+                    return found
+    return None
+
+
+def without(table: pa.Table, ids: set[str]) -> pa.Table:
+    """*table* without the records with these *ids*; what was erased stays named."""
+    kept = [
+        kind == ERASED or id_ not in ids
+        for id_, kind in zip(table["id"].to_pylist(), table["type"].to_pylist(), strict=True)
+    ]
+    return table.filter(pa.array(kept, pa.bool_()))
+
+
+def _values_of(record: Record) -> Iterator[tuple[str, Value]]:
+    if isinstance(record, Flag):
+        for section in _SECTIONS:
+            values: Mapping[str, Value] = getattr(record, section)
+            for name, value in values.items():
+                yield _plain(f"{section}.{name}"), value
+
+
+def _fields_of(records: Sequence[Record]) -> dict[str, list[Value | None]]:
+    """For each field of some flag its value in every record."""
+    fields: dict[str, list[Value | None]] = {}
+    for row, record in enumerate(records):
+        for name, value in _values_of(record):
+            fields.setdefault(name, [None] * len(records))[row] = value
+    return fields
+
+
+def _column(values: list[Value | None], bytes_of: FileBytes) -> pa.Array:
+    """*values* as the narrowest type that holds them all; as JSON where none does."""
+    data = [None if value is None else value.data for value in values]
+    if _medium_kind(values):
+        return pa.array([_medium(ref, bytes_of) for ref in data], _MEDIUM)
+    if {value.kind for value in values if value is not None} == {"label"}:
+        data = [datum.get("label") if isinstance(datum, dict) else datum for datum in data]
+    present = [datum for datum in data if datum is not None]
+    convert, dtype = next(
+        (convert, dtype) for fits, convert, dtype in _COLUMN_TYPES if all(map(fits, present))
+    )
+    return pa.array([None if datum is None else convert(datum) for datum in data], dtype)
+
+
+def _medium_kind(values: Iterable[Value | None]) -> str | None:
+    """Whether all *values* are pictures, or all are sounds: "image", "audio" or None."""
+    present = [value for value in values if value is not None and value.data is not None]
+    kinds = {value.kind for value in present}
+    of_files = all(isinstance(value.data, FileRef) for value in present)
+    return kinds.pop() if len(kinds) == 1 and kinds <= MEDIA.keys() and of_files else None
+
+
+def _medium(ref: FileRef | None, bytes_of: FileBytes) -> dict[str, Any] | None:
+    if ref is None:
+        return None
+    content = bytes_of(ref)
+    path = _plain(ref.name) if content is not None else f"files/{ref.sha256[:2]}/{ref.sha256}"
+    return {"bytes": content, "path": path}
+
+
+def _row_of(record: Record) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "id": record.id,
+        "type": record.type,
+        "created_at": record.created_at,
+        "embedded": [],
+        "record": record.to_json(),
+    }
+    match record:
+        case Flag():
+            row |= {"verified": record.verified, "fingerprint": record.fingerprint}
+            for name in ("app", "option", "comment", "user", "session"):
+                text = getattr(record, name)
+                row[name] = None if text is None else _plain(text)
+        case Review():
+            row |= {"flag_id": record.flag_id, "verdict": record.verdict}
+        case _:
+            row["flag_id"] = record.flag_id
+    return row
+
+
+def _plain(text: str) -> str:
+    """*text* without lone surrogates, which UTF-8 has no word for; `record` has them exactly."""
+    return text.encode(errors="replace").decode()
+
+
+_COLUMN_TYPES: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any], pa.DataType], ...] = (
+    (lambda datum: isinstance(datum, bool), bool, pa.bool_()),
+    (lambda datum: type(datum) is int and datum in _INT64, int, pa.int64()),
+    (lambda datum: type(datum) in (int, float) and abs(datum) < _LARGE, float, pa.float64()),
+    (lambda datum: isinstance(datum, str), _plain, pa.string()),
+    (lambda _: True, codec.dumps, pa.string()),
+)
+"""What all values of a column must be, how they are converted, and the type; the last fits all."""
+
+
+_DTYPES = {
+    pa.string(): "string",
+    pa.bool_(): "bool",
+    pa.int64(): "int64",
+    pa.float64(): "float64",
+    pa.timestamp("us", tz="UTC"): "timestamp[us, tz=UTC]",
+}
+
+
+def _hugging_face(schema: pa.Schema, media: Mapping[str, str]) -> dict[str, str]:
+    """What `datasets` reads to show pictures as pictures; it wants every column named."""
+    text = {"dtype": "string", "_type": "Value"}
+    features: dict[str, Any] = {}
+    for column in schema:
+        if column.name in media:
+            features[column.name] = {"_type": MEDIA[media[column.name]]}
+        elif column.type == _EMBEDDED:
+            features[column.name] = {
+                "_type": "List", "feature": {"sha256": text, "column": text}
+            }  # fmt: skip
+        else:
+            features[column.name] = {"dtype": _DTYPES[column.type], "_type": "Value"}
+    return {"huggingface": json.dumps({"info": {"features": features}})}

@@ -1,0 +1,343 @@
+"""
+Shards: written by many without a lock, read by others without us, damaged, and erased for good.
+"""
+
+import io
+import json
+import threading
+
+import duckdb
+import numpy as np
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+from datasets import Audio, load_dataset
+from PIL import Image
+
+from flagstone import Query, Review, Value, open_store
+from flagstone.errors import StoreError, UnknownStoreError, UnreadableRecordError
+from flagstone.stores.shards import ShardStore
+from flagstone.stores.shards.files import SMALL
+from flagstone.sync import sync
+from flagstone.testing import make_flag
+
+SHADES = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+
+
+def picture() -> io.BytesIO:
+    buffer = io.BytesIO()
+    Image.fromarray(SHADES).save(buffer, "PNG")
+    return io.BytesIO(buffer.getvalue())
+
+
+def sound() -> io.BytesIO:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.linspace(-0.5, 0.5, 800), 8000, format="WAV")
+    return io.BytesIO(buffer.getvalue())
+
+
+def flag_with_media(store, text="a digit"):
+    image = store.files.put(picture(), name="digit é.png", mime_type="image/png")
+    audio = store.files.put(sound(), name="voice.wav", mime_type="audio/wav")
+    return make_flag(
+        inputs={
+            "image": Value(kind="image", data=image),
+            "audio": Value(kind="audio", data=audio),
+            "text": Value(kind="text", data=text),
+            "number": Value(kind="number", data=1.5),
+        }
+    )
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """A directory of two shards: one of a flag with media, one of a flag that has none."""
+    store = open_store(f"shards:{tmp_path / 'shards'}")
+    store.append([flag_with_media(store)])
+    store.append([flag_with_media(store, "=other"), make_flag("no media", inputs={})])
+    return tmp_path / "shards"
+
+
+def test_an_append_is_one_shard_numbered_from_one(shards):
+    """
+    Shards are named by their number, and nothing else lies beside them.
+    """
+    names = sorted(path.name for path in shards.iterdir())
+
+    assert names == ["000000000001.parquet", "000000000002.parquet"]
+
+
+def test_writers_that_race_make_no_duplicate_and_lose_nothing(tmp_path):
+    """
+    Eight stores append the same records and some of their own at once: each is there once.
+    """
+    common = [make_flag(f"common {n}") for n in range(20)]
+    own = [[make_flag(f"own {n} of {writer}") for n in range(10)] for writer in range(8)]
+    start = threading.Barrier(8)
+
+    def write(writer):
+        store = ShardStore(tmp_path)
+        start.wait()
+        for pair in zip(common[::2], common[1::2], own[writer], strict=True):
+            store.append(pair)
+
+    threads = [threading.Thread(target=write, args=(writer,)) for writer in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    written = [
+        id_
+        for path in tmp_path.glob("*.parquet")
+        for id_ in pq.read_table(path, columns=["id"])["id"].to_pylist()
+    ]
+    expected = {flag.id for flag in [*common, *(flag for flags in own for flag in flags)]}
+    assert sorted(written) == sorted(expected)
+    assert {record.id for record in ShardStore(tmp_path).scan()} == expected
+
+
+def test_a_reader_that_follows_misses_nothing(tmp_path):
+    """
+    Whoever scans on from mark to mark while others write has every record in the end.
+    """
+    flags = [make_flag(str(n)) for n in range(60)]
+
+    def write(part):
+        store = ShardStore(tmp_path)
+        for flag in part:
+            store.append([flag])
+
+    writers = [threading.Thread(target=write, args=(flags[n::3],)) for n in range(3)]
+    for writer in writers:
+        writer.start()
+    reader = ShardStore(tmp_path)
+    seen, mark = set(), reader.mark()
+    assert mark.isdigit()
+    seen.update(record.id for record in reader.scan())
+    while any(writer.is_alive() for writer in writers):
+        next_mark = reader.mark()
+        seen.update(record.id for record in reader.scan(mark))
+        mark = next_mark
+    for writer in writers:
+        writer.join()
+    seen.update(record.id for record in reader.scan(mark))
+
+    assert seen == {flag.id for flag in flags}
+
+
+def test_small_media_ride_in_their_shard(shards):
+    """
+    Pictures and sounds are in the shard alone, and come back byte for byte.
+    """
+    assert not (shards / "files").exists()
+    for flag in list(open_store(f"shards:{shards}").scan())[:2]:
+        image, audio = flag.files()
+        store = open_store(f"shards:{shards}")
+        with store.files.open(image) as file:
+            assert file.read() == picture().read()
+        with store.files.open(audio) as file:
+            assert file.read() == sound().read()
+
+
+@pytest.mark.parametrize("size", [0, SMALL, SMALL + 1], ids=["empty", "small", "large"])
+@pytest.mark.parametrize("kind", ["image", "file"])
+def test_files_of_every_size_come_back(tmp_path, size, kind):
+    """
+    A file that does not ride in a shard lies under its hash, and is read like any other.
+    """
+    store = open_store(f"shards:{tmp_path}")
+    content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+    ref = store.files.put(io.BytesIO(content), name="a.bin", mime_type="image/png")
+    store.append([make_flag(inputs={"f": Value(kind=kind, data=ref)})])
+
+    with open_store(f"shards:{tmp_path}").files.open(ref) as file:
+        assert file.read() == content
+    embedded = kind == "image" and size <= SMALL
+    assert (tmp_path / "files" / ref.sha256[:2] / ref.sha256).is_file() is not embedded
+    assert store.files.sweep({ref.sha256}, age=-1) == {}
+
+
+def test_a_file_of_another_record_stays_when_one_is_erased(tmp_path):
+    """
+    A file embedded in an erased row is still there for a record that refers to it otherwise.
+    """
+    store = open_store(f"shards:{tmp_path}")
+    first = flag_with_media(store)
+    store.append([first])
+    image, audio = first.files()
+    other = make_flag(inputs={"list": Value(kind="file", data=[image])})
+    store.append([other])
+
+    store.erase([first.id])
+
+    again = open_store(f"shards:{tmp_path}")
+    assert list(again.scan()) == [other]
+    assert again.files.has(image)
+    assert not again.files.has(audio)
+
+
+def test_erasure_is_seen_by_stores_that_are_open(tmp_path):
+    """
+    Another store on the same shards neither shows nor takes again what was erased.
+    """
+    store, other = ShardStore(tmp_path), ShardStore(tmp_path)
+    flag, kept = make_flag(), make_flag("kept")
+    other.append([flag, kept])
+    assert list(store.scan()) == [flag, kept]
+
+    store.erase([flag.id])
+
+    assert list(other.scan()) == list(other.find()) == [kept]
+    other.append([flag])
+    assert list(other.scan()) == [kept]
+    assert other.known([flag.id]) == {flag.id}
+
+
+def test_find_reads_only_the_columns_it_needs(shards, monkeypatch):
+    """
+    To count flags by app no record is read; to find some, only theirs.
+    """
+    asked = []
+    store = open_store(f"shards:{shards}")
+    rows = store._rows
+    monkeypatch.setattr(
+        store, "_rows", lambda shard, columns: asked.append(set(columns)) or rows(shard, columns)
+    )
+
+    assert store.count(Query(app="digits", until=None)) == 3
+
+    assert all("record" not in columns for columns in asked)
+
+
+class TestOtherReaders:
+    def test_duckdb(self, shards):
+        """
+        DuckDB reads fields as columns, whole records as JSON, and pictures as bytes.
+        """
+        found = duckdb.sql(
+            'SELECT id, "inputs.text", "inputs.number", "outputs.label", record, '
+            '"inputs.image".bytes AS png '
+            f"FROM read_parquet('{shards}/*.parquet', union_by_name=true) "
+            'WHERE "inputs.text" IS NOT NULL ORDER BY "inputs.text"'
+        ).fetchall()
+
+        assert [row[1:4] for row in found] == [("=other", 1.5, "3"), ("a digit", 1.5, "3")]
+        assert all(json.loads(row[4])["id"] == row[0] for row in found)
+        assert all(row[5] == picture().read() for row in found)
+
+    def test_polars(self, shards):
+        """
+        Polars reads all shards at once.
+        """
+        frame = pl.concat(
+            [pl.read_parquet(path) for path in sorted(shards.glob("*.parquet"))], how="diagonal"
+        )
+
+        assert frame["inputs.text"].to_list() == ["a digit", "=other", None]
+        assert frame["inputs.image"][0]["path"] == "digit é.png"
+        assert frame["created_at"].dtype == pl.Datetime("us", "UTC")
+
+    def test_datasets(self, shards, tmp_path):
+        """
+        Hugging Face's datasets shows pictures as pictures, with their pixels, and sounds as sounds.
+        """
+        data = load_dataset(
+            "parquet", data_files=str(shards / "*.parquet"), split="train",
+            cache_dir=str(tmp_path / "cache"),
+        )  # fmt: skip
+
+        assert type(data.features["inputs.image"]).__name__ == "Image"
+        assert type(data.features["inputs.audio"]).__name__ == "Audio"
+        assert np.array_equal(np.asarray(data["inputs.image"][0]), SHADES)
+        undecoded = data.cast_column("inputs.audio", Audio(decode=False))  # decoding wants torch
+        assert undecoded["inputs.audio"][0] == {"bytes": sound().read(), "path": "voice.wav"}
+        assert data["outputs.label"] == ["3", "3", "3"]
+
+
+class TestBadInput:
+    def test_a_damaged_shard_is_named(self, shards):
+        """
+        A shard that is no Parquet is named, by scan and by damage; the others are sound.
+        """
+        (shards / "000000000001.parquet").write_bytes(b"PAR1 nothing PAR1")
+        store = open_store(f"shards:{shards}")
+
+        with pytest.raises(UnreadableRecordError, match=r"shard 000000000001\.parquet"):
+            list(store.scan())
+        (sentence,) = store.damage()
+        assert "000000000001.parquet" in sentence
+
+    def test_a_foreign_table_under_our_name_is_refused(self, shards):
+        """
+        A table of somebody else's is an error that says what it lacks, and is left as it is.
+        """
+        path = shards / "000000000003.parquet"
+        pl.DataFrame({"x": [1]}).write_parquet(path)
+        before = path.read_bytes()
+
+        with pytest.raises(UnreadableRecordError, match="no column 'id'"):
+            open_store(f"shards:{shards}").append([make_flag()])
+
+        assert path.read_bytes() == before
+
+    def test_foreign_files_are_left_alone(self, shards):
+        """
+        What else lies in the directory is neither read nor touched.
+        """
+        (shards / "notes.parquet").write_bytes(b"mine")
+
+        assert open_store(f"shards:{shards}").count() == 3
+        assert (shards / "notes.parquet").read_bytes() == b"mine"
+
+    def test_an_unknown_protocol_is_no_store(self):
+        """
+        A URL that fsspec does not know is refused by a sentence.
+        """
+        with pytest.raises(UnknownStoreError, match="nosuch"):
+            open_store("shards:nosuch://bucket/flags")
+
+    def test_a_medium_that_fails_keeps_nothing(self, tmp_path):
+        """
+        Where the directory cannot be made, the error names it.
+        """
+        (tmp_path / "file").write_text("in the way")
+
+        with pytest.raises(StoreError, match=r"file/shards"):
+            open_store(f"shards:{tmp_path / 'file' / 'shards'}").append([make_flag()])
+
+
+def test_any_file_system_of_fsspec_will_do():
+    """
+    The same records come back from a file system that is no directory.
+    """
+    url = "shards:memory://flagstone-test/shards"
+    store = open_store(url)
+    flag = flag_with_media(store)
+    large = store.files.put(io.BytesIO(b"x" * (SMALL + 1)), name="large")
+    second = make_flag(inputs={"f": Value(kind="file", data=large)})
+    store.append([flag, second])
+    store.append([Review(flag_id=flag.id, verdict="accepted")])
+
+    assert list(open_store(url).find(Query(verdict="accepted"))) == [flag]
+    assert open_store(url).files.has(large)
+    store.erase([second.id])
+    assert not open_store(url).files.has(large)
+
+
+def test_sync_from_sqlite_and_back(tmp_path):
+    """
+    Records and files that went through shards are what they were.
+    """
+    source = open_store(tmp_path / "flags.db")
+    source.append([flag_with_media(source, str(n)) for n in range(30)])
+    middle = open_store(f"shards:{tmp_path / 'shards'}")
+
+    done = sync(source, middle)
+    with open_store(tmp_path / "back.db") as back:
+        sync(middle, back)
+        assert list(back.scan()) == list(source.scan())
+
+    assert (done.copied, done.files) == (30, 2)
+    assert sync(source, middle).copied == 0
