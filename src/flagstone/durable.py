@@ -62,7 +62,11 @@ def _hash_next(digest: Any, copy: io.FileIO, count: int) -> None:
         count -= len(piece)
 
 
-def new_part(folder: Path, prefix: str = ".part-") -> Path:
+PART = ".part-"
+"""How the name of a file begins that is not whole yet."""
+
+
+def new_part(folder: Path, prefix: str = PART) -> Path:
     """A name in *folder* that nobody has, for what is not whole yet."""
     return folder / f"{prefix}{os.urandom(8).hex()}"
 

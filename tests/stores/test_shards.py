@@ -9,6 +9,7 @@ import threading
 import duckdb
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
@@ -195,6 +196,22 @@ def test_erasure_is_seen_by_stores_that_are_open(tmp_path):
     assert other.known([flag.id]) == {flag.id}
 
 
+def test_what_a_crash_left_is_swept(shards):
+    """
+    Parts of shards and files that nothing needs go after a while; shards stay.
+    """
+    for name in (".part-1", "notes.txt", "files/ab/unneeded"):
+        (shards / name).parent.mkdir(parents=True, exist_ok=True)
+        (shards / name).write_bytes(b"left")
+    store = open_store(f"shards:{shards}")
+
+    assert store.files.sweep(set(), age=60) == {}
+    assert store.files.sweep(set(), age=-1) == {".part-1": 4, "unneeded": 4}
+
+    left = {path.name for path in shards.rglob("*") if path.is_file()}
+    assert left == {"000000000001.parquet", "000000000002.parquet", "notes.txt"}
+
+
 def test_find_reads_only_the_columns_it_needs(shards, monkeypatch):
     """
     To count flags by app no record is read; to find some, only theirs.
@@ -281,6 +298,19 @@ class TestBadInput:
             open_store(f"shards:{shards}").append([make_flag()])
 
         assert path.read_bytes() == before
+
+    def test_a_planted_row_without_a_moment_is_named(self, shards):
+        """
+        A row that lacks what every record has is an error of ours, whatever reads it.
+        """
+        path = shards / "000000000003.parquet"
+        table = pq.read_table(shards / "000000000001.parquet").to_pylist()
+        pq.write_table(
+            pa.Table.from_pylist([table[0] | {"id": "planted", "created_at": None}]), path
+        )
+
+        with pytest.raises(UnreadableRecordError, match=r"shard 000000000003\.parquet, id planted"):
+            open_store(f"shards:{shards}").count()
 
     def test_foreign_files_are_left_alone(self, shards):
         """

@@ -156,6 +156,8 @@ class ShardStore(Store):
         contents: dict[str, bytes | None] = {}
 
         def bytes_of(ref: FileRef) -> bytes | None:
+            if ref.size > SMALL:
+                return None
             if ref.sha256 not in contents:
                 with self.files.open(ref) as file:
                     content = file.read(SMALL + 1)
@@ -245,7 +247,7 @@ class ShardStore(Store):
         records: list[Record] = []
         for shard in shards:
             records += [
-                Flag(**{name: row[name] for name in _OUTLINE} | {"app": row["app"] or ""})
+                self._outline(shard, row)
                 for row in self._rows(shard, [*_OUTLINE, "type"])
                 if row["type"] == Flag.type and row["id"] not in erased
             ]
@@ -256,6 +258,14 @@ class ShardStore(Store):
                     if row["type"] == Review.type and row["id"] not in erased
                 ]
         return fold(records)
+
+    def _outline(self, shard: _Shard, row: dict[str, Any]) -> Flag:
+        """A flag with no more in it than the columns of *row*."""
+        try:
+            return Flag(**{name: row[name] for name in _OUTLINE} | {"app": row["app"] or ""})
+        except (ValueError, AttributeError) as error:  # an id or a moment that is none
+            where = f"{self.where}, shard {shard.blob.name}, id {row['id']}"
+            raise UnreadableRecordError(where=where, reason=str(error)) from error
 
     def _whole(self, outlines: Iterator[Flag]) -> Iterator[Flag]:
         """The flags of which *outlines* are the ids, read some at a time."""

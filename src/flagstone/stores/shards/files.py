@@ -13,7 +13,7 @@ from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from flagstone.codec import FileRef
-from flagstone.durable import BLOCK, hash_of
+from flagstone.durable import BLOCK, PART, hash_of
 from flagstone.files import Files, store_error
 from flagstone.stores.shards.place import Place
 
@@ -96,13 +96,13 @@ class ShardFiles(Files):
 
     def sweep(self, needed: Container[str], *, age: float, dry_run: bool = False) -> dict[str, int]:
         swept = {}
-        for first in range(256):
-            folder = f"files/{first:02x}"
-            for blob in self._place.list(folder):
-                if blob.name not in needed and time.time() - blob.modified > age:
+        for folder in ("", *(f"files/{first:02x}/" for first in range(256))):
+            for blob in self._place.list(folder.rstrip("/")):
+                is_left = blob.name not in needed if folder else blob.name.startswith(PART)
+                if is_left and time.time() - blob.modified > age:
                     swept[blob.name] = blob.size
                     if not dry_run:
-                        self._place.delete(f"{folder}/{blob.name}")
+                        self._place.delete(f"{folder}{blob.name}")
         return swept
 
     def _wait(self, sha256: str, content: bytes) -> bool:
