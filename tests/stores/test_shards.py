@@ -228,6 +228,45 @@ def test_find_reads_only_the_columns_it_needs(shards, monkeypatch):
     assert all("record" not in columns for columns in asked)
 
 
+def test_a_column_has_the_same_type_in_every_shard(tmp_path):
+    """
+    Numbers whole or not, fields left empty: the type goes by the kind, so shards fit together.
+    """
+    store = open_store(f"shards:{tmp_path}")
+    kinds = ("number", "boolean", "text", "image", "json", "label")
+    for number, data in enumerate([None, 7, 0.5, True, "text", {"label": "3"}]):
+        given = {"number": 1 < number < 3, "boolean": number == 3, "text": number == 4}
+        values = {
+            kind: Value(kind=kind, data=data if given.get(kind, kind == "json") else None)
+            for kind in kinds
+        }
+        store.append([make_flag(inputs=values)])
+
+    schemas = [pq.read_schema(path) for path in sorted(tmp_path.glob("*.parquet"))]
+
+    assert len(schemas) == 6
+    assert {str(schema.remove_metadata()) for schema in schemas} == {
+        str(schemas[0].remove_metadata())
+    }
+    assert schemas[0].field("inputs.number").type == pa.float64()
+
+
+def test_a_value_that_is_not_of_its_kind_is_kept_as_text(tmp_path):
+    """
+    What a column of its type cannot hold is there as text, and exactly in the record.
+    """
+    store = open_store(f"shards:{tmp_path}")
+    odd = ["1.10", float("nan"), 10**400]
+    flag = make_flag(inputs={str(n): Value(kind="number", data=x) for n, x in enumerate(odd)})
+    store.append([flag])
+
+    (row,) = pq.read_table(tmp_path / "000000000001.parquet").to_pylist()
+
+    assert row["inputs.0"] == "1.10"
+    assert row["inputs.1"] == '{"$float":"nan"}'
+    assert [record.to_json() for record in store.scan()] == [flag.to_json()]
+
+
 class TestOtherReaders:
     def test_duckdb(self, shards):
         """

@@ -50,8 +50,7 @@ _FIXED = pa.schema(
 _SECTIONS = ("inputs", "outputs", "correction")
 _GROUP_BYTES = 16 << 20
 _MOST_ROWS = 10_000
-_LARGE = 2.0**1000  # a larger integer is no float; infinities are JSON
-_INT64 = range(-(2**63), 2**63)
+_LARGE = 2.0**1000
 
 
 def table_of(records: Sequence[Record], bytes_of: FileBytes) -> pa.Table:
@@ -99,11 +98,16 @@ def embedded_bytes(file: BinaryIO, sha256: str) -> bytes | None:
         index = shard.read_row_group(group, columns=["embedded"])["embedded"].to_pylist()
         for row, parts in enumerate(index):
             for part in parts or ():
-                if part["sha256"] == sha256:
+                if part["sha256"] == sha256 and _is_medium(shard.schema_arrow, part["column"]):
                     column = shard.read_row_group(group, columns=[part["column"]])
                     found: bytes = column[part["column"]][row]["bytes"].as_py()
                     return found
     return None
+
+
+def _is_medium(schema: pa.Schema, column: str) -> bool:
+    """Whether the shard that says so has such a column, too; others may have written it."""
+    return column in schema.names and schema.field(column).type == _MEDIUM
 
 
 def without(table: pa.Table, ids: set[str]) -> pa.Table:
@@ -133,25 +137,41 @@ def _fields_of(records: Sequence[Record]) -> dict[str, list[Value | None]]:
 
 
 def _column(values: list[Value | None], bytes_of: FileBytes) -> pa.Array:
-    """*values* as the narrowest type that holds them all; as JSON where none does."""
+    """*values* as the type of their kind, which all shards have; as text where they do not fit."""
     data = [None if value is None else value.data for value in values]
+    present = [datum for datum in data if datum is not None]
     if _medium_kind(values):
         return pa.array([_medium(ref, bytes_of) for ref in data], _MEDIUM)
-    if {value.kind for value in values if value is not None} == {"label"}:
-        data = [datum.get("label") if isinstance(datum, dict) else datum for datum in data]
-    present = [datum for datum in data if datum is not None]
-    convert, dtype = next(
-        (convert, dtype) for fits, convert, dtype in _COLUMN_TYPES if all(map(fits, present))
-    )
-    return pa.array([None if datum is None else convert(datum) for datum in data], dtype)
+    match _kinds_of(values):
+        case ["boolean"] if all(isinstance(datum, bool) for datum in present):
+            return pa.array(data, pa.bool_())
+        case ["number"] if all(map(_is_number, present)):
+            floats = [None if datum is None else float(datum) for datum in data]
+            return pa.array(floats, pa.float64())
+        case ["label"]:
+            data = [datum.get("label") if isinstance(datum, dict) else datum for datum in data]
+    return pa.array([None if datum is None else _text_of(datum) for datum in data], pa.string())
+
+
+def _kinds_of(values: Iterable[Value | None]) -> list[str]:
+    return sorted({value.kind for value in values if value is not None})
 
 
 def _medium_kind(values: Iterable[Value | None]) -> str | None:
     """Whether all *values* are pictures, or all are sounds: "image", "audio" or None."""
-    present = [value for value in values if value is not None and value.data is not None]
-    kinds = {value.kind for value in present}
-    of_files = all(isinstance(value.data, FileRef) for value in present)
-    return kinds.pop() if len(kinds) == 1 and kinds <= MEDIA.keys() and of_files else None
+    present = [value for value in values if value is not None]
+    kinds = _kinds_of(present)
+    are_files = all(value.data is None or isinstance(value.data, FileRef) for value in present)
+    return kinds[0] if len(kinds) == 1 and kinds[0] in MEDIA and are_files else None
+
+
+def _is_number(datum: Any) -> bool:
+    """Whether *datum* has a place among floats; NaN and the infinities are JSON."""
+    return type(datum) in (int, float) and abs(datum) < _LARGE
+
+
+def _text_of(datum: Any) -> str:
+    return _plain(datum) if isinstance(datum, str) else codec.dumps(datum)
 
 
 def _medium(ref: FileRef | None, bytes_of: FileBytes) -> dict[str, Any] | None:
@@ -188,20 +208,9 @@ def _plain(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-_COLUMN_TYPES: tuple[tuple[Callable[[Any], bool], Callable[[Any], Any], pa.DataType], ...] = (
-    (lambda datum: isinstance(datum, bool), bool, pa.bool_()),
-    (lambda datum: type(datum) is int and datum in _INT64, int, pa.int64()),
-    (lambda datum: type(datum) in (int, float) and abs(datum) < _LARGE, float, pa.float64()),
-    (lambda datum: isinstance(datum, str), _plain, pa.string()),
-    (lambda _: True, codec.dumps, pa.string()),
-)
-"""What all values of a column must be, how they are converted, and the type; the last fits all."""
-
-
 _DTYPES = {
     pa.string(): "string",
     pa.bool_(): "bool",
-    pa.int64(): "int64",
     pa.float64(): "float64",
     pa.timestamp("us", tz="UTC"): "timestamp[us, tz=UTC]",
 }
