@@ -27,13 +27,8 @@ def gradio_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> Path:
 @pytest.fixture(scope="session")
 def weed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weed]:
     """An S3 server with the bucket `flags`."""
-    server = Weed(tmp_path_factory.mktemp("weed"))
-    try:
-        server.start()
-        server.make_bucket("flags")
+    with Weed.running(tmp_path_factory.mktemp("weed")) as server:
         yield server
-    finally:
-        server.kill()
 
 
 @pytest.fixture

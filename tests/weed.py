@@ -9,6 +9,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,18 @@ class Weed:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+    @classmethod
+    @contextmanager
+    def running(cls, folder: Path) -> Iterator["Weed"]:
+        """A server with the bucket `flags`, killed at the end."""
+        server = cls(folder)
+        try:
+            server.start()
+            server.make_bucket("flags")
+            yield server
+        finally:
+            server.kill()
 
     def _await_start(self) -> None:
         deadline = time.monotonic() + 60

@@ -271,6 +271,22 @@ def select(states: Iterable[State], query: Query) -> Iterator[Flag]:
     return islice(_page(iter(flags), query.after), query.limit)
 
 
+def of_flags(flag_ids: Iterable[str], records: Iterable[Record]) -> tuple[set[str], set[str]]:
+    """The ids of those of *records* that are these flags or about them, and their own files."""
+    wanted = set(flag_ids)
+    ids: set[str] = set()
+    theirs: set[str] = set()
+    others: set[str] = set()
+    for record in records:
+        hashes = {ref.sha256 for ref in record.files()}
+        if (record.id if isinstance(record, Flag) else record.flag_id) in wanted:
+            ids.add(record.id)
+            theirs |= hashes
+        else:
+            others |= hashes
+    return ids, theirs - others
+
+
 def require_files(records: Iterable[Record], files: Files, where: str) -> None:
     """Raise `MissingFileError` unless the bytes of every file of *records* are in *files*."""
     for record in records:

@@ -22,13 +22,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def own_weed(tmp_path: Path):
     """A server that may be killed: nobody else's tests need it."""
-    server = Weed(tmp_path / "weed")
-    try:
-        server.start()
-        server.make_bucket("flags")
+    with Weed.running(tmp_path / "weed") as server:
         yield server
-    finally:
-        server.kill()
 
 
 class Race:

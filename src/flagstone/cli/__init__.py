@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from flagstone import codec
-from flagstone.cli.printing import card_of, summary_of, table_of, table_of_import
+from flagstone.cli.printing import card_of, summary_of, summary_of_copy, table_of, table_of_import
 from flagstone.doctor import examine
 from flagstone.errors import FlagstoneError, MissingExtraError, NoStoreError, SamePlaceError
 from flagstone.importing import import_logs
@@ -155,10 +155,7 @@ def import_(
     """
     Copy what Gradio's own logger kept, of any version since 3.50.
     """
-    target = open_store(store)
-    if dry_run and not _exists(target):
-        target = open_store("memory:")  # to read from a store may make it
-    with target:
+    with _open_target(store, dry_run=dry_run) as target:
         imported = import_logs(path, target, outputs=output or (), dry_run=dry_run)
     if as_json:
         for doubt in imported.doubts:
@@ -166,12 +163,7 @@ def import_(
         typer.echo(codec.dumps(asdict(imported.synced)))
         return
     _out.print(table_of_import(imported))
-    would, synced = ("Would copy" if dry_run else "Copied"), imported.synced
-    _out.print(
-        f"{would} {synced.copied} flags and {synced.files} files to {store}; "
-        f"{synced.known} flags were there already.",
-        soft_wrap=True,
-    )
+    _out.print(summary_of_copy(imported.synced, "flags", store, dry_run=dry_run), soft_wrap=True)
 
 
 @app.command("sync")
@@ -189,9 +181,7 @@ def sync_(
     Copy what the target lacks, files first; to copy again adds nothing.
     """
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
-    into = open_store(target)
-    if dry_run and not _exists(into):
-        into = open_store("memory:")  # to read from a store may make it
+    into = _open_target(target, dry_run=dry_run)
     with _open(source) as opened, into, _progress() as bar:
         if opened.where == into.where:
             raise SamePlaceError(where=opened.where)
@@ -208,12 +198,7 @@ def sync_(
     if as_json:
         typer.echo(codec.dumps(asdict(synced)))
         return
-    would = "Would copy" if dry_run else "Copied"
-    _out.print(
-        f"{would} {synced.copied} records and {synced.files} files to {target}; "
-        f"{synced.known} records were there already.",
-        soft_wrap=True,
-    )
+    _out.print(summary_of_copy(synced, "records", target, dry_run=dry_run), soft_wrap=True)
 
 
 @app.command()
@@ -242,6 +227,14 @@ def _open(url: str) -> Store:
     store = open_store(url)
     if not _exists(store):
         raise NoStoreError(where=store.where)
+    return store
+
+
+def _open_target(url: str, *, dry_run: bool) -> Store:
+    """The store to copy to; for a dry run one in memory where there is none yet."""
+    store = open_store(url)
+    if dry_run and not _exists(store):
+        store = open_store("memory:")  # to read from a store may make it
     return store
 
 

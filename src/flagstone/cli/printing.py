@@ -16,6 +16,7 @@ from flagstone.doctor import Finding
 from flagstone.importing import Imported
 from flagstone.record import Flag, Value
 from flagstone.store import State
+from flagstone.sync import Synced
 
 _VERIFIED = {
     True: "yes: the server made these outputs from these inputs",
@@ -121,6 +122,15 @@ def table_of_import(imported: Imported) -> Table:
             _printable("\n".join(reasons)),
         )
     return table
+
+
+def summary_of_copy(synced: Synced, what: str, target: str, *, dry_run: bool) -> str:
+    """What was copied, *what* being the people's word for the records, in a sentence."""
+    would = "Would copy" if dry_run else "Copied"
+    return (
+        f"{would} {synced.copied} {what} and {synced.files} files to {target}; "
+        f"{synced.known} {what} were there already."
+    )
 
 
 def summary_of(finding: Finding, where: str, *, dry_run: bool) -> str:

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Iterable, Iterator
 
 from flagstone.files import MemoryFiles
-from flagstone.record import Flag, Record, record_from_json
-from flagstone.store import Store, require_files
+from flagstone.record import Record, record_from_json
+from flagstone.store import Store, of_flags, require_files
 
 
 class MemoryStore(Store):
@@ -42,18 +42,9 @@ class MemoryStore(Store):
         return str(len(self._texts))
 
     def erase(self, flag_ids: Iterable[str]) -> None:
-        doomed = set(flag_ids)
-        kept: set[str] = set()
-        dropped: set[str] = set()
-        for record in self.scan():
-            flag_id = record.id if isinstance(record, Flag) else record.flag_id
-            hashes = {ref.sha256 for ref in record.files()}
-            if flag_id in doomed:
-                self._texts[record.id] = ""
-                dropped |= hashes
-            else:
-                kept |= hashes
-        self.files.remove(dropped - kept)
+        ids, hashes = of_flags(flag_ids, self.scan())
+        self._texts.update(dict.fromkeys(ids, ""))
+        self.files.remove(hashes)
 
     def known(self, ids: Iterable[str]) -> set[str]:
         return set(ids) & self._texts.keys()

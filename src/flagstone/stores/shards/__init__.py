@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from flagstone.errors import StoreError, UnreadableRecordError
 from flagstone.record import FileRef, Flag, Record, Review, record_from_json
-from flagstone.store import Query, State, Store, fold, require_files, select
+from flagstone.store import Query, State, Store, fold, of_flags, require_files, select
 from flagstone.stores.shards.files import SMALL, ShardFiles
 from flagstone.stores.shards.place import Blob, Place, place_at
 from flagstone.stores.shards.table import (
@@ -70,8 +70,6 @@ class ShardStore(Store):
     def append(self, records: Iterable[Record]) -> None:
         unique = {record.id: record for record in records}
         ids = frozenset(unique)
-        for record in unique.values():
-            record.to_json()  # refuses what cannot be kept, before anything is
         with self._lock:
             require_files(unique.values(), self.files, self.where)
             made = False
@@ -112,18 +110,8 @@ class ShardStore(Store):
         return sum(1 for _ in select(self._outlines(query), query))
 
     def erase(self, flag_ids: Iterable[str]) -> None:
-        wanted = set(flag_ids)
-        doomed: set[str] = set()
-        gone: set[str] = set()
-        needed: set[str] = set()
         with self._lock:
-            for record in self.scan():
-                hashes = {ref.sha256 for ref in record.files()}
-                if (record.id if isinstance(record, Flag) else record.flag_id) in wanted:
-                    doomed.add(record.id)
-                    gone |= hashes
-                else:
-                    needed |= hashes
+            doomed, hashes = of_flags(flag_ids, self.scan())
             if not doomed:
                 return
             # First they are hidden from all readers, then they go.
@@ -133,8 +121,8 @@ class ShardStore(Store):
             for shard in self._shards():
                 if shard.ids - shard.erased & doomed:
                     self._rewrite(shard, doomed)
-            self.files.remove(gone - needed)
-            self.files.forget(gone - needed)
+            self.files.remove(hashes)
+            self.files.forget(hashes)
 
     def damage(self) -> Iterator[str]:
         for blob in self._blobs():
@@ -224,8 +212,11 @@ class ShardStore(Store):
             raise StoreError(doing=f"read {name} in", where=self.where, reason=reason) from error
 
     def _record(self, shard: _Shard, row: dict[str, Any]) -> Record:
-        where = f"{self.where}, shard {shard.blob.name}, id {row['id']}"
+        where = self._whence(shard, row)
         return record_from_json(row["record"], where=where, files=self.files)
+
+    def _whence(self, shard: _Shard, row: dict[str, Any]) -> str:
+        return f"{self.where}, shard {shard.blob.name}, id {row['id']}"
 
     def _find_embedded(self, sha256: str) -> bytes | None:
         for shard in self._shards():
@@ -264,7 +255,7 @@ class ShardStore(Store):
         try:
             return Flag(**{name: row[name] for name in _OUTLINE} | {"app": row["app"] or ""})
         except (ValueError, AttributeError) as error:  # an id or a moment that is none
-            where = f"{self.where}, shard {shard.blob.name}, id {row['id']}"
+            where = self._whence(shard, row)
             raise UnreadableRecordError(where=where, reason=str(error)) from error
 
     def _whole(self, outlines: Iterator[Flag]) -> Iterator[Flag]:

@@ -172,8 +172,12 @@ class Bucket(Place):
             self._fs.pipe_file(f"{self._root}/{name}", content, mode="overwrite")
 
     def open(self, name: str) -> BinaryIO:
-        with self._telling(f"read {name} in"):
+        try:
             return cast(BinaryIO, self._fs.open(f"{self._root}/{name}", "rb"))
+        except FileNotFoundError:
+            raise
+        except self.errors as error:
+            raise self._error(error, f"read {name} in") from error
 
     def list(self, folder: str = "") -> Iterator[Blob]:
         path = "/".join(filter(None, [self._root, folder]))
@@ -205,9 +209,10 @@ class Bucket(Place):
         except StoreError:
             raise
         except self.errors as error:
-            if isinstance(error, FileNotFoundError) and doing.startswith("read"):
-                raise
-            raise StoreError(doing=doing, where=self.where, reason=_words(error)) from error
+            raise self._error(error, doing) from error
+
+    def _error(self, error: Exception, doing: str) -> StoreError:
+        return StoreError(doing=doing, where=self.where, reason=_words(error))
 
 
 def place_at(url: str, options: dict[str, Any] | None = None) -> Place:
