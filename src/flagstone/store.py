@@ -271,6 +271,11 @@ def select(states: Iterable[State], query: Query) -> Iterator[Flag]:
     return islice(_page(iter(flags), query.after), query.limit)
 
 
+def flag_id_of(record: Record) -> str:
+    """The id of the flag that *record* is, or is about."""
+    return record.id if isinstance(record, Flag) else record.flag_id
+
+
 def of_flags(flag_ids: Iterable[str], records: Iterable[Record]) -> tuple[set[str], set[str]]:
     """The ids of those of *records* that are these flags or about them, and their own files."""
     wanted = set(flag_ids)
@@ -279,7 +284,7 @@ def of_flags(flag_ids: Iterable[str], records: Iterable[Record]) -> tuple[set[st
     others: set[str] = set()
     for record in records:
         hashes = {ref.sha256 for ref in record.files()}
-        if (record.id if isinstance(record, Flag) else record.flag_id) in wanted:
+        if flag_id_of(record) in wanted:
             ids.add(record.id)
             theirs |= hashes
         else:

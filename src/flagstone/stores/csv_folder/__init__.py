@@ -20,13 +20,13 @@ from flagstone.codec import FileRef
 from flagstone.durable import replace_durably
 from flagstone.files import begin_removal, store_error
 from flagstone.record import SCHEMA, Flag, Record
-from flagstone.store import Store, require_files
+from flagstone.store import Store, flag_id_of, require_files
 from flagstone.stores.csv_folder.cells import columns_of, row_of
 from flagstone.stores.csv_folder.folder_files import FolderFiles
 from flagstone.stores.csv_folder.known import KnownIds
 from flagstone.stores.csv_folder.log import CsvLog, OtherColumnsError, encode_row, open_log
 from flagstone.stores.csv_folder.naming import choose_log, logs_in
-from flagstone.stores.csv_folder.reading import LogReader, end_of, flag_id_of
+from flagstone.stores.csv_folder.reading import LogReader, end_of
 
 Rows = dict[str, list[str]]
 """Rows by the id of their record."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from flagstone.errors import UnreadableRecordError
-from flagstone.record import Flag, Record, record_from_json
+from flagstone.record import Record, record_from_json
 from flagstone.stores.csv_folder.cells import RECORD
 from flagstone.stores.csv_folder.folder_files import FolderFiles
 from flagstone.stores.csv_folder.gradio_log import HUB_COLUMNS, GradioLog
@@ -114,11 +114,6 @@ def end_of(path: Path) -> Place:
         status = os.fstat(file.fileno())
         end, _, _ = find_tail(file.fileno(), status.st_size)
     return [status.st_ino, end]
-
-
-def flag_id_of(record: Record) -> str:
-    """The id of the flag that *record* is, or is about."""
-    return record.id if isinstance(record, Flag) else record.flag_id
 
 
 def _whole_rows(file: BinaryIO, path: Path, header: Row | None) -> Iterator[Row]:
