@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio
 import httpx
+from serving import free_port
 
 PREFIX = "" if gradio.__version__.startswith("4.") else "/gradio_api"
 
@@ -47,7 +48,8 @@ class Page:
 def running(demo: gradio.Blocks, **launch: Any) -> Iterator[Any]:
     """Launch *demo* and give a function that opens pages of it: `page(session="a")`."""
     demo.queue(api_open=True)
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **launch)
+    place = {"server_name": "127.0.0.1", "server_port": free_port()}
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, **place, **launch)
     clients = []
 
     def page(session: str = "session1", **client: Any) -> Page:

@@ -1,5 +1,5 @@
 """
-Ports for the servers that the browser tests start.
+Ports for the servers that tests start.
 """
 
 import socket
