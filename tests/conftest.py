@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hub_server import Hub, running_hub
 from weed import Weed
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -28,6 +29,30 @@ def gradio_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> Path:
 def weed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weed]:
     """An S3 server with the bucket `flags`."""
     with Weed.running(tmp_path_factory.mktemp("weed")) as server:
+        yield server
+
+
+@pytest.fixture
+def _online(monkeypatch) -> None:
+    """The client of the Hub asks whom it is told to, by the protocol that our Hub speaks."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+
+
+@pytest.fixture(scope="session")
+def shared_hub() -> Iterator[Hub]:
+    """A Hugging Face Hub for all tests, each with datasets of its own."""
+    with running_hub() as server:
+        server.add_user("ana", "hf_ana")
+        yield server
+
+
+@pytest.fixture
+def hub(_online) -> Iterator[Hub]:
+    """A Hugging Face Hub where ana may write and eve may only read."""
+    with running_hub() as server:
+        server.add_user("ana", "hf_ana")
+        server.add_user("eve", "hf_eve", may_write=False)
         yield server
 
 

@@ -25,6 +25,7 @@ LAYERS = [
     "doctor",
     "sync",
     "stores",
+    "places",
     "staging",
     "store",
     "files",

@@ -158,7 +158,7 @@ def test_the_tree_is_as_drawn():
             errors.UnknownStoreError(url="x:y"),
             "Cannot open 'x:y': it names no kind of store. Use a folder or csv:PATH for CSV files, "
             "sqlite:///PATH or a path ending in .db for SQLite, shards:PATH-OR-URL for Parquet, "
-            "or memory:.",
+            "hf://datasets/USER/NAME for a dataset of the Hub, or memory:.",
             ValueError,
         ),
         (

@@ -229,7 +229,7 @@ class UnknownStoreError(FlagstoneError, ValueError):
         super().__init__(
             f"Cannot open {url!r}: it names no kind of store. Use a folder or csv:PATH for CSV "
             "files, sqlite:///PATH or a path ending in .db for SQLite, shards:PATH-OR-URL for "
-            "Parquet, or memory:."
+            "Parquet, hf://datasets/USER/NAME for a dataset of the Hub, or memory:."
         )
 
 

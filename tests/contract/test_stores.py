@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import s3fs
+from hub_server import Hub
 from weed import Weed
 
 from flagstone.files import MemoryFiles
@@ -100,6 +101,36 @@ class TestShardsOnS3(StoreContract):
     def content(self, place: Path) -> bytes:
         files = [self.fs.cat_file(path) for path in self.fs.find(self.url(place))]
         return b"".join(files) + str(self.tables(place)).encode()
+
+
+@pytest.mark.slow
+class TestShardsOnTheHub(StoreContract):
+    @pytest.fixture(autouse=True)
+    def _server(self, shared_hub: Hub, _online: None) -> None:
+        self.hub = shared_hub
+
+    def id(self, place: Path) -> str:
+        return f"ana/{place.parent.name}"
+
+    def open(self, place: Path) -> Store:
+        options = {"token": "hf_ana", "endpoint": self.hub.url}
+        return ShardStore(f"hf://datasets/{self.id(place)}", options)
+
+    def tables(self, place: Path) -> list[list[dict[str, Any]]]:
+        files = sorted(self.hub.dataset(self.id(place)).head.files.items())
+        return [
+            pq.read_table(io.BytesIO(blob.content)).to_pylist()
+            for path, blob in files
+            if path.endswith(".parquet")
+        ]
+
+    def texts(self, place: Path) -> list[str]:
+        return [row["record"] for rows in self.tables(place) for row in rows if row["record"]]
+
+    def content(self, place: Path) -> bytes:
+        repo = self.hub.dataset(self.id(place))
+        files = [blob.content for commit in repo.commits for blob in commit.files.values()]
+        return b"".join([*files, *repo.large.values()]) + str(self.tables(place)).encode()
 
 
 class TestGroupCommit(TestSqlite):

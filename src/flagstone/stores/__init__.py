@@ -18,6 +18,7 @@ def open_store(url: str | Path) -> Store:
     - a folder, or `csv:PATH`: a folder of CSV files (a folder that holds `flags.db`: that)
     - `sqlite:///PATH`, or a path that ends in `.db`: an SQLite database
     - `shards:PATH`, or `shards:` and a URL of fsspec (`shards:s3://bucket/flags`): Parquet files
+    - `hf://datasets/USER/NAME`: Parquet files in a dataset of the Hugging Face Hub
     - `memory:`: in this process only
 
     Raises `UnknownStoreError` for anything else, `MissingExtraError` for what is not installed.
@@ -39,13 +40,13 @@ def open_store(url: str | Path) -> Store:
             from flagstone.stores.sql import SqlStore
 
             return SqlStore(str(url))
-        case "shards":
+        case "shards" | "hf":
             try:
                 from flagstone.stores.shards import ShardStore
             except ImportError as error:
                 raise MissingExtraError(asked=str(url), extra="parquet") from error
 
-            return ShardStore(rest)
+            return ShardStore(rest if scheme == "shards" else str(url))
     raise UnknownStoreError(url=str(url))
 
 

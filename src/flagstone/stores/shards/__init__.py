@@ -19,13 +19,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flagstone.errors import StoreError, UnreadableRecordError
+from flagstone.places import place_at
+from flagstone.places.place import Blob, Contents, Place
 from flagstone.record import FileRef, Flag, Record, Review, record_from_json
 from flagstone.store import Query, State, Store, fold, of_flags, require_files, select
-from flagstone.stores.shards.files import SMALL, ShardFiles
-from flagstone.stores.shards.place import Blob, Place, place_at
+from flagstone.stores.shards.files import SMALL, ShardFiles, path_of
 from flagstone.stores.shards.table import (
     ERASED,
     embedded_bytes,
+    features_of,
     rows_of,
     table_of,
     to_parquet,
@@ -40,11 +42,16 @@ _NAME = re.compile(r"(\d{12})\.parquet")
 
 @dataclass(frozen=True, slots=True)
 class _Shard:
-    """What is known of one shard: its ids, those it calls erased, the hashes embedded in it."""
+    """
+    What is known of one shard: its ids, how many are of flags, those it calls erased, the hashes
+    embedded in it, its features.
+    """
 
     blob: Blob
     ids: frozenset[str] = frozenset()
+    flags: int = 0
     erased: frozenset[str] = frozenset()
+    features: dict[str, Any] = field(default_factory=dict, repr=False)
     embedded: frozenset[str] = field(default=frozenset(), repr=False)
 
     @property
@@ -123,6 +130,7 @@ class ShardStore(Store):
                     self._rewrite(shard, doomed)
             self.files.remove(hashes)
             self.files.forget(hashes)
+            self._place.forget_history()
 
     def damage(self) -> Iterator[str]:
         for blob in self._blobs():
@@ -143,16 +151,15 @@ class ShardStore(Store):
         """*records* as a table; files that it does not embed are durable when this returns."""
         contents: dict[str, bytes | None] = {}
 
-        def bytes_of(ref: FileRef) -> bytes | None:
-            if ref.size > SMALL:
-                return None
-            if ref.sha256 not in contents:
+        def content_of(ref: FileRef) -> bytes | str:
+            if ref.size <= SMALL and ref.sha256 not in contents:
                 with self.files.open(ref) as file:
-                    content = file.read(SMALL + 1)
-                contents[ref.sha256] = content if len(content) <= SMALL else None
-            return contents[ref.sha256]
+                    start = file.read(SMALL + 1)
+                contents[ref.sha256] = start if len(start) <= SMALL else None
+            content = contents.get(ref.sha256)
+            return self._place.address(path_of(ref.sha256)) if content is None else content
 
-        table = table_of(records, bytes_of)
+        table = table_of(records, content_of)
         for record, parts in zip(records, table["embedded"].to_pylist(), strict=True):
             embedded = {part["sha256"] for part in parts}
             self.files.settle({ref.sha256 for ref in record.files()} - embedded)
@@ -160,6 +167,7 @@ class ShardStore(Store):
 
     def _create(self, table: pa.Table, *, after: list[_Shard]) -> bool:
         """Make *table* the shard *after* these, unless somebody was faster; says whether."""
+        self._place.describe(_contents(after, table))
         return self._place.create(f"{_last(after) + 1:012d}.parquet", to_parquet(table))
 
     def _rewrite(self, shard: _Shard, doomed: set[str]) -> None:
@@ -183,10 +191,15 @@ class ShardStore(Store):
             return [self._known[blob.name] for blob in blobs]
 
     def _examine(self, blob: Blob) -> _Shard:
-        rows = list(self._rows(_Shard(blob), ["id", "type", "embedded"]))
+        with self._reading(_Shard(blob)) as file:
+            features = features_of(pq.read_schema(file))
+            file.seek(0)
+            rows = list(rows_of(file, ["id", "type", "embedded"]))
         return _Shard(
             blob,
+            features=features,
             ids=frozenset(row["id"] for row in rows),
+            flags=sum(row["type"] == Flag.type for row in rows),
             erased=frozenset(row["id"] for row in rows if row["type"] == ERASED),
             embedded=frozenset(part["sha256"] for row in rows for part in row["embedded"] or ()),
         )
@@ -275,6 +288,18 @@ class ShardStore(Store):
 
 def _last(shards: list[_Shard]) -> int:
     return shards[-1].number if shards else 0
+
+
+def _contents(shards: list[_Shard], table: pa.Table) -> Contents:
+    """What a place holds once *table* is beside *shards*."""
+    features: dict[str, Any] = {}
+    for some in (*(shard.features for shard in shards), features_of(table.schema)):
+        for name, feature in some.items():
+            is_new = features.setdefault(name, feature) == feature
+            if not is_new:  # a field that changed its kind: text can say either
+                features[name] = {"dtype": "string", "_type": "Value"}
+    flags = sum(shard.flags for shard in shards)
+    return Contents(flags + table["type"].to_pylist().count(Flag.type), features)
 
 
 def _erased_in(shards: list[_Shard]) -> set[str]:

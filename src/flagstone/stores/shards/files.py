@@ -15,7 +15,7 @@ from typing import BinaryIO
 from flagstone.codec import FileRef
 from flagstone.durable import BLOCK, PART, hash_of
 from flagstone.files import Files, store_error
-from flagstone.stores.shards.place import Place
+from flagstone.places.place import Place
 
 SMALL = 1 << 20
 """Bytes up to which a file is embedded in its record's shard."""
@@ -31,7 +31,7 @@ class ShardFiles(Files):
     Files in *place*, below `files/`, and those that *embedded* finds in shards.
 
     A small file waits in memory for its record, whose `append` makes both durable at once; a
-    larger one is durable when `put` returns.
+    larger one is durable when `put` returns, or in a place of commits with its record, too.
     """
 
     def __init__(self, place: Place, embedded: Embedded) -> None:
@@ -50,7 +50,7 @@ class ShardFiles(Files):
                 spool.seek(0)
                 if size > SMALL or not self._wait(sha256, spool.read(SMALL)):
                     spool.seek(0)
-                    self._place.upload(_path(sha256), spool)
+                    self._place.upload(path_of(sha256), spool)
         except OSError as error:
             raise store_error(error, doing=f"keep {name!r} in", where=self._place.where) from error
         return FileRef(sha256=sha256, name=name, mime_type=mime_type, size=size)
@@ -60,7 +60,7 @@ class ShardFiles(Files):
         if content is not None:
             return io.BytesIO(content)
         try:
-            return self._place.open(_path(ref.sha256))
+            return self._place.open(path_of(ref.sha256))
         except FileNotFoundError:
             content = self._embedded(ref.sha256)
             if content is None:
@@ -81,7 +81,7 @@ class ShardFiles(Files):
             if content is None:
                 content = self._embedded(sha256)
             if content is not None:
-                self._place.create(_path(sha256), content)
+                self._place.upload(path_of(sha256), io.BytesIO(content))
 
     def forget(self, hashes: Iterable[str]) -> None:
         """These *hashes* need not wait any longer: the shard of their record has them."""
@@ -92,7 +92,7 @@ class ShardFiles(Files):
     def remove(self, hashes: Iterable[str], *, before: float | None = None) -> None:
         for sha256 in hashes:
             if before is None or self._modified(sha256) <= before:
-                self._place.delete(_path(sha256))
+                self._place.delete(path_of(sha256))
 
     def sweep(self, needed: Container[str], *, age: float, dry_run: bool = False) -> dict[str, int]:
         swept = {}
@@ -114,7 +114,7 @@ class ShardFiles(Files):
             return len(content) <= room
 
     def _modified(self, sha256: str) -> float:
-        blobs = self._place.list(_path(sha256).rpartition("/")[0])
+        blobs = self._place.list(path_of(sha256).rpartition("/")[0])
         return next((blob.modified for blob in blobs if blob.name == sha256), 0.0)
 
 
@@ -122,5 +122,6 @@ def _reading(source: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:
     return source.open("rb") if isinstance(source, Path) else nullcontext(source)
 
 
-def _path(sha256: str) -> str:
+def path_of(sha256: str) -> str:
+    """The name of the blob with this hash, beside the shards."""
     return f"files/{sha256[:2]}/{sha256}"

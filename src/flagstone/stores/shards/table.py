@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from flagstone import codec
@@ -20,8 +21,8 @@ from flagstone.record import FileRef, Flag, Record, Review, Value
 MEDIA = {"image": "Image", "audio": "Audio"}
 """Kinds whose bytes are embedded, and what Hugging Face calls them."""
 
-FileBytes = Callable[[FileRef], bytes | None]
-"""The bytes of a file that is to be embedded; None for one that lies under its hash."""
+FileContent = Callable[[FileRef], bytes | str]
+"""The bytes of a file that is to be embedded; for another the address where it lies."""
 
 ERASED = "erased"
 """The type of a row that only says which id must not come back."""
@@ -53,18 +54,18 @@ _MOST_ROWS = 10_000
 _LARGE = 2.0**1000
 
 
-def table_of(records: Sequence[Record], bytes_of: FileBytes) -> pa.Table:
-    """*records*, a row each; *bytes_of* says which of their pictures and sounds are embedded."""
+def table_of(records: Sequence[Record], content_of: FileContent) -> pa.Table:
+    """*records*, a row each; *content_of* says which of their pictures and sounds are embedded."""
     fields = _fields_of(records)
     media = {name: kind for name, values in fields.items() if (kind := _medium_kind(values))}
     rows = [_row_of(record) for record in records]
     for name in media:
         for row, value in zip(rows, fields[name], strict=True):
-            if value is not None and value.data and bytes_of(value.data) is not None:
+            if value is not None and value.data and isinstance(content_of(value.data), bytes):
                 row["embedded"].append({"sha256": value.data.sha256, "column": name})
     table = pa.Table.from_pylist(rows, schema=_FIXED)
     for name, values in fields.items():
-        table = table.append_column(name, _column(values, bytes_of))
+        table = table.append_column(name, _column(values, content_of))
     return table.replace_schema_metadata(_hugging_face(table.schema, media))
 
 
@@ -110,13 +111,27 @@ def _is_medium(schema: pa.Schema, column: str) -> bool:
     return column in schema.names and schema.field(column).type == _MEDIUM
 
 
+def features_of(schema: pa.Schema) -> dict[str, Any]:
+    """The columns of a shard as Hugging Face's features; none where it does not name them."""
+    try:
+        text = json.loads((schema.metadata or {})[b"huggingface"])
+        features: dict[str, Any] = text["info"]["features"]
+        return {name: features[name] for name in schema.names}
+    except (KeyError, TypeError, ValueError):
+        return {}
+
+
 def without(table: pa.Table, ids: set[str]) -> pa.Table:
-    """*table* without the records with these *ids*; what was erased stays named."""
-    kept = [
-        kind == ERASED or id_ not in ids
-        for id_, kind in zip(table["id"].to_pylist(), table["type"].to_pylist(), strict=True)
-    ]
-    return table.filter(pa.array(kept, pa.bool_()))
+    """
+    *table* with no more of the records with these *ids* than that they were erased.
+
+    It keeps as many rows: `datasets` cannot read a shard of none.
+    """
+    rows = list(zip(table["id"].to_pylist(), table["type"].to_pylist(), strict=True))
+    doomed = [kind != ERASED and id_ in ids for id_, kind in rows]
+    gone = [id_ for (id_, _), is_doomed in zip(rows, doomed, strict=True) if is_doomed]
+    kept = table.filter(pc.invert(pa.array(doomed, pa.bool_())))
+    return pa.concat_tables([kept, tombstones(gone)], promote_options="default")
 
 
 def _values_of(record: Record) -> Iterator[tuple[str, Value]]:
@@ -136,12 +151,12 @@ def _fields_of(records: Sequence[Record]) -> dict[str, list[Value | None]]:
     return fields
 
 
-def _column(values: list[Value | None], bytes_of: FileBytes) -> pa.Array:
+def _column(values: list[Value | None], content_of: FileContent) -> pa.Array:
     """*values* as the type of their kind, which all shards have; as text where they do not fit."""
     data = [None if value is None else value.data for value in values]
     present = [datum for datum in data if datum is not None]
     if _medium_kind(values):
-        return pa.array([_medium(ref, bytes_of) for ref in data], _MEDIUM)
+        return pa.array([_medium(ref, content_of) for ref in data], _MEDIUM)
     match _kinds_of(values):
         case ["boolean"] if all(isinstance(datum, bool) for datum in present):
             return pa.array(data, pa.bool_())
@@ -174,12 +189,13 @@ def _text_of(datum: Any) -> str:
     return _plain(datum) if isinstance(datum, str) else codec.dumps(datum)
 
 
-def _medium(ref: FileRef | None, bytes_of: FileBytes) -> dict[str, Any] | None:
+def _medium(ref: FileRef | None, content_of: FileContent) -> dict[str, Any] | None:
     if ref is None:
         return None
-    content = bytes_of(ref)
-    path = _plain(ref.name) if content is not None else f"files/{ref.sha256[:2]}/{ref.sha256}"
-    return {"bytes": content, "path": path}
+    content = content_of(ref)
+    if isinstance(content, str):
+        return {"bytes": None, "path": content}
+    return {"bytes": content, "path": _plain(ref.name)}
 
 
 def _row_of(record: Record) -> dict[str, Any]:

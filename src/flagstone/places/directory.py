@@ -1,0 +1,79 @@
+"""
+Blobs as files below a directory.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from flagstone.durable import copy_and_hash, new_part, replace_durably, sync_directory
+from flagstone.files import store_error
+from flagstone.places.place import Blob, Place
+
+
+class Directory(Place):
+    """Blobs that are files below *root*."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.where = str(root)
+
+    def create(self, name: str, content: bytes) -> bool:
+        path = self._root / name
+        with self._telling(f"write {name} in"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = new_part(path.parent)
+            replace_durably(part, content)
+            try:
+                os.link(part, path)  # unlike a rename, it fails where somebody was faster
+            except FileExistsError:
+                return False
+            finally:
+                part.unlink()
+            sync_directory(path.parent)
+            return True
+
+    def upload(self, name: str, reader: BinaryIO) -> None:
+        path = self._root / name
+        with self._telling(f"write {name} in"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = new_part(path.parent)
+            try:
+                with part.open("xb", buffering=0) as writer:
+                    copy_and_hash(reader, writer)
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
+            sync_directory(path.parent)
+
+    def replace(self, name: str, content: bytes) -> None:
+        with self._telling(f"write {name} in"):
+            replace_durably(self._root / name, content)
+
+    def open(self, name: str) -> BinaryIO:
+        return (self._root / name).open("rb")
+
+    def list(self, folder: str = "") -> Iterator[Blob]:
+        with self._telling("list what is in"):
+            try:
+                entries = list(os.scandir(self._root / folder))
+            except FileNotFoundError:
+                return
+            for entry in entries:
+                with suppress(FileNotFoundError):  # somebody's part, whole by now
+                    if entry.is_file():
+                        status = entry.stat()
+                        yield Blob(entry.name, status.st_size, status.st_mtime)
+
+    def delete(self, name: str) -> None:
+        with self._telling(f"delete {name} in"):
+            (self._root / name).unlink(missing_ok=True)
+
+    @contextmanager
+    def _telling(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise store_error(error, doing=doing, where=self.where) from error
