@@ -57,6 +57,14 @@ def hub(_online) -> Iterator[Hub]:
 
 
 @pytest.fixture
+def _hub_by_default(hub, monkeypatch) -> None:
+    """That Hub is the one asked where none is named, as with `HF_ENDPOINT`."""
+    template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+
+
+@pytest.fixture
 def _ctrl_c():
     """Python's own answer to Ctrl-C, which shells take from what they start in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -23,6 +23,7 @@ LAYERS = [
     "testing",
     "importing",
     "doctor",
+    "background",
     "sync",
     "stores",
     "places",

@@ -109,6 +109,9 @@ class Store(ABC):
     where: str
     files: Files
 
+    most_at_once = 500
+    """As many records are worth one `append` where many are to be copied."""
+
     @abstractmethod
     def append(self, records: Iterable[Record]) -> None:
         """

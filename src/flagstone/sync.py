@@ -7,9 +7,9 @@ catching up after an outage are this one verb, and each copies exactly once.
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from datetime import datetime
 
 from flagstone.durable import hash_of
 from flagstone.errors import StoreError, UnreadableRecordError
@@ -18,7 +18,10 @@ from flagstone.store import Store
 
 logger = logging.getLogger(__name__)
 
-_BATCH = 500
+_MOST_BYTES = 64 << 20
+"""Of files that are copied before the records that refer to them are."""
+
+_MOST_LOOKED_UP = 1000
 _PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
 """Seconds between two looks at a source that is followed."""
@@ -41,6 +44,7 @@ def sync(
     source: Store,
     target: Store,
     *,
+    after: str | None = None,
     dry_run: bool = False,
     follow: bool = False,
     stop: threading.Event | None = None,
@@ -48,6 +52,8 @@ def sync(
 ) -> Synced:
     """
     Append to *target* every record of *source* that it lacks, files first.
+
+    With *after*, a mark of *source*, only what it got since then is looked at.
 
     May be cut off at any moment and begun again: what is done is read off *target*. With *dry_run*
     nothing is written. Raises `StoreError` where either fails; what was copied before stays.
@@ -57,9 +63,9 @@ def sync(
     """
     progress = progress or _silent
     if not follow:
-        return _copy(source, None, target, Synced(), progress, dry_run=dry_run)
+        return _copy(source, after, target, Synced(), progress, dry_run=dry_run)
     stop = stop or threading.Event()
-    done, mark, pause = Synced(), None, _PAUSE
+    done, mark, pause = Synced(), after, _PAUSE
     while not stop.is_set():
         try:
             next_mark = source.mark()
@@ -78,8 +84,7 @@ def _copy(
 ) -> Synced:  # fmt: skip
     """Copy what *source* has from its mark *after* on; gives *done* and what this added."""
     files: set[str] = set()  # each counts once, also where nothing is written
-    records = iter(source.scan(after))
-    while batch := list(islice(records, _BATCH)):
+    for batch in _batches(source.scan(after), target.most_at_once):
         here = target.known(record.id for record in batch)
         missing = [record for record in batch if record.id not in here]
         missing_files = _missing_files(missing, target)
@@ -96,6 +101,46 @@ def _copy(
         )
         progress(done)
     return done
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Waiting:
+    """What a store has that another lacks: how many records, and when the oldest was made."""
+
+    records: int = 0
+    oldest: datetime | None = None
+
+    def __str__(self) -> str:
+        if self.oldest is None:
+            return "Nothing waits"
+        some = "1 record waits" if self.records == 1 else f"{self.records:,} records wait"
+        return f"{some} (the oldest since {self.oldest.astimezone():%Y-%m-%d %H:%M:%S})"
+
+
+def waiting_in(source: Store, target: Store | None = None, *, after: str | None = None) -> Waiting:
+    """What of *source* waits for *target*; without one, all that it got since its mark *after*."""
+    count, oldest = 0, None
+    for batch in _batches(source.scan(after), _MOST_LOOKED_UP):
+        here = target.known(record.id for record in batch) if target else set()
+        moments = [record.created_at for record in batch if record.id not in here]
+        count += len(moments)
+        oldest = min([*moments, *([oldest] if oldest else [])], default=None)
+    return Waiting(records=count, oldest=oldest)
+
+
+def _batches(records: Iterable[Record], most: int) -> Iterator[list[Record]]:
+    """*records*, so many at a time, and fewer where their files are large."""
+    batch: list[Record] = []
+    size = 0
+    for record in records:
+        record_size = sum(ref.size for ref in record.files())
+        if batch and (len(batch) >= most or size + record_size > _MOST_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(record)
+        size += record_size
+    if batch:
+        yield batch
 
 
 def _silent(done: Synced) -> None:

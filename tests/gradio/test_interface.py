@@ -10,7 +10,6 @@ import pytest
 
 import flagstone.gradio as gr
 from flagstone import open_store
-from flagstone.errors import NotYetError
 from flagstone.gradio.capture import capture_of
 from flagstone.gradio.interface import FlagMethod
 
@@ -89,21 +88,6 @@ class TestTheThreeExamples:
             with store.files.open(ref) as file:
                 kept = file.read()
         assert kept == next(gradio_cache.rglob("*.webp")).read_bytes()
-
-    def test_the_saver_says_when_it_comes(self):
-        """
-        The third example's class is named by an error that says what to use meanwhile.
-        """
-        if hasattr(gradio, "HuggingFaceDatasetSaver"):
-            assert gr.HuggingFaceDatasetSaver is gradio.HuggingFaceDatasetSaver
-            return
-        with pytest.raises(NotYetError) as caught:
-            gr.HuggingFaceDatasetSaver("token", "image-classification-mistakes")
-        assert str(caught.value) == (
-            "HuggingFaceDatasetSaver is not in this version of Flagstone, and the installed Gradio "
-            "has none. Until it is, flagging_callback=gr.FlagLogger() keeps flags in a database on "
-            "this machine, so that none is lost meanwhile."
-        )
 
 
 class TestMode:

@@ -163,7 +163,7 @@ def test_no_connection_is_left_behind(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "url", ["sqlite://", "sqlite:///:memory:", "mysql://x", "hf://datasets/a/b", "nonsense:x"]
+    "url", ["sqlite://", "sqlite:///:memory:", "mysql://x", "hf://spaces/a/b", "nonsense:x"]
 )
 def test_a_url_that_names_no_store_is_refused(url):
     """

@@ -21,11 +21,17 @@ from rich.text import Text
 from flagstone import codec
 from flagstone.cli.printing import card_of, summary_of, summary_of_copy, table_of, table_of_import
 from flagstone.doctor import examine
-from flagstone.errors import FlagstoneError, MissingExtraError, NoStoreError, SamePlaceError
+from flagstone.errors import (
+    FlagstoneError,
+    MissingExtraError,
+    NoStoreError,
+    SamePlaceError,
+    StoreError,
+)
 from flagstone.importing import import_logs
 from flagstone.store import Query, Store
 from flagstone.stores import DATABASE, open_store
-from flagstone.sync import Synced, sync
+from flagstone.sync import Synced, sync, waiting_in
 
 app = typer.Typer(
     help="Keep what people flag in a machine-learning demo.",
@@ -175,12 +181,18 @@ def sync_(
         bool, typer.Option("--follow", help="Go on with what is flagged, until Ctrl-C.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell, and write nothing.")] = False,
+    status: Annotated[
+        bool, typer.Option("--status", help="Tell what waits to be copied, and copy nothing.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """
     Copy what the target lacks, files first; to copy again adds nothing.
     """
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    if status:
+        _tell_what_waits(source, target, as_json=as_json)
+        return
     into = _open_target(target, dry_run=dry_run)
     with _open(source) as opened, into, _progress() as bar:
         if opened.where == into.where:
@@ -199,6 +211,23 @@ def sync_(
         typer.echo(codec.dumps(asdict(synced)))
         return
     _out.print(summary_of_copy(synced, "records", target, dry_run=dry_run), soft_wrap=True)
+
+
+def _tell_what_waits(source: str, target: str, *, as_json: bool) -> None:
+    """Print what *target* lacks; where it cannot say, what is here, and then why."""
+    with _open(source) as opened, _open_target(target, dry_run=True) as into:
+        try:
+            waiting, reason = waiting_in(opened, into), None
+        except StoreError as error:
+            waiting, reason = waiting_in(opened), error
+    if as_json:
+        oldest = waiting.oldest and waiting.oldest.isoformat()
+        facts = {"records": waiting.records, "oldest": oldest, "reason": reason and str(reason)}
+        typer.echo(codec.dumps(facts))
+    else:
+        _out.print(f"{waiting} for {target}.", soft_wrap=True)
+    if reason is not None:
+        raise reason
 
 
 @app.command()

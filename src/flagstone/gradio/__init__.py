@@ -2,13 +2,13 @@
 Gradio's names, with flagging that keeps its promises: `import flagstone.gradio as gr`.
 
 Every public name is the installed Gradio's own, but for those that flag: `Interface`, the CSV
-loggers; and `FlagLogger` and `to_payload`, which Gradio has not. `FlaggingCallback` is Gradio's own
-class.
+loggers, `HuggingFaceDatasetSaver`; and `FlagLogger` and `to_payload`, which Gradio has not.
+`FlaggingCallback` is Gradio's own class.
 """
 
 from typing import Any
 
-from flagstone.errors import MissingExtraError, NotYetError
+from flagstone.errors import MissingExtraError
 
 try:
     import gradio as _gradio
@@ -24,6 +24,7 @@ from flagstone.gradio.callbacks import FlaggingCallback as FlaggingCallback
 from flagstone.gradio.callbacks import FlagLogger as FlagLogger
 from flagstone.gradio.callbacks import SimpleCSVLogger as SimpleCSVLogger  # type: ignore[assignment]
 from flagstone.gradio.chat import ChatInterface as ChatInterface
+from flagstone.gradio.hub import HuggingFaceDatasetSaver as HuggingFaceDatasetSaver
 from flagstone.gradio.interface import Interface as Interface
 from flagstone.gradio.payload import to_payload as to_payload
 from flagstone.gradio.placing import attach as attach
@@ -38,12 +39,6 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "HuggingFaceDatasetSaver" and not hasattr(_gradio, name):
-        raise NotYetError(
-            name=name,
-            instead="Until it is, flagging_callback=gr.FlagLogger() keeps flags in a database on "
-            "this machine, so that none is lost meanwhile.",
-        )
     return getattr(_gradio, name)
 
 
@@ -52,6 +47,7 @@ _OURS = [
     "ChatInterface",
     "ClassicCSVLogger",
     "FlagLogger",
+    "HuggingFaceDatasetSaver",
     "Interface",
     "SimpleCSVLogger",
     "attach",

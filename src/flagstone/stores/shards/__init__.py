@@ -67,6 +67,8 @@ class ShardStore(Store):
     append many records at a time, as `sync` does.
     """
 
+    most_at_once = 10_000
+
     def __init__(self, url: str | Path, options: dict[str, Any] | None = None) -> None:
         self._place: Place = place_at(str(url), options)
         self.where = self._place.where
