@@ -221,6 +221,29 @@ def test_what_is_erased_leaves_the_history(hub, open_hub):
     assert len(repo.commits) == 1
 
 
+def test_small_shards_are_merged_in_one_commit(hub, open_hub, monkeypatch):
+    """
+    A merged shard comes and those it stands for go at once; another replica reads on.
+    """
+    monkeypatch.setattr("flagstone.stores.shards._BLOCKS", (4,))
+    store, other = open_hub(), open_hub()
+    flags = [make_flag(f"{n}") for n in range(5)]
+    rest = other.scan()
+    for flag in flags[:4]:
+        store.append([flag])
+    read = [next(rest)]
+    store.append([flags[4]])
+    assert [*read, *rest] == flags[:4]
+    assert list(other.scan()) == flags
+    head = hub.dataset("ana/flags").head
+    shards = [path for path in head.files if path.endswith(".parquet")]
+    assert sorted(shards) == [
+        "data/000000000001-000000000004.parquet",
+        "data/000000000005.parquet",
+    ]
+    assert len(hub.dataset("ana/flags").commits) == 1 + 5 + 1
+
+
 LOAD = """
 import json, sys
 import numpy as np

@@ -410,3 +410,132 @@ def test_sync_from_sqlite_and_back(tmp_path):
 
     assert (done.copied, done.files) == (30, 2)
     assert sync(source, middle).copied == 0
+
+
+class TestMerging:
+    """
+    Small shards become one, and a reader never notices.
+    """
+
+    @pytest.fixture(autouse=True)
+    def _small_blocks(self, monkeypatch):
+        monkeypatch.setattr("flagstone.stores.shards._BLOCKS", (4, 16))
+
+    def test_blocks_are_merged_and_read_the_same(self, tmp_path):
+        """
+        Every block becomes one shard, blocks of blocks again; records, files and queries stay.
+        """
+        store = open_store(f"shards:{tmp_path}")
+        flags = [flag_with_media(store, f"text {n}") for n in range(18)]
+        for flag in flags:
+            store.append([flag])
+        names = sorted(path.name for path in tmp_path.glob("*.parquet"))
+        assert names == [
+            "000000000001-000000000016.parquet",
+            "000000000017.parquet",
+            "000000000018.parquet",
+        ]
+        fresh = open_store(f"shards:{tmp_path}")
+        for reader in (store, fresh):
+            assert list(reader.scan()) == flags
+            assert reader.count() == len(flags)
+            assert {flag.id for flag in reader.find(Query(option=flags[0].option))} == {
+                flag.id for flag in flags
+            }
+            with reader.files.open(flags[0].inputs["image"].data) as file:
+                assert file.read() == picture().getvalue()
+
+    @pytest.mark.parametrize("read_before", range(9))
+    def test_a_mark_holds_when_its_shard_is_merged(self, tmp_path, read_before):
+        """
+        Whoever has read up to a number goes on behind it, also in the middle of a merged shard.
+        """
+        store = open_store(f"shards:{tmp_path}")
+        flags = [make_flag(f"{n}") for n in range(9)]
+        for flag in flags[:read_before]:
+            store.append([flag])
+        mark = store.mark()
+        for flag in flags[read_before:]:
+            store.append([flag])
+        assert list(store.scan(mark)) == flags[read_before:]
+
+    def test_a_reader_on_its_way_goes_on_in_the_merged_shard(self, tmp_path):
+        """
+        A scan whose shards are merged away under it gives each record once.
+        """
+        store, reader = (open_store(f"shards:{tmp_path}") for _ in range(2))
+        flags = [make_flag(f"{n}") for n in range(9)]
+        store.append(flags[:2])
+        store.append([flags[2]])
+        store.append([flags[3]])
+        rest = reader.scan()
+        read = [next(rest), next(rest), next(rest)]
+        for flag in flags[4:]:
+            store.append([flag])
+        read += rest
+        assert read[:4] == flags[:4]
+        assert len(read) == len({record.id for record in read})
+
+    def test_what_is_erased_is_gone_from_merged_shards(self, tmp_path):
+        """
+        An erasure leaves nothing but the id, and marks still hold.
+        """
+        store = open_store(f"shards:{tmp_path}")
+        flags = [make_flag(f"secret {n}") for n in range(6)]
+        for flag in flags:
+            store.append([flag])
+        store.erase([flags[1].id])
+        tables = [pq.read_table(path).to_pylist() for path in tmp_path.glob("*.parquet")]
+        assert "secret 1" not in str(tables)
+        assert "secret 2" in str(tables)
+        assert list(store.scan()) == [flags[0], *flags[2:]]
+        assert list(store.scan("2")) == flags[2:]
+        store.append([flags[1]])
+        assert list(store.scan()) == [flags[0], *flags[2:]]
+
+    def test_other_types_are_left_apart(self, tmp_path, caplog):
+        """
+        Shards whose columns have other types stay as they are, and the log says so.
+        """
+        store = open_store(f"shards:{tmp_path}")
+        for n in range(4):
+            value = Value(kind="number", data=1.0) if n % 2 else Value(kind="text", data="one")
+            store.append([make_flag(inputs={"either": value})])
+        assert len(list(tmp_path.glob("*.parquet"))) == 4
+        assert "not merged" in caplog.text
+        assert store.count() == 4
+
+    def test_what_a_crash_left_beside_a_merged_shard_is_passed_over(self, tmp_path):
+        """
+        A shard that a merged one stands for is read once.
+        """
+        store = open_store(f"shards:{tmp_path}")
+        flags = [make_flag(f"{n}") for n in range(4)]
+        for flag in flags[:3]:
+            store.append([flag])
+        left = (tmp_path / "000000000002.parquet").read_bytes()
+        store.append([flags[3]])
+        (tmp_path / "000000000002.parquet").write_bytes(left)
+        assert list(open_store(f"shards:{tmp_path}").scan()) == flags
+
+    def test_writers_that_race_merge_once(self, tmp_path):
+        """
+        Many writers with small blocks lose nothing and keep nothing twice, while others read.
+        """
+        flags = [[make_flag(f"{w} {n}") for n in range(12)] for w in range(4)]
+        seen = []
+
+        def write(mine):
+            store = open_store(f"shards:{tmp_path}")
+            for flag in mine:
+                store.append([flag])
+                seen.append(len({record.id for record in store.scan()}))
+
+        threads = [threading.Thread(target=write, args=(mine,)) for mine in flags]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        ids = [record.id for record in open_store(f"shards:{tmp_path}").scan()]
+        assert sorted(ids) == sorted(flag.id for mine in flags for flag in mine)
+        assert len(seen) == len(ids)

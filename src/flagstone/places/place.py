@@ -7,7 +7,7 @@ repository by commits that name their parent; none of them needs a lock service.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -70,6 +70,12 @@ class Place(ABC):
     @abstractmethod
     def delete(self, name: str) -> None:
         """Delete the blob *name*; one that is not there is passed over."""
+
+    def merge(self, name: str, content: bytes, covered: Sequence[str]) -> None:
+        """Make the blob *name*, which stands for the *covered* ones, and then delete those."""
+        if self.create(name, content):
+            for one in covered:
+                self.delete(one)
 
     def address(self, name: str) -> str:
         """Where readers of a blob beside *name* find it: by a path relative to both."""

@@ -160,6 +160,11 @@ class Repository(Place):
         if f"{_DATA}/{name}" in self._head.files:
             self._change(f"Delete {name}", deletions=[f"{_DATA}/{name}"])
 
+    def merge(self, name: str, content: bytes, covered: Sequence[str]) -> None:
+        # Where somebody was faster they may have merged the same: the next time will do.
+        deletions = [f"{_DATA}/{one}" for one in covered]
+        self._commit(f"Merge into {name}", self._head, {f"{_DATA}/{name}": content}, deletions)
+
     def open(self, name: str) -> BinaryIO:
         if name in self._staged:
             return self._staged[name].open("rb")

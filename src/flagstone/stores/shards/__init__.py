@@ -4,16 +4,22 @@ Keep records in immutable Parquet files, in a directory or a bucket, without a l
 Shards are numbered from one: `000000000001.parquet`. A writer makes the next number, which only
 one can; who comes second reads what the first one wrote and takes the number after. So no record
 is there twice, whoever appends it, and whoever has read up to a number has read all below it.
+
+Every hundred small shards are merged into one that stands for them,
+`000000000001-000000000100.parquet`, and a hundred of those again. A reader whose shard has gone
+meanwhile looks again, and goes on in the merged one where it was.
 """
 
+import logging
 import re
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,6 +34,8 @@ from flagstone.stores.shards.table import (
     ERASED,
     embedded_bytes,
     features_of,
+    merged,
+    parts_of,
     rows_of,
     table_of,
     to_parquet,
@@ -35,16 +43,23 @@ from flagstone.stores.shards.table import (
     without,
 )
 
+logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
 _CHUNK = 500
 _OUTLINE = ("id", "created_at", "app", "option", "user", "verified", "fingerprint")
-_NAME = re.compile(r"(\d{12})\.parquet")
+_NAME = re.compile(r"(\d{12})(?:-(\d{12}))?\.parquet")
+_BLOCKS = (100, 10_000)
+_MOST_MERGED = 64 << 20
+"""Bytes of shards that are merged; larger ones are few enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Shard:
     """
     What is known of one shard: its ids, how many are of flags, those it calls erased, the hashes
-    embedded in it, its features.
+    embedded in it, its features, and the rows of those it was merged of.
     """
 
     blob: Blob
@@ -52,11 +67,21 @@ class _Shard:
     flags: int = 0
     erased: frozenset[str] = frozenset()
     features: dict[str, Any] = field(default_factory=dict, repr=False)
+    parts: dict[int, int] = field(default_factory=dict, repr=False)
     embedded: frozenset[str] = field(default=frozenset(), repr=False)
 
     @property
-    def number(self) -> int:
+    def first(self) -> int:
         return int(self.blob.name[:12])
+
+    @property
+    def last(self) -> int:
+        """The number up to which it stands for all from `first` on."""
+        return int(self.blob.name.removesuffix(".parquet")[-12:])
+
+    def rows_up_to(self, number: int) -> int:
+        """How many of its rows are of shards up to this *number*."""
+        return sum(rows for part, rows in self.parts.items() if part <= number)
 
 
 class ShardStore(Store):
@@ -81,23 +106,39 @@ class ShardStore(Store):
         ids = frozenset(unique)
         with self._lock:
             require_files(unique.values(), self.files, self.where)
-            made = False
-            while not made:  # who comes second looks again at what is missing
-                shards = self._shards()
+            made, shards = False, self._shards()
+            while not made:
                 here = {id_ for shard in shards for id_ in shard.ids & ids}
                 missing = [record for id_, record in unique.items() if id_ not in here]
-                made = not missing or self._create(self._table_of(missing), after=shards)
+                if not missing:
+                    break
+                made = self._create(self._table_of(missing), after=shards)
+                if not made:  # who comes second looks again at what is missing
+                    shards = self._shards()
+            if made:
+                self._merge(_last(shards) + 1)
             refs = {ref.sha256 for record in unique.values() for ref in record.files()}
             self.files.forget(refs)
 
     def scan(self, after: str | None = None) -> Iterator[Record]:
-        shards = self._shards()
-        erased = _erased_in(shards)
-        for shard in shards:
-            if shard.number > int(after or 0):
-                for row in self._rows(shard, ["id", "record"]):
-                    if row["record"] is not None and row["id"] not in erased:
-                        yield self._record(shard, row)
+        number, rows_read = int(after or 0), 0  # all up to the one, and so many rows behind it
+        is_done = False
+        while not is_done:
+            shards = self._shards()
+            erased = _erased_in(shards)
+            try:
+                for shard in shards:
+                    if shard.last > number:
+                        start = shard.rows_up_to(number) + rows_read
+                        rows = self._rows(shard, ["id", "record"])
+                        for row in islice(rows, start, None):
+                            rows_read += 1
+                            if row["record"] is not None and row["id"] not in erased:
+                                yield self._record(shard, row)
+                        number, rows_read = shard.last, 0
+                is_done = True
+            except FileNotFoundError:  # it was merged meanwhile
+                continue
 
     def mark(self) -> str:
         return str(_last(self._shards()))
@@ -127,9 +168,7 @@ class ShardStore(Store):
             shards = self._shards()
             while not self._create(tombstones(doomed), after=shards):
                 shards = self._shards()
-            for shard in self._shards():
-                if shard.ids - shard.erased & doomed:
-                    self._rewrite(shard, doomed)
+            self._scrub(doomed)
             self.files.remove(hashes)
             self.files.forget(hashes)
             self._place.forget_history()
@@ -141,6 +180,8 @@ class ShardStore(Store):
                 for row in self._rows(shard, ["id", "type", "embedded", "record"]):
                     if row["record"] is not None:
                         self._record(shard, row)
+            except FileNotFoundError:  # it was merged meanwhile
+                continue
             except UnreadableRecordError as error:
                 yield str(error)
 
@@ -177,29 +218,76 @@ class ShardStore(Store):
             table = without(pq.read_table(file), doomed)
         self._place.replace(shard.blob.name, to_parquet(table))
 
+    def _scrub(self, doomed: set[str]) -> None:
+        """Write anew what has more of the *doomed* than their ids, also where it was just made."""
+        while unclean := [s for s in self._shards() if (s.ids - s.erased) & doomed]:
+            for shard in unclean:
+                with suppress(FileNotFoundError):
+                    self._rewrite(shard, doomed)
+
+    def _merge(self, number: int) -> None:
+        """Merge the blocks that are complete with the shard of this *number*, if they are small."""
+        for block in _BLOCKS:
+            if number % block == 0:
+                try:
+                    self._merge_block(number - block + 1, number)
+                except (StoreError, FileNotFoundError, pa.ArrowException) as error:
+                    logger.warning("Small shards of %s are not merged: %s", self.where, error)
+
+    def _merge_block(self, first: int, last: int) -> None:
+        shards = [shard for shard in self._shards() if first <= shard.first <= last]
+        if len(shards) == 1 or sum(shard.blob.size for shard in shards) > _MOST_MERGED:
+            return
+        tables: list[pa.Table] = []
+        parts: dict[int, int] = {}
+        for shard in shards:
+            with self._reading(shard) as file:
+                tables.append(pq.read_table(file))
+            parts |= shard.parts or {shard.last: tables[-1].num_rows}
+        table = merged(tables, parts)
+        name = f"{first:012d}-{last:012d}.parquet"
+        self._place.merge(name, to_parquet(table), [shard.blob.name for shard in shards])
+        # What was erased while it was made is in it; the tombstones tell.
+        self._scrub(_erased_in(self._shards()))
+
     # --- reading --------------------------------------------------------------------------------
 
     def _blobs(self) -> list[Blob]:
-        found = (blob for blob in self._place.list() if _NAME.fullmatch(blob.name))
-        return sorted(found, key=lambda blob: blob.name)
+        """The shards in order, without those that a merged one stands for."""
+        found = [_Shard(blob) for blob in self._place.list() if _NAME.fullmatch(blob.name)]
+        blobs: list[Blob] = []
+        last = 0
+        for shard in sorted(found, key=lambda shard: (shard.first, -shard.last)):
+            if shard.last > last:
+                blobs.append(shard.blob)
+                last = shard.last
+        return blobs
 
     def _shards(self) -> list[_Shard]:
         """All shards in order; one that is new, or was written anew, is read for its ids."""
         with self._lock:
-            blobs = self._blobs()
-            for blob in blobs:
-                if blob.name not in self._known or self._known[blob.name].blob != blob:
-                    self._known[blob.name] = self._examine(blob)
-            return [self._known[blob.name] for blob in blobs]
+            while True:
+                blobs = self._blobs()
+                try:
+                    known = [self._known.get(blob.name) for blob in blobs]
+                    shards = [
+                        shard if shard is not None and shard.blob == blob else self._examine(blob)
+                        for shard, blob in zip(known, blobs, strict=True)
+                    ]
+                except FileNotFoundError:  # it was merged meanwhile
+                    continue
+                self._known = {shard.blob.name: shard for shard in shards}
+                return shards
 
     def _examine(self, blob: Blob) -> _Shard:
         with self._reading(_Shard(blob)) as file:
-            features = features_of(pq.read_schema(file))
+            schema = pq.read_schema(file)
             file.seek(0)
             rows = list(rows_of(file, ["id", "type", "embedded"]))
         return _Shard(
             blob,
-            features=features,
+            features=features_of(schema),
+            parts=parts_of(schema),
             ids=frozenset(row["id"] for row in rows),
             flags=sum(row["type"] == Flag.type for row in rows),
             erased=frozenset(row["id"] for row in rows if row["type"] == ERASED),
@@ -217,7 +305,7 @@ class ShardStore(Store):
         try:
             with self._place.open(name) as file:
                 yield file
-        except StoreError:
+        except (StoreError, FileNotFoundError):
             raise
         except (pa.ArrowException, OSError) as error:
             where = f"{self.where}, shard {name}"
@@ -234,13 +322,22 @@ class ShardStore(Store):
         return f"{self.where}, shard {shard.blob.name}, id {row['id']}"
 
     def _find_embedded(self, sha256: str) -> bytes | None:
-        for shard in self._shards():
-            if sha256 in shard.embedded:
-                with self._reading(shard) as file:
-                    content = embedded_bytes(file, sha256)
-                if content is not None:
-                    return content
-        return None
+        def find(shards: list[_Shard]) -> bytes | None:
+            for shard in shards:
+                if sha256 in shard.embedded:
+                    with self._reading(shard) as file:
+                        content = embedded_bytes(file, sha256)
+                    if content is not None:
+                        return content
+            return None
+
+        return self._steadily(find)
+
+    def _steadily(self, read: Callable[[list[_Shard]], _T]) -> _T:
+        """What *read* gives of all shards; again where one was merged away meanwhile."""
+        while True:
+            with suppress(FileNotFoundError):
+                return read(self._shards())
 
     def _outlines(self, query: Query) -> Iterator[State]:
         """
@@ -248,7 +345,9 @@ class ShardStore(Store):
 
         Of whole records only the reviews are read, and those only where *query* asks for them.
         """
-        shards = self._shards()
+        return fold(self._steadily(lambda shards: self._outlined(shards, query)))
+
+    def _outlined(self, shards: list[_Shard], query: Query) -> list[Record]:
         erased = _erased_in(shards)
         records: list[Record] = []
         for shard in shards:
@@ -263,7 +362,7 @@ class ShardStore(Store):
                     for row in self._rows(shard, ["id", "type", "record"])
                     if row["type"] == Review.type and row["id"] not in erased
                 ]
-        return fold(records)
+        return records
 
     def _outline(self, shard: _Shard, row: dict[str, Any]) -> Flag:
         """A flag with no more in it than the columns of *row*."""
@@ -275,21 +374,22 @@ class ShardStore(Store):
 
     def _whole(self, outlines: Iterator[Flag]) -> Iterator[Flag]:
         """The flags of which *outlines* are the ids, read some at a time."""
-        shards = self._shards()
         while ids := [flag.id for flag in islice(outlines, _CHUNK)]:
-            wanted = frozenset(ids)
-            found = {
-                row["id"]: self._record(shard, row)
-                for shard in shards
-                if shard.ids & wanted
-                for row in self._rows(shard, ["id", "record"])
-                if row["id"] in wanted and row["record"] is not None
-            }
-            yield from (cast(Flag, found[id_]) for id_ in ids)
+            found = self._steadily(partial(self._flags, frozenset(ids)))
+            yield from (found[id_] for id_ in ids if id_ in found)
+
+    def _flags(self, ids: frozenset[str], shards: list[_Shard]) -> dict[str, Flag]:
+        return {
+            row["id"]: cast(Flag, self._record(shard, row))
+            for shard in shards
+            if shard.ids & ids
+            for row in self._rows(shard, ["id", "record"])
+            if row["id"] in ids and row["record"] is not None
+        }
 
 
 def _last(shards: list[_Shard]) -> int:
-    return shards[-1].number if shards else 0
+    return shards[-1].last if shards else 0
 
 
 def _contents(shards: list[_Shard], table: pa.Table) -> Contents:

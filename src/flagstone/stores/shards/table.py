@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from flagstone import codec
@@ -48,6 +47,7 @@ _FIXED = pa.schema(
         ("record", pa.string()),
     ]
 )
+_PARTS = "flagstone.parts"
 _SECTIONS = ("inputs", "outputs", "correction")
 _GROUP_BYTES = 16 << 20
 _MOST_ROWS = 10_000
@@ -122,16 +122,38 @@ def features_of(schema: pa.Schema) -> dict[str, Any]:
 
 
 def without(table: pa.Table, ids: set[str]) -> pa.Table:
-    """
-    *table* with no more of the records with these *ids* than that they were erased.
-
-    It keeps as many rows: `datasets` cannot read a shard of none.
-    """
+    """*table* where of the records with these *ids* no more is left than that they were erased."""
     rows = list(zip(table["id"].to_pylist(), table["type"].to_pylist(), strict=True))
-    doomed = [kind != ERASED and id_ in ids for id_, kind in rows]
-    gone = [id_ for (id_, _), is_doomed in zip(rows, doomed, strict=True) if is_doomed]
-    kept = table.filter(pc.invert(pa.array(doomed, pa.bool_())))
-    return pa.concat_tables([kept, tombstones(gone)], promote_options="default")
+    doomed = [row for row, (id_, kind) in enumerate(rows) if kind != ERASED and id_ in ids]
+    stones = tombstones(rows[row][0] for row in doomed)
+    order = list(range(len(rows)))
+    for stone, row in enumerate(doomed):
+        order[row] = len(rows) + stone
+    return pa.concat_tables([table, stones], promote_options="default").take(order)
+
+
+def merged(tables: Sequence[pa.Table], parts: Mapping[int, int]) -> pa.Table:
+    """
+    The rows of *tables* as one; *parts* says how many of them are of the shard of which number.
+
+    Raises `ArrowInvalid` or `ArrowTypeError` where a column has one type here, another there.
+    """
+    features: dict[str, Any] = {}
+    for table in tables:
+        features |= features_of(table.schema)
+    whole = pa.concat_tables(tables, promote_options="default")
+    return whole.replace_schema_metadata(
+        {"huggingface": _info_of(features), _PARTS: json.dumps(parts)}
+    )
+
+
+def parts_of(schema: pa.Schema) -> dict[int, int]:
+    """Of a merged shard: the numbers of those it was made of, and how many rows each had."""
+    try:
+        parts = json.loads((schema.metadata or {})[_PARTS.encode()])
+        return {int(number): int(rows) for number, rows in parts.items()}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return {}
 
 
 def _values_of(record: Record) -> Iterator[tuple[str, Value]]:
@@ -245,4 +267,8 @@ def _hugging_face(schema: pa.Schema, media: Mapping[str, str]) -> dict[str, str]
             }  # fmt: skip
         else:
             features[column.name] = {"dtype": _DTYPES[column.type], "_type": "Value"}
-    return {"huggingface": json.dumps({"info": {"features": features}})}
+    return {"huggingface": _info_of(features)}
+
+
+def _info_of(features: Mapping[str, Any]) -> str:
+    return json.dumps({"info": {"features": features}})
