@@ -55,6 +55,7 @@ bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks.flag_latency
 	$(BIN)/python -m benchmarks.files
 	$(BIN)/python -m benchmarks.in_flight
+	$(BIN)/python -m benchmarks.hub
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build screenshots

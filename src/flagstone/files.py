@@ -59,6 +59,10 @@ class Files(ABC):
     def has(self, ref: FileRef) -> bool:
         """Whether the bytes of *ref* are here; if so, no `sweep` or `remove` under way has them."""
 
+    def missing(self, refs: Iterable[FileRef]) -> list[FileRef]:
+        """Those of *refs* whose bytes are not here; for many of them faster than `has`."""
+        return [ref for ref in refs if not self.has(ref)]
+
     @abstractmethod
     def remove(self, hashes: Iterable[str], *, before: float | None = None) -> None:
         """

@@ -150,7 +150,8 @@ def _silent(done: Synced) -> None:
 def _missing_files(records: Iterable[Record], target: Store) -> dict[FileRef, Record]:
     """The files of *records* that *target* lacks, each content once, and a record that has it."""
     refs = {ref.sha256: (ref, record) for record in records for ref in record.files()}
-    return {ref: record for ref, record in refs.values() if not target.files.has(ref)}
+    missing = target.files.missing(ref for ref, _ in refs.values())
+    return {ref: refs[ref.sha256][1] for ref in missing}
 
 
 def _copy_file(ref: FileRef, record: Record, source: Store, target: Store) -> None:

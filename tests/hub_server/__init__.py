@@ -25,6 +25,8 @@ def running_hub(port: int = 0) -> Iterator[Hub]:
     """A Hub at `url` while it lasts; raises at the end if it was asked what it does not know."""
     hub = Hub()
     with socket.create_server(("127.0.0.1", port)) as listening:
+        # asyncio does it only for sockets that say their protocol; else each answer waits 40 ms.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         hub.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         config = uvicorn.Config(hub_app(hub), log_level="critical", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)

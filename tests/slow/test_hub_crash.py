@@ -4,6 +4,7 @@ Three replicas on one dataset, killed at random moments, with a Hub that fails a
 
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -52,8 +53,10 @@ class Replica:
         subprocess.run(command, stderr=self.log, env=environ, check=True, timeout=200)
         self.log.close()
 
-    def acknowledged(self) -> list[list[str]]:
-        return [line.split() for line in self.told.read_text().splitlines()]
+    def acknowledged(self) -> list[tuple[str, str]]:
+        # A kill may tear a line, to which the next one is appended.
+        whole = re.compile(r"([0-9a-f-]{36}) ([0-9a-f]{64})\n")
+        return whole.findall(self.told.read_text())
 
 
 @pytest.mark.timeout(60 + 30 * LIVES)

@@ -63,6 +63,14 @@ class Place(ABC):
     def open(self, name: str) -> BinaryIO:
         """The blob *name*, for reading anywhere in it. Raises `FileNotFoundError`."""
 
+    def has(self, name: str) -> bool:
+        """Whether there is a blob *name*, as of the latest look at what is here."""
+        try:
+            self.open(name).close()
+        except FileNotFoundError:
+            return False
+        return True
+
     @abstractmethod
     def list(self, folder: str = "") -> Iterator[Blob]:
         """The blobs that lie in *folder* itself."""

@@ -173,6 +173,9 @@ class Repository(Place):
             self._look()
         return self._open(self._head, path)
 
+    def has(self, name: str) -> bool:
+        return name in self._staged or f"{_DATA}/{name}" in self._head.files
+
     def list(self, folder: str = "") -> Iterator[Blob]:
         if not folder:
             self._look()

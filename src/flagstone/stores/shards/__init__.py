@@ -97,7 +97,7 @@ class ShardStore(Store):
     def __init__(self, url: str | Path, options: dict[str, Any] | None = None) -> None:
         self._place: Place = place_at(str(url), options)
         self.where = self._place.where
-        self.files: ShardFiles = ShardFiles(self._place, self._find_embedded)
+        self.files: ShardFiles = ShardFiles(self._place, self)
         self._known: dict[str, _Shard] = {}
         self._lock = threading.RLock()
 
@@ -321,7 +321,10 @@ class ShardStore(Store):
     def _whence(self, shard: _Shard, row: dict[str, Any]) -> str:
         return f"{self.where}, shard {shard.blob.name}, id {row['id']}"
 
-    def _find_embedded(self, sha256: str) -> bytes | None:
+    def embedded_hashes(self) -> set[str]:
+        return {sha256 for shard in self._shards() for sha256 in shard.embedded}
+
+    def embedded_content(self, sha256: str) -> bytes | None:
         def find(shards: list[_Shard]) -> bytes | None:
             for shard in shards:
                 if sha256 in shard.embedded:

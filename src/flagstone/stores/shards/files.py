@@ -6,11 +6,11 @@ import io
 import shutil
 import threading
 import time
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Container, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from flagstone.codec import FileRef
 from flagstone.durable import BLOCK, PART, hash_of
@@ -22,13 +22,20 @@ SMALL = 1 << 20
 
 _MOST_WAITING = 64 << 20
 
-Embedded = Callable[[str], bytes | None]
-"""The bytes of a file that some shard has embedded, by its hash."""
+
+class Embedded(Protocol):
+    """The files that shards have embedded."""
+
+    def embedded_hashes(self) -> set[str]:
+        """The hashes of all of them, by one look at the place."""
+
+    def embedded_content(self, sha256: str) -> bytes | None:
+        """The bytes of the one with this hash."""
 
 
 class ShardFiles(Files):
     """
-    Files in *place*, below `files/`, and those that *embedded* finds in shards.
+    Files in *place*, below `files/`, and those that are *embedded* in shards.
 
     A small file waits in memory for its record, whose `append` makes both durable at once; a
     larger one is durable when `put` returns, or in a place of commits with its record, too.
@@ -62,7 +69,7 @@ class ShardFiles(Files):
         try:
             return self._place.open(path_of(ref.sha256))
         except FileNotFoundError:
-            content = self._embedded(ref.sha256)
+            content = self._embedded.embedded_content(ref.sha256)
             if content is None:
                 raise
             return io.BytesIO(content)
@@ -74,12 +81,20 @@ class ShardFiles(Files):
             return False
         return True
 
+    def missing(self, refs: Iterable[FileRef]) -> list[FileRef]:
+        here = self._embedded.embedded_hashes() | set(self._waiting)
+        return [
+            ref
+            for ref in refs
+            if ref.sha256 not in here and not self._place.has(path_of(ref.sha256))
+        ]
+
     def settle(self, hashes: Iterable[str]) -> None:
         """Make those of *hashes* that are not yet under their hash durable there."""
         for sha256 in hashes:
             content = self._waiting.get(sha256)
             if content is None:
-                content = self._embedded(sha256)
+                content = self._embedded.embedded_content(sha256)
             if content is not None:
                 self._place.upload(path_of(sha256), io.BytesIO(content))
 
