@@ -517,6 +517,11 @@ class TestMerging:
         store.append([flags[3]])
         (tmp_path / "000000000002.parquet").write_bytes(left)
         assert list(open_store(f"shards:{tmp_path}").scan()) == flags
+        store.erase([flags[1].id])
+        assert [path.name for path in sorted(tmp_path.glob("*.parquet"))] == [
+            "000000000001-000000000004.parquet",
+            "000000000005.parquet",
+        ]
 
     def test_writers_that_race_merge_once(self, tmp_path):
         """
@@ -539,3 +544,24 @@ class TestMerging:
         ids = [record.id for record in open_store(f"shards:{tmp_path}").scan()]
         assert sorted(ids) == sorted(flag.id for mine in flags for flag in mine)
         assert len(seen) == len(ids)
+
+    @pytest.mark.parametrize("behind", [1, 2, 3])
+    def test_a_writer_that_comes_too_late_takes_a_new_number(self, tmp_path, behind):
+        """
+        Who takes a number that was merged away meanwhile loses nothing.
+        """
+        store, late = (open_store(f"shards:{tmp_path}") for _ in range(2))
+        flags = [make_flag(f"{n}") for n in range(4)]
+        for flag in flags[:behind]:
+            store.append([flag])
+        mine, create = make_flag("late"), late._place.create
+
+        def create_late(name, content):
+            late._place.create = create
+            for flag in flags[behind:]:
+                store.append([flag])
+            return create(name, content)
+
+        late._place.create = create_late
+        late.append([mine])
+        assert {record.id for record in store.scan()} == {flag.id for flag in [*flags, mine]}

@@ -169,6 +169,7 @@ class ShardStore(Store):
             while not self._create(tombstones(doomed), after=shards):
                 shards = self._shards()
             self._scrub(doomed)
+            self._tidy()
             self.files.remove(hashes)
             self.files.forget(hashes)
             self._place.forget_history()
@@ -211,12 +212,23 @@ class ShardStore(Store):
     def _create(self, table: pa.Table, *, after: list[_Shard]) -> bool:
         """Make *table* the shard *after* these, unless somebody was faster; says whether."""
         self._place.describe(_contents(after, table))
-        return self._place.create(f"{_last(after) + 1:012d}.parquet", to_parquet(table))
+        name = f"{_last(after) + 1:012d}.parquet"
+        made = self._place.create(name, to_parquet(table))
+        # Its number may have been merged away since these were listed: then nobody will read it.
+        return made and any(blob.name == name for blob in self._blobs())
 
     def _rewrite(self, shard: _Shard, doomed: set[str]) -> None:
         with self._reading(shard) as file:
             table = without(pq.read_table(file), doomed)
         self._place.replace(shard.blob.name, to_parquet(table))
+
+    def _tidy(self) -> None:
+        """Delete shards that a merged one stands for, which a crash or a late writer left."""
+        last = 0
+        for shard in self._listed():
+            if shard.last <= last:
+                self._place.delete(shard.blob.name)
+            last = max(last, shard.last)
 
     def _scrub(self, doomed: set[str]) -> None:
         """Write anew what has more of the *doomed* than their ids, also where it was just made."""
@@ -247,6 +259,7 @@ class ShardStore(Store):
         table = merged(tables, parts)
         name = f"{first:012d}-{last:012d}.parquet"
         self._place.merge(name, to_parquet(table), [shard.blob.name for shard in shards])
+        self._tidy()
         # What was erased while it was made is in it; the tombstones tell.
         self._scrub(_erased_in(self._shards()))
 
@@ -254,14 +267,17 @@ class ShardStore(Store):
 
     def _blobs(self) -> list[Blob]:
         """The shards in order, without those that a merged one stands for."""
-        found = [_Shard(blob) for blob in self._place.list() if _NAME.fullmatch(blob.name)]
         blobs: list[Blob] = []
         last = 0
-        for shard in sorted(found, key=lambda shard: (shard.first, -shard.last)):
+        for shard in self._listed():
             if shard.last > last:
                 blobs.append(shard.blob)
                 last = shard.last
         return blobs
+
+    def _listed(self) -> list[_Shard]:
+        found = (_Shard(blob) for blob in self._place.list() if _NAME.fullmatch(blob.name))
+        return sorted(found, key=lambda shard: (shard.first, -shard.last))
 
     def _shards(self) -> list[_Shard]:
         """All shards in order; one that is new, or was written anew, is read for its ids."""
