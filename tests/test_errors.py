@@ -181,7 +181,7 @@ def test_the_tree_is_as_drawn():
         ),
         (
             errors.NotYetError(name="X", instead="Use Y."),
-            "X is not in this version of Flagstone, and the installed Gradio has none. Use Y.",
+            "X is not in this version of Flagstone. Use Y.",
             AttributeError,
         ),
     ],

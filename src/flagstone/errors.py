@@ -309,10 +309,7 @@ class NotYetError(FlagstoneError, AttributeError):
     """A part of Gradio that Flagstone does not replace yet."""
 
     def __init__(self, *, name: str, instead: str) -> None:
-        super().__init__(
-            f"{name} is not in this version of Flagstone, and the installed Gradio has none. "
-            f"{instead}"
-        )
+        super().__init__(f"{name} is not in this version of Flagstone. {instead}")
 
 
 def megabytes(size: int) -> str:

@@ -34,6 +34,7 @@ class TestNames:
         ours = {
             "CSVLogger",
             "ChatInterface",
+            "HuggingFaceDatasetSaver",
             "SimpleCSVLogger",
             "Interface",
             "flagging",
