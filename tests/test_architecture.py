@@ -28,6 +28,7 @@ LAYERS = [
     "stores",
     "places",
     "staging",
+    "query_text",
     "store",
     "files",
     "durable",

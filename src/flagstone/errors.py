@@ -26,6 +26,7 @@ Everything this library raises on purpose.
     ├── UnclearFieldsError         nobody said which fields a flag is of (also a ValueError)
     ├── UnknownFieldError          no flag has a field of this name (also a LookupError)
     ├── MissingExtraError          an optional dependency is not installed (also an ImportError)
+    ├── BadQueryError              a query that says nothing we understand (also a ValueError)
     └── NotYetError                a part of Gradio that Flagstone does not replace yet
                                    (also an AttributeError)
 
@@ -302,6 +303,17 @@ class MissingExtraError(FlagstoneError, ImportError):
         super().__init__(
             f"Cannot use {asked}: what it needs is not installed. "
             f"Install it with: pip install 'flagstone[{extra}]'"
+        )
+
+
+class BadQueryError(FlagstoneError, ValueError):
+    """A query that says nothing we understand; `part` is the part of it."""
+
+    def __init__(self, *, part: str, reason: str) -> None:
+        super().__init__(
+            f"Cannot search for {part!r}: {reason}. A query is words to be found, and app:, "
+            "option:, user:, verdict:, tag:, since:, until:, verified:, fingerprint: or order: "
+            "with what is asked for; what is to be found as it stands goes in double quotes."
         )
 
 
