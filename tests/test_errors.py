@@ -187,11 +187,6 @@ def test_the_tree_is_as_drawn():
             "in double quotes.",
             ValueError,
         ),
-        (
-            errors.NotYetError(name="X", instead="Use Y."),
-            "X is not in this version of Flagstone. Use Y.",
-            AttributeError,
-        ),
     ],
 )
 def test_the_words(error, sentence, parent):

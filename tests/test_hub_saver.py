@@ -13,7 +13,6 @@ from hub_server import Fault
 
 import flagstone.gradio as gr
 from flagstone import Query, open_store
-from flagstone.errors import NotYetError
 
 COMMIT = "POST .*/commit/"
 
@@ -60,7 +59,7 @@ def test_an_outage_loses_nothing(hub, tmp_path, caplog, monkeypatch):
     """
     While the Hub is away flags are kept here, the log says so, and they follow.
     """
-    monkeypatch.setattr("flagstone.places.repository._WAITS", (0.01,))
+    monkeypatch.setattr("flagstone.places.commits._WAITS", (0.01,))
     monkeypatch.setattr("flagstone.background._FIRST_PAUSE", 0.05)
     saver = set_up(tmp_path)
     hub.faults.append(Fault(COMMIT, status=503, times=4))
@@ -114,15 +113,6 @@ def test_the_token_is_nowhere(hub, tmp_path, caplog):
     kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"hf_ana" not in kept
     assert "hf_ana" not in caplog.text + repr(saver)
-
-
-@pytest.mark.parametrize("options", [{"separate_dirs": True}, {"layout": "csv"}])
-def test_layouts_of_gradio_4_are_refused_for_now(options):
-    """
-    What is not there yet says so when the saver is made, and what to do.
-    """
-    with pytest.raises(NotYetError, match="leave out layout and separate_dirs"):
-        gr.HuggingFaceDatasetSaver("hf_ana", "mistakes", **options)
 
 
 def test_status_tells_what_waits_and_why(hub, tmp_path):

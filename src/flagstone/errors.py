@@ -26,9 +26,7 @@ Everything this library raises on purpose.
     ├── UnclearFieldsError         nobody said which fields a flag is of (also a ValueError)
     ├── UnknownFieldError          no flag has a field of this name (also a LookupError)
     ├── MissingExtraError          an optional dependency is not installed (also an ImportError)
-    ├── BadQueryError              a query that says nothing we understand (also a ValueError)
-    └── NotYetError                a part of Gradio that Flagstone does not replace yet
-                                   (also an AttributeError)
+    └── BadQueryError              a query that says nothing we understand (also a ValueError)
 
 Each constructor takes facts and words the sentence: what could not be done, where, why, what is
 untouched, and the way out. This module imports nothing, so that every other may import it.
@@ -315,13 +313,6 @@ class BadQueryError(FlagstoneError, ValueError):
             "option:, user:, verdict:, tag:, since:, until:, verified:, fingerprint: or order: "
             "with what is asked for; what is to be found as it stands goes in double quotes."
         )
-
-
-class NotYetError(FlagstoneError, AttributeError):
-    """A part of Gradio that Flagstone does not replace yet."""
-
-    def __init__(self, *, name: str, instead: str) -> None:
-        super().__init__(f"{name} is not in this version of Flagstone. {instead}")
 
 
 def megabytes(size: int) -> str:

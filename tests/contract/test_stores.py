@@ -19,6 +19,7 @@ from weed import Weed
 from flagstone.files import MemoryFiles
 from flagstone.store import Store
 from flagstone.stores import open_store
+from flagstone.stores.csv_folder.flag_folders import FlagFolders
 from flagstone.stores.group import GroupCommit
 from flagstone.stores.memory import MemoryStore
 from flagstone.stores.shards import ShardStore
@@ -136,3 +137,13 @@ class TestShardsOnTheHub(StoreContract):
 class TestGroupCommit(TestSqlite):
     def open(self, place: Path) -> Store:
         return GroupCommit(super().open(place))
+
+
+class TestFlagFolders(StoreContract):
+    def open(self, place: Path) -> Store:
+        return FlagFolders(place)
+
+    def texts(self, place: Path) -> list[str]:
+        flags = [json.loads(path.read_bytes()) for path in sorted(place.glob("*/metadata.jsonl"))]
+        others = [path.read_text() for path in sorted(place.glob("*/*.json"))]
+        return [*(flag["record"] for flag in flags), *others]

@@ -8,11 +8,13 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
 from hub_server import Fault
 from hub_server.state import Blob, Commit
+from huggingface_hub import close_session
 from PIL import Image
 
 from flagstone import Review, Value, open_store
@@ -141,7 +143,7 @@ def test_a_hub_that_stays_down_is_a_sentence(hub, open_hub, monkeypatch):
     """
     After some tries the store gives up, and what was to be appended can be appended later.
     """
-    monkeypatch.setattr("flagstone.places.repository._WAITS", (0.01, 0.01))
+    monkeypatch.setattr("flagstone.places.commits._WAITS", (0.01, 0.01))
     store = open_hub()
     store.append([make_flag()])
     flag = make_flag()
@@ -150,6 +152,24 @@ def test_a_hub_that_stays_down_is_a_sentence(hub, open_hub, monkeypatch):
         store.append([flag])
     store.append([flag])
     assert ids_in(store)[1:] == [flag.id]
+
+
+def test_a_silent_hub_is_not_waited_for(hub, open_hub, monkeypatch):
+    """
+    A connection on which nothing comes counts as cut; the flag is there once in the end.
+    """
+    monkeypatch.setattr("flagstone.places.commits._LONGEST_SILENCE", 0.5)
+    close_session()  # the client has the bounds it began with
+    store = open_hub()
+    store.append([make_flag()])
+    hub.faults.append(Fault(COMMIT, kind="delay", seconds=2.0))
+    flag = make_flag()
+    began = time.monotonic()
+    store.append([flag])
+    assert hub.faults[0].times == 0
+    assert time.monotonic() - began > 0.5
+    assert ids_in(store)[1:] == [flag.id]
+    close_session()
 
 
 @pytest.mark.parametrize(

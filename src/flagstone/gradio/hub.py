@@ -5,34 +5,49 @@ A press of the button waits for the disk only. A thread takes what is on it to t
 interval of flags is one commit; after a crash or an outage the next start goes on.
 """
 
+import json
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from flagstone.background import Copier
-from flagstone.errors import MissingExtraError, NotYetError, StoreError
+from flagstone.errors import MissingExtraError, StoreError
+from flagstone.files import safe_name
 from flagstone.gradio.callbacks import FlagLogger
+from flagstone.gradio.fields import Fields
+from flagstone.gradio.kinds import kind_of
 from flagstone.record import Flag
 from flagstone.store import Store
 from flagstone.stores import DATABASE
+from flagstone.stores.csv_folder import CsvFolder
+from flagstone.stores.csv_folder.flag_folders import FlagFolders
+
+if TYPE_CHECKING:
+    from flagstone.places.commits import Commits
 
 logger = logging.getLogger(__name__)
 
 Layout = Literal["typed", "csv"]
 
+_CSV = "data.csv"
+_FEATURES = {"image": "Image", "audio": "Audio"}
+_TEXT = {"dtype": "string", "_type": "Value"}
+
 
 class HuggingFaceDatasetSaver(FlagLogger):
     """
-    Keeps flags in `flags.db` in the flagging directory, or in *store*, and copies them to the Hub.
+    Keeps flags in the flagging directory, or in *store*, and copies them to a dataset of the Hub.
 
     *dataset_name* is `USER/NAME`, or `NAME` of the user whose *hf_token* it is; the dataset is made
     at the first flag, *private* if so. The copy is made *every* so many seconds, after 1,000 flags,
     and when the program ends; with `every=0`, `flag` waits for it. The token is
     never written, logged or shown.
 
-    Of the *layout*s of 4.x (`"csv"`, or *separate_dirs*) there is none yet: `NotYetError`.
-    *info_filename* is theirs, too.
+    The *layout* "typed" is that of `hf://` stores, from `flags.db` here. The others are those of
+    Gradio 4, here and there, and go on where it stopped: "csv" has the rows in `data.csv`; with
+    *separate_dirs* each flag is a folder with a `metadata.jsonl`. Both have *info_filename*.
     """
 
     def __init__(
@@ -48,42 +63,46 @@ class HuggingFaceDatasetSaver(FlagLogger):
         store: str | Path | Store | None = None,
     ) -> None:
         super().__init__(store)
-        if separate_dirs or layout != "typed":
-            raise NotYetError(
-                name="HuggingFaceDatasetSaver in a layout of Gradio 4",
-                instead="Until it is, leave out layout and separate_dirs: the dataset then has "
-                "typed columns, which datasets.load_dataset reads.",
-            )
         try:
-            import flagstone.places.repository
+            import flagstone.places.commits
             import flagstone.stores.shards  # noqa: F401 - whether what they need is installed
         except ImportError as error:
             raise MissingExtraError(asked="HuggingFaceDatasetSaver", extra="hub") from error
         self.dataset_name = dataset_name
         self.private = private
         self.info_filename = info_filename
+        self.separate_dirs = separate_dirs
+        self.layout = layout
         self._token = hf_token
         self._every = every
         self._copiers: dict[str, Copier] = {}
+        self._features: dict[str, dict[str, str]] = {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.dataset_name!r})"
 
+    def setup_fields(self, fields: Fields, flagging_dir: str | Path) -> None:
+        self._features = _features_of(fields)
+        super().setup_fields(fields, flagging_dir)
+
     def open_store(self, flagging_dir: Path, names: Sequence[str]) -> Store:
-        store = super().open_store(flagging_dir, names)
+        store = self._open_local(flagging_dir, names)
         if store.where not in self._copiers:
             self._copiers[store.where] = Copier(
                 store,
-                self._open_dataset,
+                lambda: self._open_dataset(names),
                 to=f"the dataset {self.dataset_name} on the Hub",
                 every=self._every or 60.0,
             )
-        if (flagging_dir / DATABASE).exists() or self._store is not None:
+        if self._is_classic or self._store is not None or (flagging_dir / DATABASE).exists():
             self._copiers[store.where].start()  # what an earlier run left
         return store
 
     def keep(self, flag: Flag, store: Store) -> int:
-        count = super().keep(flag, store)
+        if isinstance(store, CsvFolder | FlagFolders):
+            count = store.keep(flag)
+        else:
+            count = super().keep(flag, store)
         copier = self._copiers[store.where]
         copier.note()
         if self._every == 0:
@@ -95,11 +114,44 @@ class HuggingFaceDatasetSaver(FlagLogger):
         done = [copier.flush(timeout) for copier in self._copiers.values()]
         return all(done)
 
-    def _open_dataset(self) -> Store:
+    @property
+    def _is_classic(self) -> bool:
+        return self.separate_dirs or self.layout == "csv"
+
+    def _open_local(self, flagging_dir: Path, names: Sequence[str]) -> Store:
+        if self._store is not None or not self._is_classic:
+            return super().open_store(flagging_dir, names)
+        folder = flagging_dir / safe_name(self.dataset_name.rpartition("/")[2])
+        if self.separate_dirs:
+            return FlagFolders(folder, order=names)
+        return CsvFolder(folder, file_name=_CSV, order=names)
+
+    def _open_dataset(self, names: Sequence[str]) -> Store:
+        from flagstone.places.commits import Commits
         from flagstone.stores.shards import ShardStore
 
-        options = {"token": self._token, "private": self.private or None}
-        return ShardStore(f"hf://datasets/{self._full_name()}", options)
+        url = f"hf://datasets/{self._full_name()}"
+        private = self.private or None
+        if not self._is_classic:
+            return ShardStore(url, {"token": self._token, "private": private})
+        return self._open_classic(Commits(url, token=self._token, private=private), names)
+
+    def _open_classic(self, commits: "Commits", names: Sequence[str]) -> Store:
+        from flagstone.stores.committed import CommittedFolder
+
+        def open_folder(folder: Path) -> Store:
+            if self.separate_dirs:
+                return FlagFolders(folder, order=names, address=commits.address)
+            return CsvFolder(folder, file_name=_CSV, order=names, address=commits.address)
+
+        info = json.dumps({"flagged": {"features": self._features}})
+        return CommittedFolder(
+            commits,
+            open_folder,
+            log=".csv",
+            configs=_one_config if self.separate_dirs else _configs_of_logs,
+            once={self.info_filename: info.encode()},
+        )
 
     def _full_name(self) -> str:
         """The dataset with its owner, whom the token tells."""
@@ -112,3 +164,23 @@ class HuggingFaceDatasetSaver(FlagLogger):
         except Exception as error:
             reason = f"the Hub does not say whose token it is ({error})"
             raise StoreError(doing="write to", where=self.dataset_name, reason=reason) from error
+
+
+def _features_of(fields: Fields) -> dict[str, dict[str, str]]:
+    """What Gradio 4 wrote of the columns: all texts, and previews beside files."""
+    features: dict[str, dict[str, str]] = {}
+    for name, component in zip(fields.names, fields.components, strict=True):
+        features[name] = _TEXT
+        if preview := _FEATURES.get(kind_of(component)):
+            features[f"{name} file"] = {"_type": preview}
+    return {**features, "flag": _TEXT, "username": _TEXT}
+
+
+def _one_config(paths: Iterable[str]) -> dict[str, str]:  # noqa: ARG001 - the same for all
+    return {"default": "**/*.jsonl"}
+
+
+def _configs_of_logs(paths: Iterable[str]) -> dict[str, str]:
+    """A config for each log of flags: those with other fields than the first have their own."""
+    logs = sorted(path for path in paths if re.fullmatch(r"data\d*\.csv", path))
+    return {"default" if path == _CSV else path.removesuffix(".csv"): path for path in logs}

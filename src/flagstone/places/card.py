@@ -18,9 +18,9 @@ _SECTION = re.compile(rf"{re.escape(_BEGIN)}.*?{re.escape(_END)}", re.DOTALL)
 _DATA_FILES = "data/*.parquet"
 
 
-def card_of(before: str | None, contents: Contents, repo_id: str) -> str:
+def card_of(before: bytes | None, contents: Contents, repo_id: str) -> bytes:
     """The card *before* with what is ours in it brought up to *contents*."""
-    card = DatasetCard(before or _new(repo_id), ignore_metadata_errors=True)
+    card = _card(before, repo_id)
     features = [_yaml_of(name, feature) for name, feature in contents.features.items()]
     card.data["configs"] = [{"config_name": "default", "data_files": _DATA_FILES}]
     card.data["dataset_info"] = {"features": features}
@@ -29,7 +29,22 @@ def card_of(before: str | None, contents: Contents, repo_id: str) -> str:
         card.text = _SECTION.sub(lambda _: section, card.text, count=1)
     else:
         card.text = f"{card.text.rstrip()}\n\n{section}\n"
-    return str(card)
+    return str(card).encode()
+
+
+def with_configs(before: bytes | None, configs: Mapping[str, str], repo_id: str) -> bytes:
+    """The card *before* that names these *configs*, each with the path of its data files."""
+    card = _card(before, repo_id)
+    card.data["configs"] = [
+        {"config_name": name, "data_files": [{"split": "train", "path": path}]}
+        for name, path in configs.items()
+    ]
+    return str(card).encode()
+
+
+def _card(before: bytes | None, repo_id: str) -> DatasetCard:
+    text = _new(repo_id) if before is None else before.decode(errors="replace")
+    return DatasetCard(text, ignore_metadata_errors=True)
 
 
 def _new(repo_id: str) -> str:

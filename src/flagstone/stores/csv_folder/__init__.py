@@ -21,10 +21,16 @@ from flagstone.durable import replace_durably
 from flagstone.files import begin_removal, store_error
 from flagstone.record import SCHEMA, Flag, Record
 from flagstone.store import Store, flag_id_of, require_files
-from flagstone.stores.csv_folder.cells import columns_of, row_of
+from flagstone.stores.csv_folder.cells import Address, columns_of, row_of
 from flagstone.stores.csv_folder.folder_files import FolderFiles
 from flagstone.stores.csv_folder.known import KnownIds
-from flagstone.stores.csv_folder.log import CsvLog, OtherColumnsError, encode_row, open_log
+from flagstone.stores.csv_folder.log import (
+    CsvLog,
+    OtherColumnsError,
+    add_column,
+    encode_row,
+    open_log,
+)
 from flagstone.stores.csv_folder.naming import choose_log, logs_in
 from flagstone.stores.csv_folder.reading import LogReader, end_of
 
@@ -53,7 +59,8 @@ class CsvFolder(Store):
     `dataset1.csv`, `dataset2.csv`; `log.csv`, `log2.csv`. *header* says whether logs begin with
     the names of their columns. *order* is the order of the columns for flags of just these
     fields. With *simplify_file_data* a cell shows a file as its path, otherwise as Gradio's
-    FileData.
+    FileData. With *address*, which says where on the Hub the file at a path is, flags have the
+    columns of Gradio's Hub saver, and go on in a log of its.
     """
 
     files: FolderFiles
@@ -66,6 +73,7 @@ class CsvFolder(Store):
         header: bool = True,
         order: Sequence[str] = (),
         simplify_file_data: bool = True,
+        address: Address | None = None,
     ) -> None:
         self.path = Path(path)
         self.where = str(path)
@@ -74,6 +82,7 @@ class CsvFolder(Store):
         self._header = header
         self._order = order
         self._simplify_file_data = simplify_file_data
+        self._address = address
         self._lock = threading.Lock()  # threads queue here, and not for the system's file locks
         self._chosen: dict[_Kind, Path] = {}
         try:
@@ -133,13 +142,15 @@ class CsvFolder(Store):
         rows: dict[_Kind, Rows] = defaultdict(dict)
         with self._telling(doing="keep the flag in"):
             for record, text in zip(records, texts, strict=True):
-                row = row_of(record, text, self._link, self._order)
+                row = row_of(record, text, self._link, self._order, self._address)
                 rows[self._kind(record)][record.id] = row
             with self._lock:
                 return self._write(rows)
 
     def _kind(self, record: Record) -> _Kind:
-        columns = columns_of(record, self._order) if self._header else None
+        columns = None
+        if self._header:
+            columns = columns_of(record, self._order, on_hub=self._address is not None)
         return _Kind(self._first_logs[record.type], columns)
 
     def _write(self, rows: Mapping[_Kind, Rows]) -> int:
@@ -173,6 +184,8 @@ class CsvFolder(Store):
 
     def _choose(self, kind: _Kind) -> Path:
         if kind not in self._chosen:
+            if self._address is not None and kind.columns is not None:
+                add_column(self.path / kind.first, kind.columns)
             taken = self._chosen.values()
             self._chosen[kind] = choose_log(self.path / kind.first, kind.columns, taken)
         return self._chosen[kind]

@@ -9,13 +9,20 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
-from flagstone.codec import FileRef
+from flagstone.codec import FileRef, files_in
 from flagstone.record import Flag, Outcome, Record, Review, Value, unique_names, utc_text
 
 RECORD = "record"
 FLAG_COLUMNS = ("flag", "username", "timestamp", RECORD)
+HUB_COLUMNS = ("flag", "username", RECORD)
+"""What Gradio's Hub saver ends a row with, and our record."""
+
+_PREVIEWED = ("image", "audio")
+"""Kinds that have a second column on the Hub, with the address of their file."""
+
 REVIEW_COLUMNS = (
     *("flag_id", "verdict", "tags", "note", "assignee", "username", "timestamp"),
     RECORD,
@@ -24,6 +31,9 @@ OUTCOME_COLUMNS = ("flag_id", "run", "model", "status", "seconds", "timestamp", 
 
 Link = Callable[[str, FileRef], Any]
 """Makes a file visible under a field's name and says what stands for it in the cell."""
+
+Address = Callable[[str], str]
+"""The address on the Hub of the file at a path."""
 
 _FORMULA = re.compile(r"^\s*[=+\-@\t\r\n]|^[\t\r\n]|[,;]\s*[=+\-@\t\n]")
 
@@ -42,25 +52,52 @@ def spreadsheet_safe(value: Any) -> Any:
     return value
 
 
-def columns_of(record: Record, order: Sequence[str] = ()) -> tuple[str, ...]:
-    """The header for *record*: for a flag a column a field, in *order* if it names just these."""
+def columns_of(
+    record: Record, order: Sequence[str] = (), *, on_hub: bool = False
+) -> tuple[str, ...]:
+    """
+    The header for *record*: for a flag a column a field, in *order* if it names just these.
+
+    *on_hub*, flags have the columns of Gradio's Hub saver.
+    """
     if isinstance(record, Review):
         return REVIEW_COLUMNS
     if isinstance(record, Outcome):
         return OUTCOME_COLUMNS
-    return _columns_of_fields(tuple(name for name, _ in _fields(record, order)))
+    fields = _fields(record, order)
+    if not on_hub:
+        return _columns_of_fields(tuple(name for name, _ in fields), FLAG_COLUMNS)
+    names = [[name, f"{name} file"] if _is_previewed(value) else [name] for name, value in fields]
+    return _columns_of_fields(tuple(chain.from_iterable(names)), HUB_COLUMNS)
 
 
 @lru_cache
-def _columns_of_fields(names: tuple[str, ...]) -> tuple[str, ...]:
-    unique = unique_names(names, taken=FLAG_COLUMNS)
-    return (*(spreadsheet_safe(_plain(name)) for name in unique), *FLAG_COLUMNS)
+def _columns_of_fields(names: tuple[str, ...], end: tuple[str, ...]) -> tuple[str, ...]:
+    unique = unique_names(names, taken=end)
+    return (*(spreadsheet_safe(plain(name)) for name in unique), *end)
 
 
-def row_of(record: Record, text: str, link: Link, order: Sequence[str] = ()) -> list[str]:
-    """The cells of *record*, whose JSON is *text*: one for each of its columns."""
+def row_of(
+    record: Record,
+    text: str,
+    link: Link,
+    order: Sequence[str] = (),
+    address: Address | None = None,
+) -> list[str]:
+    """
+    The cells of *record*, whose JSON is *text*: one for each of its columns.
+
+    With *address*, those of Gradio's Hub saver.
+    """
     timestamp = utc_text(record.created_at).replace("T", " ")
     match record:
+        case Flag() if address is not None:
+            fields = []
+            for name, value in _fields(record, order):
+                fields.append(_cell(name, value, link))
+                if _is_previewed(value):
+                    fields.append(_address(name, value, link, address))
+            cells = [record.option, record.user]
         case Flag():
             fields = [_cell(name, value, link) for name, value in _fields(record, order)]
             cells = [record.option, record.user, timestamp]
@@ -96,6 +133,16 @@ def _cell(field: str, value: Value, link: Link) -> str:
     return spreadsheet_safe(data) if isinstance(data, str) else _json(data)
 
 
+def _is_previewed(value: Value) -> bool:
+    return value.kind in _PREVIEWED
+
+
+def _address(field: str, value: Value, link: Link, address: Address) -> str:
+    """Where a browser finds the file of *value*, if it has one."""
+    ref = next(files_in(value.data), None)
+    return address(str(link(field, ref))) if ref else ""
+
+
 def _fields(flag: Flag, order: Sequence[str]) -> list[tuple[str, Value]]:
     fields = [*flag.inputs.items(), *flag.outputs.items()]
     if sorted(order) == sorted(name for name, _ in fields):
@@ -103,7 +150,7 @@ def _fields(flag: Flag, order: Sequence[str]) -> list[tuple[str, Value]]:
     return fields
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """*text* without lone surrogates, which no file and no name can hold."""
     return text.encode(errors="backslashreplace").decode()
 

@@ -29,9 +29,9 @@ class FolderFiles(DirectoryFiles):
         self._adopted: dict[str, set[Path]] = {}
         self._seen: dict[tuple[Path, int, int], FileRef] = {}
 
-    def show(self, ref: FileRef, field: str) -> str:
+    def show(self, ref: FileRef, field: str, below: str = "") -> str:
         """Show *ref* under its field, at no cost of space where the system can; says where."""
-        shown = _shown_as(field, ref.sha256, ref.name)
+        shown = below + _shown_as(field, ref.sha256, ref.name)
         if not os.path.exists(f"{self._folder}/{shown}"):  # noqa: PTH110 - half the time
             place = self._folder / shown
             place.parent.mkdir(parents=True, exist_ok=True)

@@ -23,17 +23,19 @@ from typing import NamedTuple
 
 import orjson
 
-from flagstone.durable import sync_directory
+from flagstone.durable import replace_durably, sync_directory
 
 if sys.platform == "win32":
     import portalocker
 
-    def _lock(handle: int) -> None:
+    def lock(handle: int) -> None:
+        """Wait until nobody else has the open file *handle* locked; to close it lets go."""
         portalocker.lock(handle, portalocker.LockFlags.EXCLUSIVE)
 else:
     import fcntl
 
-    def _lock(handle: int) -> None:
+    def lock(handle: int) -> None:
+        """Wait until nobody else has the open file *handle* locked; to close it lets go."""
         fcntl.flock(handle, fcntl.LOCK_EX)
 
 
@@ -108,6 +110,10 @@ class CsvLog:
         if self._is_new:
             sync_directory(self.path.parent)
         return end.number + len(rows)
+
+    def read_header(self) -> list[str]:
+        """The first row."""
+        return read_header(self._handle)
 
     def undo(self) -> None:
         """Take back what was appended, whole or in part."""
@@ -201,6 +207,21 @@ def has_header(handle: int, header: tuple[str, ...] | None) -> bool:
     return header is None or read_header(handle) == list(header)
 
 
+def add_column(path: Path, columns: tuple[str, ...]) -> None:
+    """Give the log *path* the last of *columns*, empty in each row, if it has all the others."""
+    if not path.exists():
+        return
+    with open_log(path, None) as log:
+        if log.read_header() != list(columns[:-1]):
+            return
+        text = path.read_bytes().decode("utf-8-sig", errors="surrogateescape")
+        _, *rows = csv.reader(io.StringIO(text, newline=""))
+        width = len(columns)
+        padded = [[*row, *[""] * (width - len(row))] for row in rows if row]
+        lines = [encode_row(row, errors="surrogateescape") for row in (columns, *padded)]
+        replace_durably(path, b"".join(lines))
+
+
 def _numbered(row: Row, number: int) -> bytes:
     *cells, record = row
     # By hand, as the csv module takes its time over a long cell full of quotes.
@@ -233,7 +254,7 @@ def open_log(path: Path, header: tuple[str, ...] | None) -> Iterator[CsvLog]:
     while True:
         handle = _open(path)
         try:
-            _lock(handle)
+            lock(handle)
             if _is_still(path, handle):
                 yield CsvLog(path, handle, header)
                 return

@@ -1,0 +1,164 @@
+"""
+A folder for each flag: `<id>/metadata.jsonl`, as Gradio's Hub saver had them.
+
+The file is one line: cells for people, and the record's JSON as a text in the last one. The flag's
+files lie beside it under `<field>/<hash>/<name>`, and what was said about it as `<id>.json`.
+"""
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+
+import orjson
+
+from flagstone.codec import FileRef
+from flagstone.durable import replace_durably, sync_directory
+from flagstone.errors import UnreadableRecordError
+from flagstone.files import safe_name, store_error
+from flagstone.record import Flag, Record, record_from_json
+from flagstone.store import Store, flag_id_of, of_flags, require_files
+from flagstone.stores.csv_folder.cells import RECORD, Address, columns_of, plain, row_of
+from flagstone.stores.csv_folder.folder_files import FolderFiles
+from flagstone.stores.csv_folder.log import lock
+
+FLAG = "metadata.jsonl"
+
+
+class FlagFolders(Store):
+    """
+    Records in folders below *path*, made on first use, one for each flag.
+
+    *order* is that of the cells, *address* says where on the Hub the file at a path is. Of many
+    records appended at once a crash may keep the first ones only.
+    """
+
+    files: FolderFiles
+
+    def __init__(
+        self, path: Path, *, order: Sequence[str] = (), address: Address | None = None
+    ) -> None:
+        self.path = path
+        self.where = str(path)
+        self.files = FolderFiles(path)
+        self._order = order
+        self._address = address
+        self._lock = threading.Lock()  # a file's lock is for processes
+        self._latest = 0
+        self._count: int | None = None
+
+    def append(self, records: Iterable[Record]) -> None:
+        records = list(records)
+        texts = [record.to_json() for record in records]
+        require_files(records, self.files, self.where)
+        with self._telling("keep the flag in"), self._locked():
+            here = self.known(record.id for record in records)
+            for record, text in zip(records, texts, strict=True):
+                if record.id not in here:
+                    self._write(record, text)
+                    here.add(record.id)
+
+    def keep(self, flag: Flag) -> int:
+        """Append one flag and say how many there are."""
+        if self._count is None:
+            self._count = sum(1 for _ in self.path.glob(f"*/{FLAG}"))
+        self.append([flag])
+        self._count += 1
+        return self._count
+
+    def scan(self, after: str | None = None) -> Iterator[Record]:
+        for path, written in self._paths():
+            if written > int(after or 0) and (record := self._read(path)):
+                yield record
+
+    def mark(self) -> str:
+        return str(max((written for _, written in self._paths()), default=0))
+
+    def erase(self, flag_ids: Iterable[str]) -> None:
+        with self._telling("erase flags in"), self._locked():
+            ids, hashes = of_flags(flag_ids, self.scan())
+            doomed = set(map(safe_name, ids))
+            for path, _ in self._paths():
+                if _name_of(path) in doomed:
+                    # An empty file stays, so that the id is known and no copy brings it back.
+                    replace_durably(path, b"")
+                    for field in (entry for entry in path.parent.iterdir() if entry.is_dir()):
+                        shutil.rmtree(field)
+            self.files.remove(hashes)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def known(self, ids: Iterable[str]) -> set[str]:
+        here = {_name_of(path) for path, _ in self._paths()}
+        return {record_id for record_id in ids if safe_name(record_id) in here}
+
+    def _paths(self) -> list[tuple[Path, int]]:
+        """The files of records in the order of the store, and when each was written."""
+        found = chain(self.path.glob(f"*/{FLAG}"), self.path.glob("*/*.json"))
+        times = [(path, path.stat().st_mtime_ns) for path in found]
+        return sorted(times, key=lambda each: each[1])
+
+    def _write(self, record: Record, text: str) -> None:
+        """Write the file of *record*, whose JSON is *text*, after all that are there."""
+        folder = self.path / safe_name(flag_id_of(record))
+        folder.mkdir(exist_ok=True)
+        if isinstance(record, Flag):
+            path = folder / FLAG
+            content = self._row_of(record, text, folder.name)
+        else:
+            path = folder / f"{safe_name(record.id)}.json"
+            content = text.encode()
+        replace_durably(path, content)
+        self._latest = max(time.time_ns(), self._latest + 1)
+        os.utime(path, ns=(self._latest, self._latest))
+        sync_directory(self.path)
+
+    def _row_of(self, flag: Flag, text: str, folder: str) -> bytes:
+        columns = columns_of(flag, self._order, on_hub=self._address is not None)
+
+        def show(field: str, ref: FileRef) -> str:
+            return self.files.show(ref, field, below=f"{folder}/")
+
+        cells = row_of(flag, text, show, self._order, self._address)
+        row = dict(zip(columns, map(plain, cells), strict=True))
+        return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Wait until nobody else writes here."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with self._lock, (self.path / ".lock").open("wb") as file:
+            lock(file.fileno())
+            yield
+
+    def _read(self, path: Path) -> Record | None:
+        """The record in the file *path*; None for one that was erased, or that Gradio wrote."""
+        content = path.read_bytes()
+        if not content:
+            return None
+        if path.name == FLAG:
+            try:
+                row = orjson.loads(content)
+            except orjson.JSONDecodeError as error:
+                raise UnreadableRecordError(where=str(path), reason=str(error)) from error
+            if not isinstance(row, dict) or RECORD not in row:
+                return None
+            content = str(row[RECORD]).encode()
+        return record_from_json(content, where=str(path), files=self.files)
+
+    @contextmanager
+    def _telling(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise store_error(error, doing=doing, where=self.where) from error
+
+
+def _name_of(path: Path) -> str:
+    """The id of the record in the file *path*, as file systems take it."""
+    return path.parent.name if path.name == FLAG else path.stem
