@@ -38,7 +38,7 @@ def worker(which: str, count: int, pause: float, folder: Path) -> None:
     """In a process of its own: flag so many, and print what it took."""
     gr: Any = import_module("gradio" if which == "gradio" else "flagstone.gradio")
     if which == "gradio":  # its client asks the real Hub, and none else, whether a card is sound
-        import_module("huggingface_hub").RepoCard.validate = lambda card, repo_type: None
+        import_module("huggingface_hub").RepoCard.validate = lambda *_, **__: None
     if which == "local":
         saver = gr.FlagLogger()
     else:
