@@ -59,7 +59,7 @@ class Query:
             and (self.tag is None or self.tag in state.tags)
             and (self.since is None or flag.created_at >= self.since)
             and (self.until is None or flag.created_at < self.until)
-            and (self.text is None or self.text.casefold() in _texts_of(flag).casefold())
+            and (self.text is None or self.text.casefold() in texts_of(flag).casefold())
         )
 
 
@@ -312,7 +312,8 @@ def _page(flags: Iterator[Flag], after: str | None) -> Iterator[Flag]:
     return flags
 
 
-def _texts_of(flag: Flag) -> str:
+def texts_of(flag: Flag) -> str:
+    """All that `Query.text` is looked for in."""
     fields = (*flag.inputs.values(), *flag.outputs.values(), *flag.correction.values())
     texts = [text for value in fields for text in _strings(value.data)]
     return "\n".join([flag.app, flag.option or "", flag.comment or "", flag.user or "", *texts])

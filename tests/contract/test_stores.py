@@ -23,6 +23,8 @@ from flagstone.stores.csv_folder.flag_folders import FlagFolders
 from flagstone.stores.group import GroupCommit
 from flagstone.stores.memory import MemoryStore
 from flagstone.stores.shards import ShardStore
+from flagstone.stores.sql import SqlStore
+from flagstone.stores.sql.indexed import IndexedStore
 from flagstone.testing import StoreContract
 
 
@@ -137,6 +139,13 @@ class TestShardsOnTheHub(StoreContract):
 class TestGroupCommit(TestSqlite):
     def open(self, place: Path) -> Store:
         return GroupCommit(super().open(place))
+
+
+class TestIndexed(TestSqlite):
+    def open(self, place: Path) -> Store:
+        store = super().open(place)
+        assert isinstance(store, SqlStore)
+        return IndexedStore(store)
 
 
 class TestFlagFolders(StoreContract):

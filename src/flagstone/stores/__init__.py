@@ -50,6 +50,20 @@ def open_store(url: str | Path) -> Store:
     raise UnknownStoreError(url=str(url))
 
 
+def for_reading(store: Store) -> Store:
+    """*store* with an index beside it, where it can have one; else itself."""
+    from flagstone.stores.sql import SqlStore
+
+    if not isinstance(store, SqlStore):
+        return store
+    try:
+        from flagstone.stores.sql.indexed import IndexedStore
+    except ImportError as error:
+        raise MissingExtraError(asked="to read quickly", extra="review") from error
+
+    return IndexedStore(store)
+
+
 def _open_path(path: Path) -> Store:
     try:
         if (path / DATABASE).is_file():

@@ -10,7 +10,7 @@ the driver's own connection: Core's way to execute costs as much as the fsync it
 
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
@@ -46,6 +46,7 @@ class SqlStore(Store):
         self._engine = self._dialect.engine
         self.where = self._dialect.where
         self.files = DirectoryFiles(self._dialect.files)
+        self.index = self._dialect.index
         self._preparing = threading.Lock()
         self._appending = threading.Lock()  # one connection appends: a database has one writer
         self._appender: PoolProxiedConnection | None = None
@@ -67,7 +68,7 @@ class SqlStore(Store):
         ):
             for seq, text in rows:
                 if text:
-                    yield record_from_json(text, where=f"{self.where}, row {seq}", files=self.files)
+                    yield self._record(seq, text)
 
     def mark(self) -> str:
         ((seq,),) = self._read(sa.select(sa.func.max(RECORD.c.seq)))
@@ -128,6 +129,43 @@ class SqlStore(Store):
         ((number,),) = self._read(sa.select(sa.func.count()).where(*conditions_of(query)))
         return int(number) if query.limit is None else min(int(number), query.limit)
 
+    def rows_after(self, seq: int, most: int) -> list[tuple[int, Record | None]]:
+        """The next rows after the one numbered *seq*, with their numbers; None was erased."""
+        rows = self._read(
+            sa.select(RECORD.c.seq, RECORD.c.json)
+            .where(RECORD.c.seq > seq)
+            .order_by(RECORD.c.seq)
+            .limit(most)
+        )
+        return [(seq, self._record(seq, text) if text else None) for seq, text in rows]
+
+    def states_of(self, seqs: Sequence[int]) -> list[State]:
+        """The states of the flags in these rows, in this order; those erased are left out."""
+        c = RECORD.c
+        flags = self._read(sa.select(c.id, c.json, c.seq).where(c.seq.in_(seqs), c.json != ""))
+        about = self._read(sa.select(c.id, c.json).where(c.flag_id.in_([row[0] for row in flags])))
+        states = fold(self._records([row[:2] for row in flags] + about))
+        place = {row[0]: seqs.index(row[2]) for row in flags}
+        return sorted(states, key=lambda state: place[state.flag.id])
+
+    def keys_of(self, seqs: Sequence[int]) -> list[tuple[tuple[str, str], int]]:
+        """When the flags in these rows were made, in UTC, and their ids."""
+        c = RECORD.c
+        rows = self._read(sa.select(c.created_at, c.id, c.seq).where(c.seq.in_(seqs)))
+        return [((made or "", record_id), seq) for made, record_id, seq in rows]
+
+    def key_of(self, flag_id: str) -> tuple[str, str] | None:
+        """When the flag with this id was made, and its id; None where there is none."""
+        c = RECORD.c
+        rows = self._read(sa.select(c.created_at, c.id).where(c.id == flag_id, c.type == Flag.type))
+        return next(((made, record_id) for made, record_id in rows), None)
+
+    def seq_of(self, flag_id: str) -> int | None:
+        """The number of its row."""
+        c = RECORD.c
+        rows = self._read(sa.select(c.seq).where(c.id == flag_id, c.type == Flag.type))
+        return next((seq for (seq,) in rows), None)
+
     def _states(self) -> Iterator[State]:
         return self._find_states(Query(order="oldest"))
 
@@ -161,6 +199,9 @@ class SqlStore(Store):
             )
             yield from fold(self._records([row[1:] for row in rows] + about))
             last = rows[-1]
+
+    def _record(self, seq: int, text: str) -> Record:
+        return record_from_json(text, where=f"{self.where}, row {seq}", files=self.files)
 
     def _records(self, rows: Iterable[Any]) -> Iterator[Record]:
         for record_id, text in rows:

@@ -44,6 +44,7 @@ class Sqlite:
         self.path = Path(url.database)
         self.where = str(self.path)
         self.files = self.path.resolve().with_name(f"{self.path.resolve().name}.files")
+        self.index = self.path.with_name(f"{self.path.name}.index")
         self.engine = sa.create_engine(
             url,
             paramstyle="qmark",
@@ -108,7 +109,9 @@ class Sqlite:
         cursor.execute("BEGIN IMMEDIATE")
 
     def forget(self) -> None:
-        """Empty the write-ahead log, where what was erased may still stand."""
+        """Empty the write-ahead log, and delete the index: what was erased may stand there, too."""
+        for path in (self.index, self.index.with_name(f"{self.index.name}-journal")):
+            path.unlink(missing_ok=True)
         with closing(self.engine.raw_connection()) as connection:
             busy, _, _ = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:

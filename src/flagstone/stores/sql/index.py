@@ -1,0 +1,290 @@
+"""
+An index beside a database, for those who read it: which flags have which property, as bitmaps.
+
+It is made from the records and can be made again at any time, so nothing that writes waits for it:
+a reader brings it up to date before it asks. A flag is a bit at its row's number; "app is digits
+and open" is the intersection of two bitmaps, and how many there are of each user is counted there.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import sqlite3
+import tempfile
+import weakref
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from pyroaring import BitMap
+
+from flagstone.record import Verdict
+from flagstone.store import Query
+
+logger = logging.getLogger(__name__)
+
+_FORMAT = 1
+_UNSAVED = 20_000
+"""Rows after which what was learnt is written down; a reader that dies learns them again."""
+
+_MOST_SEARCHED = 50
+"""Texts whose flags are remembered: a page, its facets and the next page ask for the same."""
+
+_SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT);
+CREATE TABLE bitmap (name TEXT PRIMARY KEY, content BLOB);
+CREATE TABLE late (made TEXT, id TEXT, seq INTEGER, PRIMARY KEY (made, id)) WITHOUT ROWID;
+CREATE TABLE fingerprint (hash INTEGER, seq INTEGER, PRIMARY KEY (hash, seq)) WITHOUT ROWID;
+CREATE TABLE early (flag_id TEXT PRIMARY KEY);
+CREATE VIRTUAL TABLE search USING fts5(
+    text, content='', columnsize=0, tokenize='trigram case_sensitive 1');
+"""
+
+Property = tuple[str, str | bool | None]
+"""What it is and what it says: ("app", "digits")."""
+
+_FLAGS: Property = ("flags", None)
+_ORDERED: Property = ("ordered", None)
+_LATE: Property = ("late", None)
+_JUDGED = ("verdict", "tag")
+
+Key = tuple[str, str]
+"""When a flag was made, in UTC, and its id: the order of flags."""
+
+
+class Entry(NamedTuple):
+    """A flag as the index needs it."""
+
+    seq: int
+    id: str
+    made: str
+    app: str
+    option: str | None
+    user: str | None
+    verified: bool | None
+    fingerprint: str
+    text: str
+
+
+class Index:
+    """
+    The index in the file *path*; where somebody else has it open, one of its own.
+
+    `seq` is the number of the last row that it knows.
+    """
+
+    facets = ("app", "option", "user", "verdict", "tag")
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path
+        self.seq = 0
+        self._top: Key = ("", "")
+        self._bitmaps: dict[Property, BitMap] = {}
+        self._changed: set[Property] = set()
+        self._unsaved = 0
+        self._searched: dict[str, tuple[int, BitMap]] = {}
+        self._open()
+
+    def is_current(self) -> bool:
+        """Whether the file is still there: who erases flags deletes it."""
+        try:
+            return os.path.samestat(self._file.stat(), self._status)
+        except OSError:
+            return False
+
+    def learn(self, entries: Iterable[Entry]) -> set[str]:
+        """Take in new flags; gives the ids of those about which something was said before."""
+        late, hashes, texts = [], [], []
+        early = {flag_id for (flag_id,) in self._db.execute("SELECT flag_id FROM early")}
+        met = set()
+        added: dict[Property, list[int]] = defaultdict(list)
+        for entry in entries:
+            key = (entry.made, entry.id)
+            if key > self._top:
+                self._top = key
+                added[_ORDERED].append(entry.seq)
+            else:
+                late.append((*key, entry.seq))
+                added[_LATE].append(entry.seq)
+                added["late", _day(entry.made)].append(entry.seq)
+            for one in (
+                _FLAGS,
+                ("verdict", "open"),
+                ("app", entry.app),
+                ("option", entry.option),
+                ("user", entry.user),
+                ("verified", entry.verified),
+            ):
+                added[one].append(entry.seq)
+            hashes.append((_hash(entry.fingerprint), entry.seq))
+            texts.append((entry.seq, entry.text.casefold()))
+            if entry.id in early:
+                met.add(entry.id)
+        for one, seqs in added.items():
+            self._bitmap(one).update(seqs)
+        self._db.executemany("INSERT OR IGNORE INTO late VALUES (?, ?, ?)", late)
+        self._db.executemany("INSERT OR IGNORE INTO fingerprint VALUES (?, ?)", hashes)
+        self._db.executemany("INSERT INTO search (rowid, text) VALUES (?, ?)", texts)
+        self._unsaved += len(hashes)
+        return met
+
+    def judge(self, seq: int, verdict: Verdict, tags: Iterable[str]) -> None:
+        """Say how the flag in the row *seq* stands."""
+        wanted = {("verdict", verdict), *(("tag", tag) for tag in tags)}
+        for one, bitmap in self._bitmaps.items():
+            if one[0] in _JUDGED and one not in wanted and seq in bitmap:
+                self._bitmap(one).discard(seq)
+        for one in wanted:
+            self._bitmap(one).add(seq)
+        self._unsaved += 1
+
+    def expect(self, flag_id: str) -> None:
+        """Say that something was said about a flag that is not here yet."""
+        self._db.execute("INSERT OR IGNORE INTO early VALUES (?)", [flag_id])
+
+    def select(self, query: Query) -> BitMap:
+        """The flags with the properties that *query* asks for; since, until, page aside."""
+        found = [
+            self.having(name, asked)
+            for name in ("app", "option", "user", "verdict", "tag", "verified")
+            if (asked := getattr(query, name)) is not None
+        ]
+        if query.fingerprint is not None:
+            rows = self._db.execute(
+                "SELECT seq FROM fingerprint WHERE hash = ?", [_hash(query.fingerprint)]
+            )
+            found.append(BitMap([seq for (seq,) in rows]))
+        if query.text is not None:
+            found.append(self._search(query.text.casefold()))
+        everything = self.having(*_FLAGS)
+        return BitMap.intersection(everything, *found) if found else everything
+
+    def having(self, name: str, value: str | bool | None = None) -> BitMap:
+        """The flags with one property; "flags" are all, "ordered" those that came in order."""
+        return self._bitmaps.get((name, value), BitMap())
+
+    def count(self, found: BitMap) -> dict[str, Counter[str | None]]:
+        """How the flags *found* divide by each of `facets`."""
+        facets: dict[str, Counter[str | None]] = {name: Counter() for name in self.facets}
+        for (name, value), bitmap in self._bitmaps.items():
+            if name in facets and (number := found.intersection_cardinality(bitmap)):
+                facets[name][cast("str | None", value)] = number
+        return facets
+
+    def late(self, after: Key, *, is_newest: bool) -> Iterator[tuple[Key, int]]:
+        """Flags that came later than some made after them, from the key *after* on."""
+        order, beyond = ("DESC", "<") if is_newest else ("ASC", ">")
+        rows = self._db.execute(
+            f"SELECT made, id, seq FROM late WHERE (made, id) {beyond} (?, ?) "  # noqa: S608
+            f"ORDER BY made {order}, id {order}",
+            after,
+        )
+        return (((made, id_), seq) for made, id_, seq in rows)
+
+    def late_between(self, since: str, until: str) -> BitMap:
+        """Those of them that were made in between: whole days, and what of the days at the ends."""
+        first, last = _day(since), _day(until)
+        found = BitMap()
+        for (name, day), bitmap in self._bitmaps.items():
+            if name == "late" and isinstance(day, str) and first < day < last:
+                found |= bitmap
+        rows = self._db.execute(
+            "SELECT seq FROM late WHERE made >= ?1 AND made < ?2 AND made < ?3 || '~' "
+            "UNION ALL SELECT seq FROM late WHERE made >= ?4 AND made >= ?1 AND made < ?2",
+            [since, until, first, last],
+        )
+        found.update(seq for (seq,) in rows)
+        return found
+
+    def save(self, *, is_last: bool = False) -> None:
+        """Write down what was learnt since the last time, if it is much."""
+        if self._unsaved < _UNSAVED and not (is_last and self._unsaved):
+            return
+        contents = [(json.dumps(one), self._bitmaps[one].serialize()) for one in self._changed]
+        self._db.executemany("INSERT OR REPLACE INTO bitmap VALUES (?, ?)", contents)
+        meta = {"format": _FORMAT, "seq": self.seq, "top": self._top}
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('meta', ?)", [json.dumps(meta)])
+        self._db.execute("COMMIT")
+        self._db.execute("BEGIN")
+        self._changed.clear()
+        self._unsaved = 0
+
+    def close(self) -> None:
+        """Write down the rest, and let go of the file."""
+        self.save(is_last=True)
+        self._db.close()
+
+    def _search(self, text: str) -> BitMap:
+        """The flags with *text* in them; the answer is kept, and only what is new is looked up."""
+        seq, found = self._searched.pop(text, (0, BitMap()))
+        phrase = '"' + text.replace('"', '""') + '"'
+        rows = self._db.execute(
+            "SELECT rowid FROM search WHERE search MATCH ? AND rowid > ?", [phrase, seq]
+        )
+        found.update([seq for (seq,) in rows])
+        self._searched[text] = self.seq, found
+        if len(self._searched) > _MOST_SEARCHED:
+            self._searched.pop(next(iter(self._searched)))
+        return found
+
+    def _bitmap(self, one: Property) -> BitMap:
+        """The bitmap of a property, to be changed."""
+        self._changed.add(one)
+        return self._bitmaps.setdefault(one, BitMap())
+
+    def _open(self) -> None:
+        try:
+            self._db = self._connect(self._path)
+            self._load()
+        except sqlite3.OperationalError as error:
+            # Another reader holds it, or nothing may be written here: one that ends with us.
+            logger.info("The index %s cannot be used (%s); another is made", self._path, error)
+            handle, name = tempfile.mkstemp(prefix="flagstone-", suffix=".index")
+            os.close(handle)
+            self._file = Path(name)
+            weakref.finalize(self, self._file.unlink, missing_ok=True)
+            self._db = self._connect(self._file)
+        except (sqlite3.DatabaseError, ValueError):
+            logger.warning("The index %s is damaged, and made anew", self._path)
+            self._path.unlink()
+            self._db = self._connect(self._path)
+        self._status = self._file.stat()
+
+    def _connect(self, path: Path) -> sqlite3.Connection:
+        db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            db.execute("PRAGMA synchronous = OFF")  # it can be made again
+            db.execute("BEGIN EXCLUSIVE")
+            if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                for statement in filter(str.strip, _SCHEMA.split(";")):
+                    db.execute(statement)
+        except sqlite3.Error:
+            db.close()
+            raise
+        return db
+
+    def _load(self) -> None:
+        row = self._db.execute("SELECT value FROM meta").fetchone()
+        if row is None:
+            return
+        meta = json.loads(row[0])
+        if meta["format"] != _FORMAT:
+            self._db.close()
+            raise ValueError(meta["format"])
+        self.seq, self._top = meta["seq"], tuple(meta["top"])
+        for name, content in self._db.execute("SELECT name, content FROM bitmap"):
+            key, value = json.loads(name)
+            self._bitmaps[key, value] = BitMap.deserialize(content)
+
+
+def _day(made: str) -> str:
+    return made[:10]
+
+
+def _hash(fingerprint: str) -> int:
+    digest = hashlib.sha256(fingerprint.encode(errors="surrogatepass")).digest()
+    return int.from_bytes(digest[:7])

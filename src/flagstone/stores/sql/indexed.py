@@ -1,0 +1,215 @@
+"""
+An SQL store for those who read it: what is asked often is answered from an index beside it.
+"""
+
+import threading
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from heapq import merge
+from itertools import islice
+
+from pyroaring import BitMap
+
+from flagstone.record import Flag, Review, utc_text
+from flagstone.store import Query, Wrapper, texts_of
+from flagstone.stores.sql import SqlStore
+from flagstone.stores.sql.index import Entry, Index, Key
+
+_BATCH = 2_000
+_PAGE = 100
+_FEW = 2_000
+"""Flags that came late, up to which it is faster to sort them than to look for them in order."""
+
+_SHORTEST = 3
+"""Characters of a text that the index can find; for a shorter one all flags are read."""
+
+_FIRST: Key = ("", "")
+_LAST: Key = ("~", "")
+
+
+class IndexedStore(Wrapper):
+    """
+    *store*, with an index in the file `flags.db.index` for `flags.db`.
+
+    The index is made at the first question, or by `prepare`, and brought up to date at each. It
+    says nothing that the records do not, and may be deleted.
+    """
+
+    store: SqlStore
+
+    def __init__(self, store: SqlStore) -> None:
+        super().__init__(store)
+        self._lock = threading.RLock()  # guards the index
+        self._index: Index | None = None
+
+    def prepare(self, progress: Callable[[int], None] | None = None) -> None:
+        """Bring the index up to date; *progress* is called with the rows read so far."""
+        with self._lock:
+            self._current(progress)
+
+    def find(self, query: Query | None = None) -> Iterator[Flag]:
+        query = query or Query()
+        if _is_short(query):
+            return self.store.find(query)
+        return islice(self._find(query), query.limit)
+
+    def count(self, query: Query | None = None) -> int:
+        query = query or Query()
+        if query.after or _is_short(query):
+            return super().count(query)
+        with self._lock:
+            number = len(self._select(self._current(), query))
+        return number if query.limit is None else min(number, query.limit)
+
+    def facets(self, query: Query | None = None) -> dict[str, Counter[str | None]]:
+        query = query or Query()
+        if _is_short(query):
+            return super().facets(query)
+        with self._lock:
+            index = self._current()
+            return index.count(self._select(index, query))
+
+    def erase(self, flag_ids: Iterable[str]) -> None:
+        with self._lock:
+            self._drop()
+            self.store.erase(flag_ids)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._index is not None:
+                self._index.close()
+                self._index = None
+        self.store.close()
+
+    def _find(self, query: Query) -> Iterator[Flag]:
+        place = _start(query)
+        size = min(query.limit or _PAGE, _PAGE)
+        if query.after is not None:
+            place = self.store.key_of(query.after)
+            if place is None:
+                return
+        while True:
+            with self._lock:
+                index = self._current()
+                found = self._select(index, query)
+                page = self._page(index, found, query, place, size)
+            for state in self.store.states_of([seq for _, seq in page]):
+                if query.matches(state):
+                    yield state.flag
+            if len(page) < size:
+                return
+            place = page[-1][0]
+
+    def _page(
+        self, index: Index, found: BitMap, query: Query, after: Key | None, size: int
+    ) -> list[tuple[Key, int]]:
+        """The next *size* flags of those *found*, by their keys."""
+        is_newest = query.order == "newest"
+        after = after or (_LAST if is_newest else _FIRST)
+        ordered, late = found & index.having("ordered"), found & index.having("late")
+        place = self._rank(ordered, after)
+        if is_newest:
+            seqs = ordered[max(0, place - size) : place]
+        else:
+            place += bool(place < len(ordered) and self._key(ordered[place]) == after)
+            seqs = ordered[place : place + size]
+        in_order = sorted(self.store.keys_of(list(seqs)), reverse=is_newest)
+        if not late:
+            return in_order
+        if len(late) <= _FEW:
+            keys = self.store.keys_of(list(late))
+            beyond = [each for each in keys if (each[0] < after if is_newest else each[0] > after)]
+            others: Iterable[tuple[Key, int]] = sorted(beyond, reverse=is_newest)
+        else:
+            others = (each for each in index.late(after, is_newest=is_newest) if each[1] in late)
+        return list(islice(merge(in_order, others, reverse=is_newest), size))
+
+    def _select(self, index: Index, query: Query) -> BitMap:
+        found = index.select(query)
+        if query.since is None and query.until is None:
+            return found
+        ordered = index.having("ordered")
+        since, until = _moment(query.since, _FIRST[0]), _moment(query.until, _LAST[0])
+        first, end = self._rank(ordered, (since, "")), self._rank(ordered, (until, ""))
+        between = BitMap()
+        if first < end:
+            between = ordered & BitMap(range(ordered[first], ordered[end - 1] + 1))
+        return found & (between | index.late_between(since, until))
+
+    def _rank(self, ordered: BitMap, key: Key) -> int:
+        """How many of the flags *ordered* come before *key*."""
+        if key == _LAST:
+            return len(ordered)
+        if key == _FIRST:
+            return 0
+        return bisect_left(ordered, key, key=self._key)
+
+    def _key(self, seq: int) -> Key:
+        [(key, _)] = self.store.keys_of([seq])
+        return key
+
+    def _current(self, progress: Callable[[int], None] | None = None) -> Index:
+        """The index, up to date."""
+        if self._index is not None and not self._index.is_current():
+            self._index = None  # somebody erased flags
+        if self._index is None:
+            self._index = Index(self.store.index)
+        index = self._index
+        if index.seq > int(self.store.mark()):  # of another database
+            self._drop()
+            return self._current(progress)
+        while rows := self.store.rows_after(index.seq, _BATCH):
+            flags = [(seq, record) for seq, record in rows if isinstance(record, Flag)]
+            touched = {record.flag_id for _, record in rows if isinstance(record, Review)}
+            touched |= index.learn([_entry(seq, flag) for seq, flag in flags])
+            index.seq = rows[-1][0]
+            for flag_id in touched:
+                self._judge(index, flag_id)
+            index.save()
+            if progress is not None:
+                progress(index.seq)
+        return index
+
+    def _judge(self, index: Index, flag_id: str) -> None:
+        seq = self.store.seq_of(flag_id)
+        if seq is None or seq > index.seq:
+            index.expect(flag_id)
+            return
+        state = self.store.state(flag_id)
+        index.judge(seq, state.verdict, state.tags)
+
+    def _drop(self) -> None:
+        if self._index is not None:
+            self._index.close()
+            self._index = None
+        self.store.index.unlink(missing_ok=True)
+
+
+def _entry(seq: int, flag: Flag) -> Entry:
+    return Entry(
+        seq=seq,
+        id=flag.id,
+        made=utc_text(flag.created_at),
+        app=flag.app,
+        option=flag.option,
+        user=flag.user,
+        verified=flag.verified,
+        fingerprint=flag.fingerprint,
+        text=texts_of(flag).encode(errors="replace").decode(),
+    )
+
+
+def _start(query: Query) -> Key | None:
+    """The key after which what *query* asks for begins, if it says a moment."""
+    start = query.until if query.order == "newest" else query.since
+    return (utc_text(start), "") if start else None
+
+
+def _is_short(query: Query) -> bool:
+    return query.text is not None and len(query.text.casefold()) < _SHORTEST
+
+
+def _moment(moment: datetime | None, otherwise: str) -> str:
+    return otherwise if moment is None else utc_text(moment)

@@ -1,0 +1,212 @@
+"""
+The index beside a database: it answers as the records do, whatever came in which order.
+"""
+
+import itertools
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from flagstone import Query, Review, open_store
+from flagstone.stores import for_reading
+from flagstone.stores.memory import MemoryStore
+from flagstone.stores.sql.indexed import IndexedStore
+from flagstone.testing import make_flag
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+WORDS = ["dark", "Straße", 'a "quoted" word', "=1+1", "100%", "x_y", "no"]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "flags.db"
+
+
+def flags_at(*hours, **fields):
+    return [make_flag(created_at=START + timedelta(hours=hour), **fields) for hour in hours]
+
+
+def random_flag(chance, number):
+    return make_flag(
+        " ".join(chance.choices(WORDS, k=3)),
+        app=f"app {chance.randrange(3)}",
+        option=chance.choice(["wrong", "rude", None]),
+        user=chance.choice(["ana", "bob", None]),
+        verified=chance.choice([True, False, None]),
+        created_at=START + timedelta(hours=number + chance.choice([0, 0, -7, -90])),
+    )
+
+
+QUERIES = [
+    Query(),
+    Query(app="app 1"),
+    Query(app="nowhere"),
+    Query(option="rude", user="bob"),
+    Query(verified=False, verdict="open"),
+    Query(verdict="accepted"),
+    Query(tag="hard"),
+    Query(since=START, until=START + timedelta(days=2)),
+    Query(since=START + timedelta(hours=30)),
+    Query(until=START + timedelta(hours=50), app="app 0"),
+    Query(text="STRASSE"),
+    Query(text='"quoted" w'),
+    Query(text="1+1"),
+    Query(text="no"),
+    Query(text="%"),
+    Query(text="x_y =1", user="ana"),
+]
+
+
+@pytest.mark.parametrize("few", [0, 2000])
+@pytest.mark.parametrize("seed", range(3))
+def test_it_answers_as_the_records_do(path, seed, few, monkeypatch):
+    """
+    Whatever is asked, in whichever order, page by page: the same flags, counts and facets.
+    """
+    monkeypatch.setattr("flagstone.stores.sql.indexed._FEW", few)
+    monkeypatch.setattr("flagstone.stores.sql.indexed._BATCH", 7)
+    chance = random.Random(seed)
+    plain, indexed = MemoryStore(), for_reading(open_store(path))
+    assert isinstance(indexed, IndexedStore)
+    flags = [random_flag(chance, number) for number in range(80)]
+    for some in [flags[start : start + 20] for start in range(0, 80, 20)]:
+        said = [
+            Review(
+                flag_id=chance.choice(flags).id,  # some of them are not here yet
+                verdict=chance.choice(["accepted", "rejected", "open", None]),
+                tags=tuple(chance.sample(["hard", "dup"], chance.randrange(3))),
+            )
+            for _ in range(9)
+        ]
+        for store in (plain, indexed):
+            store.append([*said[:4], *some, *said[4:]])
+        for query, order in itertools.product(QUERIES, ["newest", "oldest"]):
+            asked = replace(query, order=order)
+            expected = list(plain.find(asked))
+            assert list(indexed.find(asked)) == expected
+            assert indexed.count(asked) == len(expected)
+            facets = {name: +counts for name, counts in indexed.facets(asked).items()}
+            assert facets == {name: {} for name in facets} | plain.facets(asked)
+            pages, after = [], None
+            while page := list(indexed.find(replace(asked, limit=7, after=after))):
+                pages += page
+                after = page[-1].id
+            assert pages == expected
+    same = replace(Query(), fingerprint=flags[0].fingerprint)
+    assert list(indexed.find(same)) == list(plain.find(same))
+    indexed.close()
+
+
+def test_it_is_kept(path, monkeypatch):
+    """
+    What an index has learnt it knows after a restart, and learns what came since.
+    """
+    monkeypatch.setattr("flagstone.stores.sql.index._UNSAVED", 3)
+    first = for_reading(open_store(path))
+    first.append(flags_at(1, 2, 3, 0, 4))
+    assert first.count() == 5
+    first.close()
+    with open_store(path) as writer:
+        writer.append(flags_at(5))
+    read = []
+    second = for_reading(open_store(path))
+    second.prepare(read.append)
+    assert read == [6]
+    assert second.count() == 6
+    second.close()
+
+
+def test_a_reader_that_dies_leaves_it_sound(path, monkeypatch):
+    """
+    What was not written down yet is learnt again.
+    """
+    monkeypatch.setattr("flagstone.stores.sql.index._UNSAVED", 4)
+    first = for_reading(open_store(path))
+    first.append(flags_at(1, 2, 3, 4, text="alpha"))
+    assert first.count() == 4
+    first.append(flags_at(5, text="alpha"))
+    assert first.count(Query(text="alpha")) == 5
+    first._index._db.close()  # as a kill does
+    second = for_reading(open_store(path))
+    assert second.count(Query(text="alpha")) == second.count() == 5
+    second.close()
+    first._index = None
+    first.close()
+
+
+def test_two_readers(path):
+    """
+    The second one has an index of its own.
+    """
+    first, second = for_reading(open_store(path)), for_reading(open_store(path))
+    first.append(flags_at(1, 2))
+    assert first.count() == second.count() == 2
+    second.append(flags_at(3))
+    assert first.count() == second.count() == 3
+    first.close()
+    second.close()
+
+
+@pytest.mark.parametrize("by_another", [False, True])
+def test_what_is_erased_is_in_no_index(path, by_another):
+    """
+    An erased flag is found no more, and no byte of it is left, whoever erased it.
+    """
+    indexed = for_reading(open_store(path))
+    secret, other = flags_at(1, text="a secret"), flags_at(2, text="b")
+    indexed.append([*secret, *other])
+    assert indexed.count(Query(text="secret")) == 1
+    indexed.close()
+    indexed = for_reading(open_store(path))
+    assert indexed.count() == 2
+    if by_another:
+        with open_store(path) as store:
+            store.erase([secret[0].id])
+    else:
+        indexed.erase([secret[0].id])
+    assert indexed.count(Query(text="secret")) == 0
+    assert list(indexed.find()) == other
+    indexed.close()
+    assert b"secret" not in b"".join(p.read_bytes() for p in path.parent.iterdir() if p.is_file())
+
+
+@pytest.mark.parametrize("content", [b"no database", b""])
+def test_a_damaged_index_is_made_anew(path, content):
+    """
+    The index is nothing but what the records say: where it cannot be read it is made again.
+    """
+    with open_store(path) as store:
+        store.append(flags_at(1))
+    Path(f"{path}.index").write_bytes(content * 999)
+    indexed = for_reading(open_store(path))
+    assert indexed.count() == 1
+    indexed.close()
+
+
+def test_another_database_under_the_name(path):
+    """
+    An index of a database that was replaced is not believed.
+    """
+    first = for_reading(open_store(path))
+    first.append(flags_at(1, 2, 3))
+    assert first.count() == 3
+    first.close()
+    for file in path.parent.glob("flags.db*"):
+        if file.is_file() and not file.name.endswith("index"):
+            file.unlink()
+    with open_store(path) as store:
+        store.append(flags_at(1))
+    second = for_reading(open_store(path))
+    assert second.count() == 1
+    second.close()
+
+
+def test_other_stores_are_read_as_they_are(tmp_path):
+    """
+    Only a database has an index.
+    """
+    store = open_store(tmp_path)
+    assert for_reading(store) is store
