@@ -56,6 +56,7 @@ bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks.files
 	$(BIN)/python -m benchmarks.in_flight
 	$(BIN)/python -m benchmarks.hub
+	$(BIN)/python -m benchmarks.reading
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build screenshots

@@ -1,0 +1,193 @@
+"""
+What it takes to read a store with many flags: a page, the next one, and the facets of any filter.
+
+    python -m benchmarks.reading [--flags 1000000] [--store flags.db]
+
+Ours with its index, in a process of its own, beside the same store without; that one is asked
+fewer times. With `--store` a store that an earlier run made there is taken.
+"""
+
+import argparse
+import json
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from flagstone import Flag, Query, Review, Store, Value, open_store
+from flagstone.stores import for_reading
+from flagstone.stores.sql.indexed import IndexedStore
+
+PAGE = 50
+ROUNDS = 10
+BATCH = 5000
+START = datetime(2026, 1, 1, tzinfo=UTC)
+WORDS = [
+    "digit",
+    "blurry",
+    "seven",
+    "nine",
+    "cat",
+    "dog",
+    "wrong",
+    "label",
+    "upside",
+    "down",
+    "dark",
+    "bright",
+    "noise",
+    "line",
+]
+
+
+def make(path: Path, count: int) -> None:
+    """A store of *count* flags of texts and labels, a tenth late, each fiftieth reviewed."""
+    chance = random.Random(1)
+    step = timedelta(days=300) / count
+    with open_store(path) as store:
+        for start in range(0, count, BATCH):
+            flags = [
+                flag_of(chance, number, START + step * (number - chance.choice([0] * 9 + [20])))
+                for number in range(start, start + BATCH)
+            ]
+            store.append(flags)
+            store.append(
+                Review(
+                    flag_id=flag.id,
+                    by="ana",
+                    verdict=chance.choice(["accepted", "rejected", "fixed"]),
+                    tags=(chance.choice(["hard", "noise", "twice", "rude"]),),
+                )
+                for flag in chance.sample(flags, BATCH // 50)
+            )
+
+
+def flag_of(chance: random.Random, number: int, moment: datetime) -> Flag:
+    label = chance.choice("0123456789")
+    seen = {"label": label, "confidences": [{"label": label, "confidence": 0.7}]}
+    text = f"{' '.join(chance.choices(WORDS, k=8))} n{number}"
+    return Flag(
+        app=f"app {chance.randrange(8)}",
+        option=chance.choice(["wrong", "rude", "unsure", None]),
+        user=f"user {min(int(chance.paretovariate(1)), 5000)}",
+        verified=chance.choice([True, True, False, None]),
+        created_at=moment,
+        inputs={"text": Value(kind="text", data=text)},
+        outputs={"label": Value(kind="label", data=seen)},
+    )
+
+
+QUERIES = {
+    "everything": Query(),
+    "an app": Query(app="app 3"),
+    "an option, the oldest first": Query(option="wrong", order="oldest"),
+    "a user with many": Query(user="user 7"),
+    "a user with few": Query(user="user 4321"),
+    "open, of an app": Query(verdict="open", app="app 1"),
+    "accepted": Query(verdict="accepted"),
+    "a tag": Query(tag="hard"),
+    "not verified": Query(verified=False),
+    "since a day": Query(since=START + timedelta(days=200)),
+    "until a day": Query(until=START + timedelta(days=9)),
+    "app, option, verified and a month": Query(
+        app="app 2",
+        option="rude",
+        verified=True,
+        since=START + timedelta(days=60),
+        until=START + timedelta(days=90),
+    ),
+    "a rare text": Query(text="n12345"),
+    "a text": Query(text="blurry seven"),
+    "a text of every third flag": Query(text="digit"),
+}
+
+
+def ask(store: Store, query: Query) -> dict[str, float]:
+    """Milliseconds of a page, the next one, and the facets."""
+    query = replace(query, limit=PAGE)
+    page, taken = timed(lambda: list(store.find(query)))
+    times = {"page": taken}
+    if len(page) == PAGE:
+        after = replace(query, after=page[-1].id)
+        times["next page"] = timed(lambda: list(store.find(after)))[1]
+    times["facets"] = timed(lambda: store.facets(query))[1]
+    return times
+
+
+def timed(do: Callable[[], Any]) -> tuple[Any, float]:
+    start = time.perf_counter()
+    result = do()
+    return result, (time.perf_counter() - start) * 1000
+
+
+def read(path: Path, rounds: int) -> dict[str, Any]:
+    """What each question took, so many times, and what the process holds."""
+    store = for_reading(open_store(path))
+    if not isinstance(store, IndexedStore):
+        raise TypeError(store)
+    _, prepared = timed(store.prepare)
+    times: dict[str, dict[str, list[float]]] = {}
+    for name, query in QUERIES.items():
+        asked = times[name] = {}
+        for _ in range(rounds):
+            for what, taken in ask(store, query).items():
+                asked.setdefault(what, []).append(taken)
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    store.close()
+    return {"prepared": prepared, "times": times, "held": held}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--flags", type=int, default=1_000_000)
+    parser.add_argument("--store", type=Path)
+    parser.add_argument("--worker", type=Path)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        sys.stdout.write(json.dumps(read(arguments.worker, ROUNDS)))
+        return
+    with tempfile.TemporaryDirectory(prefix="flagstone-bench-", dir=".") as folder:
+        path = arguments.store or Path(folder) / "flags.db"
+        if not path.exists():
+            make(path, arguments.flags)
+        report(path)
+
+
+def report(path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.reading", "--worker", str(path)]
+    for moment in ("made", "read again"):
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+        facts = json.loads(done.stdout)
+        size = Path(f"{path}.index").stat().st_size / 2**20
+        print(
+            f"index {moment} in {facts['prepared'] / 1000:.1f} s, {size:.0f} MB; "
+            f"{facts['held']:.0f} MB resident"
+        )
+    print("\n| asked for | page, ms | next page, ms | facets, ms | without: page | facets |")
+    print("|---|---|---|---|---|---|")
+    plain = open_store(path)
+    everything: list[float] = []
+    for name, query in QUERIES.items():
+        asked = facts["times"][name]
+        medians = [statistics.median(asked[what]) if what in asked else None for what in COLUMNS]
+        everything += [taken for each in asked.values() for taken in each]
+        slow = ask(plain, query) if name in ("everything", "a user with few", "a text") else {}
+        cells = [*medians, slow.get("page"), slow.get("facets")]
+        print(f"| {name} | {' | '.join('' if c is None else f'{c:,.1f}' for c in cells)} |")
+    worst = statistics.quantiles(everything, n=20)[-1]
+    print(f"\n95 % of {len(everything)} questions took at most {worst:.1f} ms")
+
+
+COLUMNS = ("page", "next page", "facets")
+
+
+if __name__ == "__main__":
+    main()
