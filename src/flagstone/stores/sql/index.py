@@ -191,12 +191,13 @@ class Index:
         for (name, day), bitmap in self._bitmaps.items():
             if name == "late" and isinstance(day, str) and first < day < last:
                 found |= bitmap
-        rows = self._db.execute(
-            "SELECT seq FROM late WHERE made >= ?1 AND made < ?2 AND made < ?3 || '~' "
-            "UNION ALL SELECT seq FROM late WHERE made >= ?4 AND made >= ?1 AND made < ?2",
-            [since, until, first, last],
-        )
-        found.update(seq for (seq,) in rows)
+        for begin, end in {(since, min(until, f"{first}~")), (max(since, last), until)}:
+            found.update(
+                seq
+                for (seq,) in self._db.execute(
+                    "SELECT seq FROM late WHERE made >= ? AND made < ?", [begin, end]
+                )
+            )
         return found
 
     def save(self, *, is_last: bool = False) -> None:

@@ -135,7 +135,8 @@ class IndexedStore(Wrapper):
         first, end = self._rank(ordered, (since, "")), self._rank(ordered, (until, ""))
         between = BitMap()
         if first < end:
-            between = ordered & BitMap(range(ordered[first], ordered[end - 1] + 1))
+            between.add_range(ordered[first], ordered[end - 1] + 1)
+            between &= ordered
         return found & (between | index.late_between(since, until))
 
     def _rank(self, ordered: BitMap, key: Key) -> int:
