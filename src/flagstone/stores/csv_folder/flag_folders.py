@@ -56,11 +56,10 @@ class FlagFolders(Store):
         texts = [record.to_json() for record in records]
         require_files(records, self.files, self.where)
         with self._telling("keep the flag in"), self._locked():
-            here = self.known(record.id for record in records)
             for record, text in zip(records, texts, strict=True):
-                if record.id not in here:
-                    self._write(record, text)
-                    here.add(record.id)
+                path = self._path_of(record)
+                if not path.exists():
+                    self._write(path, record, text)
 
     def keep(self, flag: Flag) -> int:
         """Append one flag and say how many there are."""
@@ -103,16 +102,15 @@ class FlagFolders(Store):
         times = [(path, path.stat().st_mtime_ns) for path in found]
         return sorted(times, key=lambda each: each[1])
 
-    def _write(self, record: Record, text: str) -> None:
-        """Write the file of *record*, whose JSON is *text*, after all that are there."""
-        folder = self.path / safe_name(flag_id_of(record))
-        folder.mkdir(exist_ok=True)
-        if isinstance(record, Flag):
-            path = folder / FLAG
-            content = self._row_of(record, text, folder.name)
-        else:
-            path = folder / f"{safe_name(record.id)}.json"
-            content = text.encode()
+    def _path_of(self, record: Record) -> Path:
+        name = FLAG if isinstance(record, Flag) else f"{safe_name(record.id)}.json"
+        return self.path / safe_name(flag_id_of(record)) / name
+
+    def _write(self, path: Path, record: Record, text: str) -> None:
+        """Write the file *path* of *record*, whose JSON is *text*, after all that are there."""
+        path.parent.mkdir(exist_ok=True)
+        is_flag = isinstance(record, Flag)
+        content = self._row_of(record, text, path.parent.name) if is_flag else text.encode()
         replace_durably(path, content)
         self._latest = max(time.time_ns(), self._latest + 1)
         os.utime(path, ns=(self._latest, self._latest))
