@@ -109,8 +109,10 @@ class FlagFolders(Store):
     def _write(self, path: Path, record: Record, text: str) -> None:
         """Write the file *path* of *record*, whose JSON is *text*, after all that are there."""
         path.parent.mkdir(exist_ok=True)
-        is_flag = isinstance(record, Flag)
-        content = self._row_of(record, text, path.parent.name) if is_flag else text.encode()
+        if isinstance(record, Flag):
+            content = self._row_of(record, text, path.parent.name)
+        else:
+            content = text.encode()
         replace_durably(path, content)
         self._latest = max(time.time_ns(), self._latest + 1)
         os.utime(path, ns=(self._latest, self._latest))
