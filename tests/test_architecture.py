@@ -28,6 +28,7 @@ LAYERS = [
     "stores",
     "places",
     "staging",
+    "decide",
     "query_text",
     "store",
     "files",

@@ -61,6 +61,21 @@ def card_of(state: State) -> RenderableType:
     return Panel(Group(facts, *tables, *notes), title=Text(f"flag {flag.id}"), title_align="left")
 
 
+def table_of_facets(facets: Mapping[str, Counter[str | None]], where: str) -> Table:
+    """How the flags of the store *where* divide: a row for each value, the most frequent first."""
+    flags = sum(facets.get("verdict", Counter()).values())
+    title = f"{flags:,} flag{'s' * (flags != 1)} in {where}"
+    table = Table(title=_printable(title), title_justify="left")
+    for name in ("by", "value"):
+        table.add_column(name, overflow="fold")
+    table.add_column("flags", justify="right")
+    for facet in ("verdict", "app", "option", "user", "tag"):
+        for value, count in facets.get(facet, Counter()).most_common():
+            table.add_row(facet, _printable("(none)" if value is None else value), f"{count:,}")
+        table.add_section()
+    return table
+
+
 def _values_table(title: str, values: Mapping[str, Value]) -> Table:
     table = Table(title=title, title_justify="left", show_header=False)
     for _ in range(3):

@@ -1,0 +1,92 @@
+"""
+What every command stands in: the app, its terminal, its options, and how errors are told.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from flagstone.errors import FlagstoneError, NoStoreError
+from flagstone.store import Store
+from flagstone.stores import open_store
+
+app = typer.Typer(
+    help="Keep what people flag in a machine-learning demo.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+# No markup: what people flagged, and what their folders are called, is shown as it is.
+out = Console(markup=False, highlight=False)
+err = Console(markup=False, highlight=False, stderr=True)
+
+FLAGGING_DIR = Path(".gradio/flagged")
+
+StoreOption = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        "-s",
+        envvar="FLAGSTONE_STORE",
+        help="The store: a folder of CSV files, a path ending in .db, or a URL.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, a record a line.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Tell, and write nothing.")]
+QueryArgument = Annotated[
+    list[str] | None,
+    typer.Argument(help="Only these flags, such as 'app:digits verdict:open'.", metavar="QUERY"),
+]
+WhereOption = Annotated[
+    str | None, typer.Option("--where", "-w", help="Only these flags, a query.", metavar="QUERY")
+]
+
+
+def telling_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """*command*, which tells an error of ours as a sentence and ends with status 1."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except FlagstoneError as error:
+            err.print(Text(str(error), style="red"), soft_wrap=True)
+            raise typer.Exit(1) from error
+
+    return wrapped
+
+
+def open_existing(url: str) -> Store:
+    """The store at *url*. Raises `NoStoreError` where nothing was kept."""
+    store = open_store(url)
+    if not _exists(store):
+        raise NoStoreError(where=store.where)
+    return store
+
+
+def open_target(url: str, *, dry_run: bool) -> Store:
+    """The store to copy to; for a dry run one in memory where there is none yet."""
+    store = open_store(url)
+    if dry_run and not _exists(store):
+        store = open_store("memory:")  # to read from a store may make it
+    return store
+
+
+def progress_bar() -> Progress:
+    """A bar on standard error, where that is a terminal."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeElapsedColumn(), console=err, disable=not err.is_terminal)
+
+
+def _exists(store: Store) -> bool:
+    if "://" in store.where:  # a bucket says itself that it is not there
+        return True
+    try:
+        return Path(store.where).exists()
+    except OSError:  # a name that no file system takes
+        return False

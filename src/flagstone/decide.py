@@ -1,0 +1,40 @@
+"""
+Decide about flags: a review of each, appended; nothing that was said before is changed.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from flagstone.record import Flag, Review, Values, Verdict
+from flagstone.store import Store
+
+
+def decide(
+    store: Store,
+    flags: Iterable[Flag],
+    *,
+    by: str | None,
+    verdict: Verdict | None = None,
+    correction: Values | None = None,
+    tags: Sequence[str] = (),
+    note: str | None = None,
+    assignee: str | None = None,
+) -> list[Review]:
+    """
+    Append to *store* a review of each of *flags*, all or none, and give them back.
+
+    Raises `StoreError` where the medium fails; then nothing was decided.
+    """
+    reviews = [
+        Review(
+            flag_id=flag.id,
+            by=by,
+            verdict=verdict,
+            correction=correction or {},
+            tags=tuple(tags),
+            note=note,
+            assignee=assignee,
+        )
+        for flag in flags
+    ]
+    store.append(reviews)
+    return reviews
