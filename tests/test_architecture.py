@@ -22,6 +22,7 @@ LAYERS = [
     "gradio",
     "testing",
     "importing",
+    "export",
     "doctor",
     "background",
     "sync",

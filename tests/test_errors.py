@@ -174,6 +174,32 @@ def test_the_tree_is_as_drawn():
             LookupError,
         ),
         (
+            errors.UnknownFormatError(format="xml", formats=["parquet", "csv"]),
+            "Cannot export as 'xml': there is no such format. Nothing was written. The formats are "
+            "parquet, csv.",
+            ValueError,
+        ),
+        (
+            errors.ForeignFolderError(where="/home/ana"),
+            "Cannot export to /home/ana: something is there that is no export of Flagstone. It was "
+            "not touched and nothing was written. Name a folder that is not there yet, is empty, "
+            "or holds an earlier export.",
+            FileExistsError,
+        ),
+        (
+            errors.NothingToExportError(where="flags.db", format="csv", flags=0),
+            "Cannot export from flags.db as csv: no flag is asked for. Nothing was written. Ask "
+            "for other flags, or for another format; docs/export.md says what each is made of.",
+            LookupError,
+        ),
+        (
+            errors.NothingToExportError(where="flags.db", format="chat", flags=1200),
+            "Cannot export from flags.db as chat: none of 1,200 has what it takes. Nothing was "
+            "written. Ask for other flags, or for another format; docs/export.md says what each "
+            "is made of.",
+            LookupError,
+        ),
+        (
             errors.MissingExtraError(asked="flagstone demo", extra="demo"),
             "Cannot use flagstone demo: what it needs is not installed. Install it with: pip "
             "install 'flagstone[demo]'",

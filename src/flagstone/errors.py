@@ -25,6 +25,9 @@ Everything this library raises on purpose.
     ├── ForeignCallbackError       somebody's own callback cannot do this (also a TypeError)
     ├── UnclearFieldsError         nobody said which fields a flag is of (also a ValueError)
     ├── UnknownFieldError          no flag has a field of this name (also a LookupError)
+    ├── UnknownFormatError         a format that nothing can be exported in (also a ValueError)
+    ├── ForeignFolderError         something that is no export of ours (also a FileExistsError)
+    ├── NothingToExportError       no flag that could be exported (also a LookupError)
     ├── MissingExtraError          an optional dependency is not installed (also an ImportError)
     └── BadQueryError              a query that says nothing we understand (also a ValueError)
 
@@ -291,6 +294,38 @@ class SamePlaceError(FlagstoneError, ValueError):
         super().__init__(
             f"Cannot copy {where} to itself: every flag would be there twice. Nothing was copied. "
             f"Name another store, such as {where}.db."
+        )
+
+
+class UnknownFormatError(FlagstoneError, ValueError):
+    """A format that nothing can be exported in."""
+
+    def __init__(self, *, format: str, formats: list[str]) -> None:  # noqa: A002 - the word
+        super().__init__(
+            f"Cannot export as {format!r}: there is no such format. Nothing was written. "
+            f"The formats are {', '.join(formats)}."
+        )
+
+
+class ForeignFolderError(FlagstoneError, FileExistsError):
+    """Something that is no export of ours stands where one should go."""
+
+    def __init__(self, *, where: str) -> None:
+        super().__init__(
+            f"Cannot export to {where}: something is there that is no export of Flagstone. It was "
+            "not touched and nothing was written. Name a folder that is not there yet, is empty, "
+            "or holds an earlier export."
+        )
+
+
+class NothingToExportError(FlagstoneError, LookupError):
+    """No flag that could be exported in this format."""
+
+    def __init__(self, *, where: str, format: str, flags: int) -> None:  # noqa: A002 - the word
+        why = f"none of {flags:,} has what it takes" if flags else "no flag is asked for"
+        super().__init__(
+            f"Cannot export from {where} as {format}: {why}. Nothing was written. "
+            "Ask for other flags, or for another format; docs/export.md says what each is made of."
         )
 
 

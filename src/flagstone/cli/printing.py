@@ -4,6 +4,7 @@ Records as a terminal shows them: tables, cards, and nothing that could command 
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from flagstone.codec import FileRef
 from flagstone.doctor import Finding
+from flagstone.export.manifest import Manifest
 from flagstone.importing import Imported
 from flagstone.record import Flag, Value
 from flagstone.store import State
@@ -146,6 +148,13 @@ def summary_of_copy(synced: Synced, what: str, target: str, *, dry_run: bool) ->
         f"{would} {synced.copied} {what} and {synced.files} files to {target}; "
         f"{synced.known} {what} were there already."
     )
+
+
+def summary_of_export(manifest: Manifest, folder: Path) -> str:
+    """What was exported, in a sentence."""
+    rows = f"{manifest.rows:,} row{'s' * (manifest.rows != 1)}"
+    flags = f"{manifest.flags:,} flag{'s' * (manifest.flags != 1)}"
+    return f"Exported {rows} of {flags} to {folder}: version {manifest.sha256[:12]}."
 
 
 def summary_of(finding: Finding, where: str, *, dry_run: bool) -> str:

@@ -1,0 +1,107 @@
+"""
+Export flags: as a table, as a dataset, or as what other tools import.
+
+Two exports of the same records are the same bytes, whatever store they are in; the manifest beside
+them says which. All of an export is there, or nothing.
+"""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+from typing import Literal
+
+from flagstone.durable import new_part, sync_directory
+from flagstone.errors import (
+    ForeignFolderError,
+    MissingExtraError,
+    NothingToExportError,
+    UnknownFormatError,
+)
+from flagstone.export.manifest import Manifest, is_export, make_manifest
+from flagstone.export.reading import FlagsInOrder
+from flagstone.files import store_error
+from flagstone.query_text import query_text
+from flagstone.store import Query, Store
+
+Format = Literal["parquet", "jsonl", "csv"]
+
+Progress = Callable[[int, int], None]
+"""What is called meanwhile, with how many flags were looked at, and of how many."""
+
+_WRITERS: dict[str, tuple[str, str]] = {
+    "parquet": ("parquet", "write_parquet"),
+    "jsonl": ("jsonl", "write_jsonl"),
+    "csv": ("csv", "write_csv"),
+}
+"""The module and the function that write a format."""
+
+
+def export(
+    store: Store,
+    out: str | Path,
+    *,
+    query: Query | None = None,
+    format: Format = "parquet",  # noqa: A002 - the word
+    progress: Progress | None = None,
+) -> Manifest:
+    """
+    Write the flags of *store* that *query* asks for to the folder *out*, oldest first.
+
+    Its `order`, `limit` and `after` do not matter. An export that is there is replaced. Raises
+    `UnknownFormatError`, `ForeignFolderError` where *out* is something else,
+    `NothingToExportError` where no flag would be in it, `MissingExtraError` where a library is
+    missing, and `StoreError`; then *out* is as it was.
+    """
+    out = Path(out).absolute()
+    write = _writer_of(format)
+    query = replace(query or Query(), order="newest", limit=None, after=None)
+    if out.exists() and not is_export(out):
+        raise ForeignFolderError(where=str(out))
+    part = new_part(out.parent)
+    try:
+        part.mkdir(parents=True)
+        scratch = part / "scratch.db"
+        flags = FlagsInOrder(store, query, scratch, progress)
+        rows = write(flags, part)
+        scratch.unlink(missing_ok=True)
+        if not rows:
+            raise NothingToExportError(where=store.where, format=format, flags=flags.found)
+        manifest = make_manifest(
+            part, format=format, query=query_text(query), flags=flags.found, rows=rows
+        )
+        _put(part, out)
+    except OSError as error:
+        raise store_error(error, doing="export to", where=str(out)) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return manifest
+
+
+def _writer_of(format: str) -> Callable[[FlagsInOrder, Path], int]:  # noqa: A002 - the word
+    if format not in _WRITERS:
+        raise UnknownFormatError(format=format, formats=list(_WRITERS))
+    module, name = _WRITERS[format]
+    try:
+        writer: Callable[[FlagsInOrder, Path], int] = getattr(
+            import_module(f"flagstone.export.{module}"), name
+        )
+    except ImportError as error:
+        raise MissingExtraError(asked=f"the format {format}", extra="parquet") from error
+    return writer
+
+
+def _put(part: Path, out: Path) -> None:
+    """Make the folder *part* the folder *out*, in place of the export that may be there."""
+    before = new_part(out.parent)
+    if out.exists():
+        out.rename(before)
+    try:
+        part.rename(out)
+    except OSError:
+        if before.exists():
+            before.rename(out)
+        raise
+    sync_directory(out.parent)
+    shutil.rmtree(before, ignore_errors=True)

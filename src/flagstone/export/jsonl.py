@@ -1,0 +1,36 @@
+"""
+The table as lines of JSON: an object a row, files beside it.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from flagstone.export.media import Media
+from flagstone.export.reading import FlagsInOrder
+from flagstone.export.table import Table
+
+
+def write_jsonl(flags: FlagsInOrder, folder: Path) -> int:
+    """Write *flags* to *folder*; says how many rows that are."""
+    table = Table(flags, Media(flags, folder).place)
+    return table.write(lambda table: _write(table, folder / "flags.jsonl"))
+
+
+def _write(table: Table, path: Path) -> int:
+    rows = 0
+    with path.open("wb") as file:
+        for objects in rows_of(table):
+            lines = [orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in objects]
+            file.write(b"".join(lines))
+            rows += len(lines)
+    return rows
+
+
+def rows_of(table: Table) -> Iterator[list[dict[str, Any]]]:
+    """The rows of *table* as objects, some at a time."""
+    names = [column.name for column in table.columns]
+    for batch in table.batches():
+        yield [dict(zip(names, cells, strict=True)) for cells in zip(*batch, strict=True)]
