@@ -25,7 +25,18 @@ from flagstone.files import store_error
 from flagstone.query_text import query_text
 from flagstone.store import Query, Store
 
-Format = Literal["parquet", "jsonl", "csv"]
+Format = Literal[
+    "parquet",
+    "jsonl",
+    "csv",
+    "imagefolder",
+    "audiofolder",
+    "datasets",
+    "preference",
+    "chat",
+    "label-studio",
+    "argilla",
+]
 
 Progress = Callable[[int, int], None]
 """What is called meanwhile, with how many flags were looked at, and of how many."""
@@ -34,6 +45,13 @@ _WRITERS: dict[str, tuple[str, str]] = {
     "parquet": ("parquet", "write_parquet"),
     "jsonl": ("jsonl", "write_jsonl"),
     "csv": ("csv", "write_csv"),
+    "imagefolder": ("folder", "write_imagefolder"),
+    "audiofolder": ("folder", "write_audiofolder"),
+    "datasets": ("repository", "write_repository"),
+    "preference": ("lessons", "write_preference"),
+    "chat": ("lessons", "write_chat"),
+    "label-studio": ("label_studio", "write_label_studio"),
+    "argilla": ("argilla", "write_argilla"),
 }
 """The module and the function that write a format."""
 
@@ -65,9 +83,10 @@ def export(
         scratch = part / "scratch.db"
         flags = FlagsInOrder(store, query, scratch, progress)
         rows = write(flags, part)
-        scratch.unlink(missing_ok=True)
         if not rows:
-            raise NothingToExportError(where=store.where, format=format, flags=flags.found)
+            found = sum(map(len, flags.batches()))
+            raise NothingToExportError(where=store.where, format=format, flags=found)
+        scratch.unlink(missing_ok=True)
         manifest = make_manifest(
             part, format=format, query=query_text(query), flags=flags.found, rows=rows
         )

@@ -47,18 +47,23 @@ def write_parquet(flags: FlagsInOrder, folder: Path, name: str = "flags.parquet"
     """Write *flags* to *folder*; says how many rows that are."""
     media = Media(flags, folder)
     table = Table(flags, media.place, embedded=True)
-    return table.write(lambda table: _write(table, media, folder / name))
+    return table.write(
+        lambda table: write_batches(table.batches(), table.columns, media, folder / name)
+    )
 
 
-def _write(table: Table, media: Media, path: Path) -> int:
+def write_batches(
+    batches: Iterator[Batch], columns: Sequence[Column], media: Media, path: Path
+) -> int:
+    """Write *batches* of these *columns* as the file *path*; says how many rows that are."""
     rows = 0
-    schema = _schema_of(table.columns)
+    schema = _schema_of(columns)
     writing: list[Future[None]] = []
     with (
         pq.ParquetWriter(path, schema, compression="zstd") as writer,
         ThreadPoolExecutor(1) as thread,  # one group is compressed while the next is read
     ):
-        for group in _groups(table, media, schema):
+        for group in _groups(batches, columns, media, schema):
             for written in writing:
                 written.result()
             writing = [thread.submit(writer.write_table, group, group.num_rows)]
@@ -68,13 +73,15 @@ def _write(table: Table, media: Media, path: Path) -> int:
     return rows
 
 
-def _groups(table: Table, media: Media, schema: pa.Schema) -> Iterator[pa.Table]:
+def _groups(
+    batches: Iterator[Batch], columns: Sequence[Column], media: Media, schema: pa.Schema
+) -> Iterator[pa.Table]:
     """The rows in groups that fit into memory."""
     parts: list[pa.RecordBatch] = []
     rows = size = 0
-    for batch in _larger(table.batches()):
-        for part in _parts_of(batch, table.columns):
-            parts.append(_arrow_of(part, table.columns, media, schema))
+    for batch in _larger(batches):
+        for part in _parts_of(batch, columns):
+            parts.append(_arrow_of(part, columns, media, schema))
             rows += parts[-1].num_rows
             size += parts[-1].nbytes
             if rows >= _GROUP_ROWS or size >= _GROUP_BYTES:

@@ -1,0 +1,144 @@
+"""
+A dataset that Argilla 2 imports: `rg.Dataset.from_disk(OUT)`.
+
+What was answered so far is a suggestion. Pictures are within the records.
+"""
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from flagstone.codec import FileRef
+from flagstone.export.asking import Question, Shown, labels_of, questions_in, shown_in
+from flagstone.export.jsonl import rows_of
+from flagstone.export.media import Media
+from flagstone.export.reading import FlagsInOrder
+from flagstone.export.table import Table
+
+_WHY = "flag"
+"""The field that says why it was flagged, the one that every record has."""
+
+_METADATA = ("app", "option", "verdict")
+
+
+def write_argilla(flags: FlagsInOrder, folder: Path) -> int:
+    """Write settings and records to *folder*; says how many records there are."""
+    labels = labels_of(flags)
+    media = Media(flags, folder)
+
+    def write(table: Table) -> int:
+        shown, questions = shown_in(table), questions_in(table, labels)
+        if not questions:
+            return 0
+        (folder / ".argilla").mkdir(exist_ok=True)
+        _write(
+            folder / ".argilla" / "dataset.json", {"name": "flags", "allow_extra_metadata": True}
+        )
+        _write(folder / ".argilla" / "settings.json", _settings(shown, questions))
+        return _write_records(table, shown, questions, media, folder / "records.json")
+
+    return Table(flags, media.place, embedded=True).write(write)
+
+
+def _write_records(
+    table: Table, shown: Sequence[Shown], questions: Sequence[Question], media: Media, path: Path
+) -> int:
+    count = 0
+    with path.open("wb") as file:
+        file.write(b"[")
+        for rows in rows_of(table):
+            for row in rows:
+                file.write(b",\n" if count else b"\n")
+                file.write(orjson.dumps(_record(row, shown, questions, media)))
+                count += 1
+        file.write(b"\n]\n")
+    return count
+
+
+def _record(
+    row: dict[str, Any], shown: Sequence[Shown], questions: Sequence[Question], media: Media
+) -> dict[str, Any]:
+    why = ", ".join(filter(None, [row["app"], row["option"], row["comment"]]))
+    fields = {_WHY: why or row["id"]}
+    for part in shown:
+        cell = row[part.column.name]
+        if cell is not None:
+            fields[part.name] = _spell(cell, part, media)
+    answers = {question.name: question.answer(row) for question in questions}
+    return {
+        "id": row["id"],
+        "fields": fields,
+        "metadata": {name: row[name] for name in _METADATA if row[name]},
+        "suggestions": {
+            name: {"value": str(answer), "score": None, "agent": None}
+            for name, answer in answers.items()
+            if answer is not None
+        },
+        "responses": {},
+        "vectors": {},
+    }
+
+
+def _spell(cell: Any, part: Shown, media: Media) -> str:
+    if not isinstance(cell, FileRef):
+        return str(cell)
+    if part.column.type != "image":
+        return media.place(cell)
+    content = base64.b64encode(media.content(cell)).decode()
+    return f"data:{cell.mime_type or 'image/png'};base64,{content}"
+
+
+def _settings(shown: Sequence[Shown], questions: Sequence[Question]) -> dict[str, Any]:
+    return {
+        "guidelines": "Say what the model should have said.",
+        "fields": [
+            _field(_WHY, "flag", "text", required=True),
+            *(_field_of(part) for part in shown),
+        ],
+        "questions": [
+            _question(question, required=question is questions[0]) for question in questions
+        ],
+        "metadata": [
+            {
+                "name": name,
+                "title": name,
+                "settings": {"type": "terms", "values": None, "visible_for_annotators": True},
+                "visible_for_annotators": True,
+            }
+            for name in _METADATA
+        ],
+        "vectors": [],
+        "allow_extra_metadata": True,
+        "distribution": {"strategy": "overlap", "min_submitted": 1},
+        "mapping": None,
+    }
+
+
+def _field_of(part: Shown) -> dict[str, Any]:
+    title = part.column.field[1] if part.column.field else part.name
+    return _field(part.name, title, "image" if part.column.type == "image" else "text")
+
+
+def _field(name: str, title: str, kind: str, *, required: bool = False) -> dict[str, Any]:
+    settings = {"type": kind} | ({"use_markdown": False} if kind == "text" else {})
+    return {"name": name, "title": title, "required": required, "settings": settings}
+
+
+def _question(question: Question, *, required: bool) -> dict[str, Any]:
+    settings: dict[str, Any] = {"type": "text", "use_markdown": False}
+    if question.labels is not None:
+        options = [{"text": label, "value": label} for label in question.labels]
+        settings = {"type": "label_selection", "options": options, "visible_options": None}
+    return {
+        "name": question.name,
+        "title": question.title,
+        "required": required,
+        "settings": settings,
+    }
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    path.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")

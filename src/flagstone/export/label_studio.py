@@ -1,0 +1,110 @@
+"""
+Tasks that Label Studio imports, and the labelling interface for them.
+
+A correction is an annotation, what the model said a prediction. Pictures and sound lie in the
+folder of the export, which Label Studio serves as local storage.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+from xml.sax.saxutils import quoteattr
+
+import orjson
+
+from flagstone.export.asking import Question, Shown, labels_of, questions_in, shown_in
+from flagstone.export.jsonl import rows_of
+from flagstone.export.media import Media
+from flagstone.export.reading import FlagsInOrder
+from flagstone.export.table import FIXED, MEDIA, Table
+
+_TAGS = {"image": "Image", "audio": "Audio"}
+_SERVED = "/data/local-files/?d="
+
+
+def write_label_studio(flags: FlagsInOrder, folder: Path) -> int:
+    """Write `tasks.json` and `config.xml` to *folder*; says how many tasks there are."""
+    labels = labels_of(flags)
+
+    def write(table: Table) -> int:
+        shown, questions = shown_in(table), questions_in(table, labels)
+        if not (shown and questions):
+            return 0
+        (folder / "config.xml").write_text(_config(shown, questions), encoding="utf-8")
+        return _write_tasks(table, shown, questions, folder / "tasks.json")
+
+    return Table(flags, Media(flags, folder).place).write(write)
+
+
+def _write_tasks(
+    table: Table, shown: Sequence[Shown], questions: Sequence[Question], path: Path
+) -> int:
+    count = 0
+    with path.open("wb") as file:
+        file.write(b"[")
+        for rows in rows_of(table):
+            for row in rows:
+                file.write(b",\n" if count else b"\n")
+                file.write(orjson.dumps(_task(row, shown, questions)))
+                count += 1
+        file.write(b"\n]\n")
+    return count
+
+
+def _task(
+    row: dict[str, Any], shown: Sequence[Shown], questions: Sequence[Question]
+) -> dict[str, Any]:
+    data = {f"flag_{name}": row[name] for name in FIXED if row[name] not in (None, [], ())}
+    for part in shown:
+        cell = row[part.column.name]
+        if part.column.type in MEDIA and cell:
+            data[part.name] = _SERVED + quote(cell)
+        else:
+            data[part.name] = "" if cell is None else str(cell)
+    task: dict[str, Any] = {"data": data}
+    for kind, column in (("predictions", "said"), ("annotations", "right")):
+        answers = {question: row.get(getattr(question, column)) for question in questions}
+        result = [
+            _result(question, str(answer), shown[0].name)
+            for question, answer in answers.items()
+            if answer is not None
+        ]
+        task[kind] = [{"result": result}] if result else []
+    return task
+
+
+def _result(question: Question, answer: str, shown: str) -> dict[str, Any]:
+    kind, word = ("textarea", "text") if question.labels is None else ("choices", "choices")
+    return {
+        "from_name": question.name,
+        "to_name": shown,
+        "type": kind,
+        "value": {word: [answer]},
+    }
+
+
+def _config(shown: Sequence[Shown], questions: Sequence[Question]) -> str:
+    lines = ["<View>"]
+    for part in shown:
+        field = part.column.field or ("", part.name)
+        lines.append(f"  <Header value={_attribute(field[1])}/>")
+        tag = _TAGS.get(part.column.type, "Text")
+        lines.append(f'  <{tag} name="{part.name}" value="${part.name}"/>')
+    for question in questions:
+        lines.append(f"  <Header value={_attribute(question.title)}/>")
+        names = f'name="{question.name}" toName="{shown[0].name}"'
+        if question.labels is None:
+            lines.append(f'  <TextArea {names} maxSubmissions="1" editable="true"/>')
+        else:
+            lines.append(f'  <Choices {names} choice="single">')
+            lines += [f"    <Choice value={_attribute(label)}/>" for label in question.labels]
+            lines.append("  </Choices>")
+    return "\n".join([*lines, "</View>", ""])
+
+
+def _attribute(text: str) -> str:
+    """*text* in quotes, without what XML has no word for."""
+    return quoteattr(
+        "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    )
