@@ -30,6 +30,7 @@ LAYERS = [
     "places",
     "staging",
     "decide",
+    "forget",
     "query_text",
     "store",
     "files",

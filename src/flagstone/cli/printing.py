@@ -14,7 +14,9 @@ from rich.text import Text
 
 from flagstone.codec import FileRef
 from flagstone.doctor import Finding
+from flagstone.errors import megabytes
 from flagstone.export.manifest import Manifest
+from flagstone.forget import Receipt
 from flagstone.importing import Imported
 from flagstone.record import Flag, Value
 from flagstone.store import State
@@ -155,6 +157,17 @@ def summary_of_export(manifest: Manifest, folder: Path) -> str:
     rows = f"{manifest.rows:,} row{'s' * (manifest.rows != 1)}"
     flags = f"{manifest.flags:,} flag{'s' * (manifest.flags != 1)}"
     return f"Exported {rows} of {flags} to {folder}: version {manifest.sha256[:12]}."
+
+
+def summary_of_receipt(receipt: Receipt, *, dry_run: bool) -> str:
+    """What was forgotten: a line for each place, and the ids."""
+    would = "Would forget" if dry_run else "Forgot"
+    lines = [
+        f"{would} {place.flags:,} flags in {place.where}: {place.records:,} records and "
+        f"{place.files:,} files ({megabytes(place.bytes)})."
+        for place in receipt.places
+    ]
+    return "\n".join([*lines, *receipt.flag_ids])
 
 
 def summary_of(finding: Finding, where: str, *, dry_run: bool) -> str:

@@ -1,7 +1,8 @@
 """
-The commands that take flags out of a store: `export`.
+The commands that take flags out of a store: `export` and `forget`.
 """
 
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -10,18 +11,24 @@ import typer
 
 from flagstone import codec
 from flagstone.cli.frame import (
+    FLAGGING_DIR,
+    DryRunOption,
     JsonOption,
+    StoreOption,
     WhereOption,
     app,
+    err,
     open_existing,
     out,
     progress_bar,
     telling_errors,
 )
-from flagstone.cli.printing import summary_of_export
+from flagstone.cli.printing import summary_of_export, summary_of_receipt
 from flagstone.export import Format
 from flagstone.export import export as export_flags
-from flagstone.query_text import parse_query
+from flagstone.forget import forget as forget_flags
+from flagstone.query_text import parse_query, query_text
+from flagstone.store import Query
 
 
 @app.command()
@@ -50,3 +57,56 @@ def export(
         typer.echo(codec.dumps(asdict(manifest) | {"files": [asdict(f) for f in manifest.files]}))
         return
     out.print(summary_of_export(manifest, folder), soft_wrap=True)
+
+
+@app.command()
+@telling_errors
+def forget(
+    flag_ids: Annotated[
+        list[str] | None, typer.Argument(help="The ids of flags.", metavar="FLAG_ID")
+    ] = None,
+    user: Annotated[str | None, typer.Option(help="Flags by this user.")] = None,
+    older_than: Annotated[
+        str | None, typer.Option(help="Flags made so long ago: 90d, 12w.", metavar="TIME")
+    ] = None,
+    where: WhereOption = None,
+    store: StoreOption = str(FLAGGING_DIR),
+    everywhere: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="FLAGSTONE_TARGETS",
+            help="A copy of the store to forget them, too; may be repeated.",
+            metavar="TARGET",
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Erase flags, what was said about them, and their files; for good.
+    """
+    query = _query_to_forget(user, older_than, where)
+    if query is None and not flag_ids:
+        raise typer.BadParameter("Name flags by their ids, --user, --older-than or --where.")
+    with ExitStack() as opened:
+        stores = [opened.enter_context(open_existing(url)) for url in (store, *(everywhere or ()))]
+        receipt = forget_flags(stores, flag_ids=flag_ids or (), query=query, dry_run=True)
+        if receipt.flag_ids and not dry_run:
+            if not yes:
+                err.print(summary_of_receipt(receipt, dry_run=True), soft_wrap=True)
+                typer.confirm("Forget them? This cannot be undone.", abort=True, err=True)
+            receipt = forget_flags(stores, flag_ids=receipt.flag_ids)
+    if as_json:
+        places = [asdict(place) for place in receipt.places]
+        typer.echo(codec.dumps({"flag_ids": list(receipt.flag_ids), "places": places}))
+    else:
+        out.print(summary_of_receipt(receipt, dry_run=dry_run), soft_wrap=True)
+
+
+def _query_to_forget(user: str | None, older_than: str | None, where: str | None) -> Query | None:
+    """What was asked to be forgotten; None where nothing was, rather than everything."""
+    until = None if older_than is None else f"until:{older_than}"
+    said = [where, query_text(Query(user=user)), until]
+    query = parse_query(" ".join(filter(None, said)))
+    return None if query == Query(order=query.order) else query

@@ -1,0 +1,201 @@
+"""
+Forget: gone from a store and its copies, for good, with a receipt that names nobody.
+"""
+
+import io
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from test_cli import run
+from typer.testing import CliRunner
+
+from flagstone import Flag, Query, Review, Store, Value, open_store
+from flagstone.cli import app
+from flagstone.forget import Forgotten, Receipt, forget
+from flagstone.record import Outcome
+from flagstone.sync import sync
+from flagstone.testing import make_flag
+
+SECRET, SHARED = b"secret content", b"shared content"
+
+
+@pytest.fixture(params=["flags", "flags.db", "shards:"])
+def place(request, tmp_path) -> str:
+    return (
+        request.param + str(tmp_path / "s")
+        if ":" in request.param
+        else str(tmp_path / request.param)
+    )
+
+
+@pytest.fixture
+def flags(place) -> list[Flag]:
+    """Two flags of ana's, with a file that only they have and one that bo's has, too."""
+    store = open_store(place)
+    own = store.files.put(io.BytesIO(SECRET), name="ana.txt")
+    shared = store.files.put(io.BytesIO(SHARED), name="shared.txt")
+    both = Value(kind="file", data=[own, shared])
+    old = datetime.now(UTC) - timedelta(days=100)
+    flags = [
+        make_flag("of ana", user="ana", outputs={"f": both}),
+        make_flag("of ana, too", user="ana", outputs={"f": both}, created_at=old),
+        make_flag("of bo", user="bo", outputs={"f": Value(kind="file", data=shared)}),
+    ]
+    store.append(flags)
+    store.append([Review(flag_id=flags[0].id, by="bo", note="about ana")])
+    store.append([Outcome(flag_id=flags[0].id, run_id="r", model="m", status="fixed")])
+    return flags
+
+
+def texts_of(store: Store) -> list[str]:
+    return [record.to_json() for record in store.scan()]
+
+
+def test_a_person_is_forgotten_everywhere(place, flags, tmp_path):
+    """
+    Flags, reviews, outcomes and files go from store and copy; what others need stays; the receipt
+    counts, and has no word of anybody's.
+    """
+    copy = str(tmp_path / "copy.db")
+    sync(open_store(place), open_store(copy))
+
+    told = run("forget", "--user", "ana", "-s", place, "--everywhere", copy, "--yes", "--json")
+
+    receipt = json.loads(told)
+    assert receipt["flag_ids"] == sorted(flag.id for flag in flags[:2])
+    counts = {"flags": 2, "records": 4, "files": 1, "bytes": len(SECRET)}
+    assert receipt["places"] == [
+        {"where": open_store(url).where, **counts} for url in (place, copy)
+    ]
+    assert "ana" not in told.replace(str(tmp_path), "")
+    for url in (place, copy):
+        store = open_store(url)
+        assert texts_of(store) == [flags[2].to_json()]
+        own, shared = flags[0].files()
+        assert not store.files.has(own)
+        with store.files.open(shared) as file:
+            assert file.read() == SHARED
+
+
+def test_a_later_copy_brings_nothing_back(place, flags, tmp_path):
+    """
+    Neither from a store that still has it, nor to and fro between those that forgot.
+    """
+    another, copy = open_store(tmp_path / "another.db"), open_store(tmp_path / "copy")
+    for target in (another, copy):
+        sync(open_store(place), target)
+
+    forget([open_store(place), copy], query=Query(user="ana"))
+
+    for target in (open_store(place), copy):
+        sync(another, target)
+        assert texts_of(target) == [flags[2].to_json()]
+    sync(open_store(place), copy)
+    sync(copy, open_store(place))
+    assert texts_of(copy) == texts_of(open_store(place)) == [flags[2].to_json()]
+
+
+def test_what_only_a_copy_has_is_forgotten_too(place, flags, tmp_path):
+    """
+    A flag that is found in one place goes from all of them.
+    """
+    copy = open_store(tmp_path / "copy.db")
+    later = make_flag("later", user="ana")
+    copy.append([later])
+
+    receipt = forget([open_store(place), copy], query=Query(user="ana"))
+
+    assert receipt == Receipt(
+        flag_ids=tuple(sorted([flags[0].id, flags[1].id, later.id])),
+        places=(
+            Forgotten(
+                where=open_store(place).where, flags=2, records=4, files=1, bytes=len(SECRET)
+            ),
+            Forgotten(where=copy.where, flags=1, records=1, files=0, bytes=0),
+        ),
+    )
+    again = forget([open_store(place), copy], query=Query(user="ana"), flag_ids=[later.id])
+    assert again.flag_ids == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "gone"),
+    [
+        (["--older-than", "90d"], [1]),
+        (["--user", "ana", "--older-than", "90d"], [1]),
+        (["--where", 'user:ana "too"'], [1]),
+        (["--where", "user:bo", "--older-than", "90d"], []),
+        (["--user", "nobody"], []),
+    ],
+)
+def test_what_is_asked_for_together_must_hold_together(place, flags, arguments, gone):
+    """
+    --user, --older-than and --where restrict each other.
+    """
+    told = run("forget", *arguments, "-s", place, "--yes", "--json")
+
+    assert json.loads(told)["flag_ids"] == [flags[n].id for n in gone]
+    assert open_store(place).count() == 3 - len(gone)
+
+
+def test_by_id(place, flags):
+    """
+    Ids name flags; one of a review, or of nothing, names none.
+    """
+    store = open_store(place)
+    (review,) = [record for record in store.scan() if isinstance(record, Review)]
+
+    told = run("forget", flags[2].id, review.id, "no-such-id", "-s", place, "--yes")
+
+    assert told.splitlines()[1:] == [flags[2].id]
+    assert {record.id for record in store.scan()} > {review.id, flags[0].id, flags[1].id}
+
+
+def test_it_asks_first(place, flags):
+    """
+    Without a yes nothing goes, and the question says how much would.
+    """
+    arguments = ["forget", "--user", "ana", "-s", place]
+    before = texts_of(open_store(place))
+
+    no = CliRunner().invoke(app, arguments, input="n\n")
+    assert no.exit_code == 1
+    assert "Would forget 2 flags in" in no.output
+    assert texts_of(open_store(place)) == before
+    yes = CliRunner().invoke(app, arguments, input="y\n")
+    assert yes.exit_code == 0
+    assert len(texts_of(open_store(place))) == 1
+
+
+def test_a_dry_run_tells_the_same_and_erases_nothing(place, flags):
+    """
+    What it would do is what it does.
+    """
+    arguments = ("forget", "--user", "ana", "-s", place, "--json")
+    before = texts_of(open_store(place))
+
+    told = run(*arguments, "--dry-run")
+
+    assert texts_of(open_store(place)) == before
+    assert told == run(*arguments, "--yes")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--where", ""], ["--where", "order:oldest"]])
+def test_nobody_forgets_everything_by_saying_nothing(place, flags, arguments):
+    """
+    What does not restrict is refused, rather than taken for all.
+    """
+    run("forget", *arguments, "-s", place, "--yes", code=2)
+
+    assert open_store(place).count() == 3
+
+
+def test_a_target_that_is_not_there_is_a_sentence(place, flags, tmp_path):
+    """
+    Where one place cannot be opened nothing is forgotten in any.
+    """
+    arguments = ("--user", "ana", "-s", place, "--everywhere", tmp_path / "no.db", "--yes")
+
+    assert "nothing has been kept there" in run("forget", *arguments, code=1)
+    assert open_store(place).count() == 3
