@@ -18,6 +18,7 @@ SOURCE = Path(flagstone.__file__).parent
 
 LAYERS = [
     "cli",
+    "review",
     "demo",
     "gradio",
     "testing",

@@ -29,6 +29,8 @@ Everything this library raises on purpose.
     ├── ForeignFolderError         something that is no export of ours (also a FileExistsError)
     ├── NothingToExportError       no flag that could be exported (also a LookupError)
     ├── MissingExtraError          an optional dependency is not installed (also an ImportError)
+    ├── NoUsersError               a review page that anybody could reach (also a ValueError)
+    ├── UsersError                 a file of users that cannot be read, or written so
     └── BadQueryError              a query that says nothing we understand (also a ValueError)
 
 Each constructor takes facts and words the sentence: what could not be done, where, why, what is
@@ -336,6 +338,27 @@ class MissingExtraError(FlagstoneError, ImportError):
         super().__init__(
             f"Cannot use {asked}: what it needs is not installed. "
             f"Install it with: pip install 'flagstone[{extra}]'"
+        )
+
+
+class NoUsersError(FlagstoneError, ValueError):
+    """A review page that anybody could reach."""
+
+    def __init__(self, *, host: str) -> None:
+        super().__init__(
+            f"Cannot serve the review page on {host}: whoever reaches it could read and decide. "
+            "Nothing was started. Name people with `flagstone review-user users.txt NAME` and add "
+            "--users users.txt, or leave out --host to serve this machine only."
+        )
+
+
+class UsersError(FlagstoneError):
+    """A file of users that cannot be read, or cannot be written so."""
+
+    def __init__(self, *, doing: str, where: str, reason: str) -> None:
+        super().__init__(
+            f"Cannot {doing} the users in {where}: {reason}. The file was not changed. "
+            "`flagstone review-user FILE NAME` adds a person to it."
         )
 
 

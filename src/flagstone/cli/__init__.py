@@ -15,7 +15,7 @@ import typer
 from rich.text import Text
 
 from flagstone import codec
-from flagstone.cli import deciding, looking, taking
+from flagstone.cli import deciding, looking, reviewing, taking
 from flagstone.cli.frame import (
     FLAGGING_DIR,
     DryRunOption,
@@ -34,7 +34,7 @@ from flagstone.importing import import_logs
 from flagstone.stores import DATABASE
 from flagstone.sync import Synced, sync, waiting_in
 
-__all__ = ["app", "deciding", "looking", "taking"]
+__all__ = ["app", "deciding", "looking", "reviewing", "taking"]
 
 
 @app.command()

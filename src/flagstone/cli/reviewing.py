@@ -1,0 +1,75 @@
+"""
+The commands of the review page: `review`, and `review-user` for those who may log in.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from flagstone.cli.frame import app, open_existing, out, progress_bar, telling_errors
+from flagstone.errors import MissingExtraError
+from flagstone.store import Store
+from flagstone.stores import for_reading
+
+
+@app.command()
+@telling_errors
+def review(
+    store: Annotated[str, typer.Argument(help="The store to review.")],
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on.")] = 7870,
+    users: Annotated[
+        Path | None, typer.Option(help="The file of people who may log in.", metavar="FILE")
+    ] = None,
+    trusted_header: Annotated[
+        str | None,
+        typer.Option(help="The header in which a proxy on this machine names who is there."),
+    ] = None,
+    https: Annotated[
+        bool, typer.Option("--https", help="Browsers reach it by HTTPS only, through a proxy.")
+    ] = False,
+) -> None:
+    """
+    See what was flagged, decide about it and correct it, in a browser.
+    """
+    try:
+        from flagstone.review.serving import serve
+    except ImportError as error:
+        raise MissingExtraError(asked="flagstone review", extra="review") from error
+    with _open_indexed(store) as opened:
+        serve(
+            opened, host=host, port=port, users=users, trusted_header=trusted_header, https=https,
+            told=lambda url: out.print(f"Review {store} at {url}. To stop: Ctrl-C.",
+                                       soft_wrap=True),
+        )  # fmt: skip
+
+
+@app.command("review-user")
+@telling_errors
+def review_user(
+    users: Annotated[Path, typer.Argument(help="The file of people; made where there is none.")],
+    name: Annotated[str, typer.Argument(help="The person's name.")],
+    role: Annotated[
+        Literal["viewer", "reviewer", "admin"], typer.Option(help="What the person may do.")
+    ] = "reviewer",
+) -> None:
+    """
+    Let a person log in to the review page, with a password that is asked for.
+    """
+    from flagstone.review.people import Users
+
+    password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    Users(users).add(name, password, role)
+    out.print(f"{name} may log in as {role}, with --users {users}.", soft_wrap=True)
+
+
+def _open_indexed(url: str) -> Store:
+    """The store at *url*, with an index, which is made while a bar tells how far."""
+    store = open_existing(url)
+    indexed = for_reading(store)
+    if indexed is not store:
+        with progress_bar() as bar:
+            task = bar.add_task(f"Reading {url}", total=int(store.mark()))
+            indexed.prepare(lambda row: bar.update(task, completed=row))
+    return indexed

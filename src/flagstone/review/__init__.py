@@ -1,0 +1,12 @@
+"""
+The review page: see what was flagged, decide about it, correct it.
+
+    from flagstone.review import create_app
+
+    app = create_app(open_store("flags.db"))
+"""
+
+from flagstone.review.app import create_app
+from flagstone.review.people import ROLES, Person, Role, Users
+
+__all__ = ["ROLES", "Person", "Role", "Users", "create_app"]

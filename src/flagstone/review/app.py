@@ -1,0 +1,112 @@
+"""
+The review page as an ASGI app: its routes, and what stands before them.
+"""
+
+import getpass
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.sessions import SessionMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from flagstone.errors import FlagstoneError
+from flagstone.review.access import Access, BehindProxy, OnThisMachine, WithLogin
+from flagstone.review.browsing import Browsing
+from flagstone.review.gate import Gate, Shell
+from flagstone.review.news import News
+from flagstone.review.people import Users
+from flagstone.review.posting import LoggingIn, Posting
+from flagstone.review.rendering import STATIC, render
+from flagstone.store import Store
+
+_SESSION = 12 * 3600
+"""Seconds after which one has to log in again."""
+
+
+def create_app(
+    store: Store,
+    *,
+    users: str | Path | None = None,
+    trusted_header: str | None = None,
+    https: bool = False,
+    secret: str | None = None,
+) -> ASGIApp:
+    """
+    The review page of *store*, to be served, or mounted in another app below a prefix.
+
+    Without *users* it answers this machine only. With the path of a file of *users*
+    (`flagstone review-user` writes it) people log in. With *trusted_header* a proxy on this
+    machine has asked them already, and names them in that header; *users* then gives roles.
+
+    *https* says that browsers reach it by HTTPS only, so that cookies go no other way. *secret*
+    signs the sessions; without one they end when the process does.
+
+    Raises `UsersError` where the file of users cannot be read.
+    """
+    access = _access(users, trusted_header)
+    browsing, posting = Browsing(store, News(store)), Posting(store)
+    routes = [
+        Route("/", browsing.list),
+        Route("/rows", browsing.rows),
+        Route("/flag", browsing.flag),
+        Route("/file", browsing.file),
+        Route("/preview", browsing.preview),
+        Route("/records", browsing.records),
+        Route("/dashboard", browsing.dashboard),
+        Route("/news", browsing.news),
+        Route("/decide", posting.decide, methods=["POST"]),
+        Route("/undo", posting.undo, methods=["POST"]),
+        Route("/correct", posting.correct_with_file, methods=["POST"]),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
+    if isinstance(access, WithLogin):
+        login = LoggingIn(access.users)
+        routes += [
+            Route("/login", login.page),
+            Route("/login", login.log_in, methods=["POST"]),
+            Route("/logout", login.log_out, methods=["POST"]),
+        ]
+    session: dict[str, Any] = {
+        "session_cookie": "flagstone_review", "max_age": _SESSION, "same_site": "lax",
+        "https_only": https, "secret_key": secret or secrets.token_urlsafe(32),
+    }  # fmt: skip
+    handlers: dict[Any, Callable[..., Any]] = {HTTPException: _refuse, FlagstoneError: _fail}
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(SessionMiddleware, **session), Middleware(Gate, access=access)],
+        exception_handlers=handlers,
+    )
+    app.state.access = access
+    return Shell(app)
+
+
+def _access(users: str | Path | None, trusted_header: str | None) -> Access:
+    people = Users(Path(users)) if users is not None else None
+    if people is not None:
+        people.get("")  # a file that cannot be read is told now, not to the first visitor
+    if trusted_header is not None:
+        return BehindProxy(trusted_header, people)
+    return WithLogin(people) if people is not None else OnThisMachine(getpass.getuser())
+
+
+def _refuse(request: Request, error: HTTPException) -> Response:
+    return _problem(request, error.detail, error.status_code)
+
+
+def _fail(request: Request, error: FlagstoneError) -> Response:
+    return _problem(request, str(error), 503)
+
+
+def _problem(request: Request, sentence: str, status: int) -> Response:
+    if request.method in ("GET", "HEAD"):
+        return render(request, "problem.html", status=status, sentence=sentence, query=None)
+    return JSONResponse({"error": sentence}, status)

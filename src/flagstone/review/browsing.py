@@ -1,0 +1,242 @@
+"""
+What can be looked at: the list, a flag, the dashboard, and the files.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from flagstone.codec import FileRef, files_in
+from flagstone.errors import BadQueryError, MissingExtraError, UnknownFlagError
+from flagstone.query_text import parse_query
+from flagstone.record import Flag, Record, Review
+from flagstone.review import charts
+from flagstone.review.agreement import Measure, agreement
+from flagstone.review.deciding import last_review, may_be_undone
+from flagstone.review.editors import editor_for
+from flagstone.review.figures import Figures, figures_of
+from flagstone.review.listing import neighbours, page_of
+from flagstone.review.news import News
+from flagstone.review.preview import has_preview, preview
+from flagstone.review.rendering import render
+from flagstone.review.sending import HARMLESS, attachment, send
+from flagstone.store import Query, State, Store
+
+_GROUP = 12
+_MOST_VALUES = 8
+_MOST_BARS = 10
+_SINCE = {"24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
+_SERIES = {"open": 0, "accepted": 1, "rejected": 2, "fixed": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A term of a facet: what it says, how many flags it leaves, and the query it leads to."""
+
+    text: str
+    count: int | None
+    query: Query
+    chosen: bool
+
+
+class Browsing:
+    """The pages that show what is in *store*."""
+
+    def __init__(self, store: Store, news: News) -> None:
+        self._store = store
+        self._news = news
+        self._figures: tuple[str, Query, Figures] | None = None
+
+    def list(self, request: Request) -> Response:
+        """The flags that `q` asks for."""
+        text = request.query_params.get("q", "")
+        try:
+            query = parse_query(text)
+        except BadQueryError as error:
+            nothing = {"query": Query(), "facets": [], "total": 0, "page": None}
+            return render(request, "list.html", status=400, text=text, error=str(error),
+                          news=self._news.latest(), **nothing)  # fmt: skip
+        counts = self._store.facets(query)
+        return render(
+            request, "list.html", text=text, query=query, error=None, news=self._news.latest(),
+            facets=list(_facets(query, counts)), total=sum(counts.get("verdict", {}).values()),
+            page=page_of(self._store, query), **_LIST,
+        )  # fmt: skip
+
+    def rows(self, request: Request) -> Response:
+        """The next page of the list, without what is around it."""
+        query = replace(_query_of(request), after=request.query_params.get("after"))
+        return render(
+            request, "rows.html", query=replace(query, after=None),
+            page=page_of(self._store, query), **_LIST,
+        )  # fmt: skip
+
+    def flag(self, request: Request) -> Response:
+        """One flag in full."""
+        query = _query_of(request)
+        state = self._state(request.query_params.get("id", ""))
+        flag = state.flag
+        before, after = neighbours(self._store, query, flag.id)
+        group: list[Flag] = []
+        if flag.inputs:
+            alike = Query(fingerprint=flag.fingerprint, limit=_GROUP)
+            group = [other for other in self._store.find(alike) if other.id != flag.id]
+        right = {**flag.outputs, **state.correction}
+        editors = {name: editor_for(right[name]) for name in flag.outputs}
+        return render(
+            request, "flag.html", state=state, flag=flag, query=query, before=before, after=after,
+            group=group, editors={name: found for name, found in editors.items() if found},
+            seen=last_review(state), news=self._news.latest(),
+            undoable={r.id for r in state.reviews if may_be_undone(r, state)},
+        )  # fmt: skip
+
+    def dashboard(self, request: Request) -> Response:
+        """The figures of the flags that `q` asks for, as pictures."""
+        query = _query_of(request)
+        figures = self._figures_of(query)
+        measures: list[Measure] | None
+        try:
+            measures = agreement(figures.ratings)
+        except MissingExtraError as error:
+            measures, missing = None, str(error)
+        else:
+            missing = ""
+        models = sorted(figures.models.items(), key=lambda item: -item[1].total())[:_MOST_BARS]
+        return render(
+            request, "dashboard.html", query=query, figures=figures, measures=measures,
+            missing=missing, news=self._news.latest(), series=_SERIES,
+            by_option=charts.over_time(figures.by_option),
+            by_app=charts.over_time(figures.by_app),
+            models=[(name, said, charts.shares(_in_order(said), said.total(), _SERIES))
+                    for name, said in models],
+            verdicts=charts.shares(_in_order(figures.verdicts), figures.total, _SERIES),
+            confusions=figures.confusions.most_common(_MOST_BARS),
+            users=figures.users.most_common(_MOST_BARS),
+        )  # fmt: skip
+
+    def news(self, request: Request) -> Response:
+        """What others have decided since the number that the page has."""
+        since = request.query_params.get("since", "")
+        number = int(since) if since.isascii() and since.isdigit() and len(since) < 16 else 0  # noqa: PLR2004
+        latest, reviews = self._news.since(number)
+        me = request.scope["state"]["person"].name
+        return JSONResponse(
+            {"latest": latest, "decided": [told(review) for review in reviews if review.by != me]}
+        )
+
+    def file(self, request: Request) -> Response:
+        """The bytes of a file, which a record of the flag must name by its hash."""
+        ref = self._ref(request)
+        try:
+            return send(request, ref, self._store.files.open(ref))
+        except FileNotFoundError as error:
+            raise HTTPException(404) from error
+
+    def preview(self, request: Request) -> Response:
+        """A picture or sound in small."""
+        ref = self._ref(request)
+        try:
+            with self._store.files.open(ref) as file:
+                found = preview(ref, file)
+        except FileNotFoundError as error:
+            raise HTTPException(404) from error
+        if found is None:
+            raise HTTPException(404)
+        headers = {**HARMLESS, "cache-control": "private, max-age=86400"}
+        return Response(found[0], headers=headers, media_type=found[1])
+
+    def records(self, request: Request) -> Response:
+        """A flag's records as the store has them, a line of JSON each."""
+        state = self._state(request.query_params.get("flag", ""))
+        lines = [record.to_json() for record in _records_of(state)]
+        headers = {**HARMLESS, "content-disposition": attachment(f"flag-{state.flag.id}.jsonl")}
+        text = "\n".join([*lines, ""])
+        return Response(text.encode(), headers=headers, media_type="application/jsonl")
+
+    def _state(self, flag_id: str) -> State:
+        try:
+            return self._store.state(flag_id)
+        except UnknownFlagError as error:
+            raise HTTPException(404) from error
+
+    def _ref(self, request: Request) -> FileRef:
+        wanted = request.query_params.get("sha256", "")
+        state = self._state(request.query_params.get("flag", ""))
+        for record in _records_of(state):
+            for ref in record.files():
+                if ref.sha256 == wanted:
+                    return ref
+        raise HTTPException(404)
+
+    def _figures_of(self, query: Query) -> Figures:
+        """The figures, counted again only where the store has grown or another query asks."""
+        mark = self._store.mark()
+        if self._figures is None or self._figures[:2] != (mark, query):
+            self._figures = mark, query, figures_of(self._store, query)
+        return self._figures[2]
+
+
+def told(review: Review) -> dict[str, Any]:
+    """What pages are told of *review*."""
+    return {
+        "id": review.id,
+        "flag": review.flag_id,
+        "by": review.by or "somebody",
+        "verdict": review.verdict,
+        "tags": list(review.tags),
+        "corrected": bool(review.correction),
+    }
+
+
+def _query_of(request: Request) -> Query:
+    try:
+        return parse_query(request.query_params.get("q", ""))
+    except BadQueryError as error:
+        raise HTTPException(400, str(error)) from error
+
+
+def _records_of(state: State) -> Iterable[Record]:
+    return (state.flag, *state.reviews, *state.outcomes)
+
+
+def _facets(query: Query, counts: Any) -> Iterator[tuple[str, list[Link]]]:
+    """The terms that would narrow *query*, with how many flags each leaves."""
+    for name in ("verdict", "app", "option", "tag", "user"):
+        chosen = getattr(query, name)
+        found = counts.get(name, {})
+        links = [
+            Link(text, found[text], replace(query, **{name: None if chosen == text else text}),
+                 chosen == text)
+            for text, _ in found.most_common(_MOST_VALUES) if text
+        ] if found else []  # fmt: skip
+        if links:
+            yield name, links
+    verified = [
+        Link(word, None, replace(query, verified=None if query.verified is truth else truth),
+             query.verified is truth)
+        for word, truth in (("yes", True), ("no", False))
+    ]  # fmt: skip
+    yield "verified", verified
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    yield "since", [
+        Link(word, None, replace(query, since=now - ago), False) for word, ago in _SINCE.items()
+    ]
+
+
+def _pictures_of(flag: Flag) -> list[FileRef]:
+    """The first two files of *flag* that can be shown in small, each once."""
+    values = (*flag.inputs.values(), *flag.outputs.values())
+    refs = {ref.sha256: ref for value in values for ref in files_in(value.data) if has_preview(ref)}
+    return list(refs.values())[:2]
+
+
+def _in_order(said: Any) -> dict[str, int]:
+    return {verdict: said[verdict] for verdict in _SERIES if said[verdict]}
+
+
+_LIST: dict[str, Any] = {"last_review": last_review, "pictures_of": _pictures_of}

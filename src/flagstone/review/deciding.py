@@ -1,0 +1,223 @@
+"""
+Decisions: each is a review appended to the log, with who made it; nothing is overwritten.
+
+A page says which review of a flag it has seen last. Where somebody else has decided since, nothing
+is appended, and the page tells its reader, who may decide all the same.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, get_args
+
+from flagstone.errors import UnkeepableValueError
+from flagstone.record import Review, Value, Verdict
+from flagstone.review import editors
+from flagstone.review.people import Person
+from flagstone.store import State, Store
+
+_MOST_FLAGS = 500
+_MOST_TAGS = 20
+_LONGEST_WORD = 100
+_LONGEST_NOTE = 10_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """
+    What is to be said about the flags in *seen*, by id the last review that the page knows of.
+
+    `entered` is, by output, what the correction's editor holds.
+    """
+
+    seen: Mapping[str, str]
+    verdict: Verdict | None = None
+    tags: tuple[str, ...] = ()
+    note: str | None = None
+    assignee: str | None = None
+    entered: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decided:
+    """The reviews that were appended, and those that somebody else was faster with."""
+
+    reviews: list[Review] = field(default_factory=list)
+    faster: list[Review] = field(default_factory=list)
+
+
+def read_decision(body: Any) -> Decision:
+    """
+    The decision that a page posted as JSON.
+
+    Raises `UnkeepableValueError` for what no page of ours posts.
+    """
+    seen = _expect(dict, body.get("flags") if isinstance(body, dict) else None, "flags")
+    if not 0 < len(seen) <= _MOST_FLAGS:
+        raise _refusal("flags", f"one to {_MOST_FLAGS} can be decided at once")
+    verdict = body.get("verdict")
+    if verdict not in (*get_args(Verdict), None):
+        raise _refusal("verdict", "there is no such verdict")
+    tags = _expect(list, body.get("tags", []), "tags")
+    return Decision(
+        seen={_word(flag_id): _expect(str, review, "flags") for flag_id, review in seen.items()},
+        verdict=verdict,
+        tags=tuple(_word(tag) for tag in tags[:_MOST_TAGS]),
+        note=_text(body.get("note"), "note", _LONGEST_NOTE),
+        assignee=_text(body.get("assignee"), "assignee", _LONGEST_WORD),
+        entered=_expect(dict, body.get("correction", {}), "correction"),
+    )
+
+
+def read_undo(body: Any) -> Mapping[str, str]:
+    """By flag the review to be undone. Raises `UnkeepableValueError` as `read_decision` does."""
+    asked = _expect(dict, body.get("reviews") if isinstance(body, dict) else None, "reviews")
+    if len(asked) > _MOST_FLAGS:
+        raise _refusal("reviews", f"at most {_MOST_FLAGS} can be undone at once")
+    return {flag_id: _expect(str, review, "reviews") for flag_id, review in asked.items()}
+
+
+class Decider:
+    """Appends decisions to *store*, one request after the other."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._mutex = threading.Lock()
+
+    def decide(self, decision: Decision, person: Person) -> Decided:
+        """
+        Append what *person* says about each flag that nobody else has decided meanwhile.
+
+        Raises `UnknownFlagError`, and `UnkeepableValueError` for an unfit correction.
+        """
+        decided = Decided()
+        with self._mutex:
+            for flag_id, seen in decision.seen.items():
+                state = self._store.state(flag_id)
+                if faster := _decided_since(state, seen, person):
+                    decided.faster.append(faster)
+                else:
+                    decided.reviews.append(_review(state, decision, person))
+            self._store.append(decided.reviews)
+        return decided
+
+    def correct(
+        self, flag_id: str, name: str, person: Person, make: Callable[[Value], Value]
+    ) -> Review:
+        """Append a correction of the output *name*: what *make* makes of it as it is now."""
+        with self._mutex:
+            state = self._store.state(flag_id)
+            right = make(_current(state, name))
+            correction = {**state.correction, name: right}
+            review = Review(flag_id=flag_id, by=person.name, correction=correction)
+            self._store.append([review])
+        return review
+
+    def undo(self, flag_id: str, review_id: str, person: Person) -> Review | None:
+        """
+        Append a review that restores what stood before *review_id*; None where it cannot be.
+
+        It cannot where the review is somebody else's (unless *person* is an admin), where another
+        has said something since, or where nothing of it can be taken back.
+        """
+        with self._mutex:
+            state = self._store.state(flag_id)
+            review = _undoing(state, review_id, person)
+            if review is not None:
+                self._store.append([review])
+        return review
+
+
+def may_be_undone(review: Review, state: State) -> bool:
+    """Whether `undo` would restore all that *review* says."""
+    return _restored(state, review) is not None
+
+
+def last_review(state: State) -> str:
+    """The id of the last review, by which a page says what it has seen."""
+    return state.reviews[-1].id if state.reviews else ""
+
+
+def _decided_since(state: State, seen: str, person: Person) -> Review | None:
+    """The last decision by somebody else that came after the review *seen*."""
+    ids = [review.id for review in state.reviews]
+    since = state.reviews[ids.index(seen) + 1 :] if seen in ids else state.reviews
+    others: Iterable[Review] = (r for r in reversed(since) if r.by != person.name)
+    return next((r for r in others if r.verdict or r.correction), None)
+
+
+def _review(state: State, decision: Decision, person: Person) -> Review:
+    corrected = {
+        name: editors.read(_current(state, name), entered, field=name)
+        for name, entered in decision.entered.items()
+    }
+    return Review(
+        flag_id=state.flag.id,
+        by=person.name,
+        verdict=decision.verdict,
+        tags=decision.tags,
+        note=decision.note,
+        assignee=decision.assignee,
+        correction={**state.correction, **corrected} if corrected else {},
+    )
+
+
+def _current(state: State, name: str) -> Value:
+    """The output *name* as it was corrected last, or as the model made it."""
+    current = state.correction.get(name) or state.flag.outputs.get(name)
+    if current is None:
+        raise _refusal(name, "the flag has no such output")
+    return current
+
+
+def _undoing(state: State, review_id: str, person: Person) -> Review | None:
+    review = next((review for review in state.reviews if review.id == review_id), None)
+    if review is None or (review.by != person.name and person.role != "admin"):
+        return None
+    restored = _restored(state, review)
+    return restored and replace(restored, by=person.name)
+
+
+def _restored(state: State, review: Review) -> Review | None:
+    """A review that says what stood before *review*, where all of it can be said again."""
+    others = tuple(other for other in state.reviews if other.id != review.id)
+    before = replace(state, reviews=others)
+    is_latest = bool(state.reviews) and state.reviews[-1].id == review.id
+    is_final = review.tags or review.note  # the log has no word for taking these back
+    lacks = (review.assignee and not before.assignee) or (
+        review.correction and not before.correction
+    )
+    if not is_latest or is_final or lacks:
+        return None
+    return Review(
+        flag_id=state.flag.id,
+        verdict=before.verdict if review.verdict else None,
+        assignee=before.assignee if review.assignee else None,
+        correction=before.correction if review.correction else {},
+    )
+
+
+def _expect(kind: type, value: Any, name: str) -> Any:
+    if not isinstance(value, kind):
+        raise _refusal(name, f"{kind.__name__} was expected")
+    return value
+
+
+def _word(value: Any) -> str:
+    word = str(_expect(str, value, "a word")).strip()
+    if not 0 < len(word) <= _LONGEST_WORD:
+        raise _refusal("a word", f"it has one to {_LONGEST_WORD} characters")
+    return word
+
+
+def _text(value: Any, name: str, longest: int) -> str | None:
+    if value is None:
+        return None
+    text = str(_expect(str, value, name)).strip()
+    if len(text) > longest:
+        raise _refusal(name, f"it has more than {longest:,} characters")
+    return text or None
+
+
+def _refusal(name: str, reason: str) -> UnkeepableValueError:
+    return UnkeepableValueError(where=name, reason=reason)

@@ -1,0 +1,72 @@
+"""
+A page of the list: flags with their states, those of equal inputs put together.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from flagstone.record import Flag
+from flagstone.store import Query, State, Store, Wrapper, fold
+
+PAGE = 30
+_LOOK_AHEAD = 90
+"""Flags read for a page, as some of them are of one group."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """A flag in the list; `repeats` is how often its inputs were flagged in all."""
+
+    state: State
+    repeats: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """The rows, and the id after which the next page begins; None where there is none."""
+
+    rows: Sequence[Row]
+    after: str | None
+
+
+def page_of(store: Store, query: Query) -> Page:
+    """The page of the flags that *query* asks for, after its `after`; a group is one row."""
+    flags = list(store.find(replace(query, limit=_LOOK_AHEAD)))
+    leaders: dict[str, Flag] = {}
+    read = 0
+    for flag in flags:
+        group = flag.fingerprint if flag.inputs and not query.fingerprint else flag.id
+        if group not in leaders and len(leaders) == PAGE:
+            break
+        leaders.setdefault(group, flag)
+        read += 1
+    more = read < len(flags) or len(flags) == _LOOK_AHEAD
+    shown = list(leaders.values())
+    states, repeats = _told(store, shown)
+    rows = [Row(state=states[flag.id], repeats=repeats[flag.fingerprint]) for flag in shown]
+    return Page(rows=rows, after=flags[read - 1].id if more else None)
+
+
+def neighbours(store: Store, query: Query, flag_id: str) -> tuple[str | None, str | None]:
+    """The ids of the flags before and after this one, in the order of *query*."""
+    back = "oldest" if query.order == "newest" else "newest"
+    before = replace(query, order=back, after=flag_id, limit=1)
+    after = replace(query, after=flag_id, limit=1)
+    first, second = (next(iter(store.find(asked)), None) for asked in (before, after))
+    return first and first.id, second and second.id
+
+
+def _told(store: Store, flags: Sequence[Flag]) -> tuple[Mapping[str, State], Mapping[str, int]]:
+    """By id the states of *flags*, and by fingerprint how many have it."""
+    if not flags:
+        return {}, {}
+    inner = store
+    while isinstance(inner, Wrapper):
+        inner = inner.store
+    if type(inner).state is Store.state:  # each question would read the whole store
+        everything = {state.flag.id: state for state in fold(store.scan())}
+        return everything, Counter(state.flag.fingerprint for state in everything.values())
+    prints = {flag.fingerprint for flag in flags}
+    repeats = {found: store.count(Query(fingerprint=found)) for found in prints}
+    return {flag.id: store.state(flag.id) for flag in flags}, repeats

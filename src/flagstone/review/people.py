@@ -1,0 +1,138 @@
+"""
+Who may use the page: people with a role, in a file that holds their passwords hashed.
+
+A line is `name:role:scrypt:n:r:p:salt:hash`, the last two in hexadecimal.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from flagstone.errors import UsersError
+
+Role = Literal["viewer", "reviewer", "admin"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+_COST, _BLOCK, _LANES = 2**15, 8, 3
+"""OWASP's Password Storage Cheat Sheet, scrypt, with 32 MiB."""
+_MOST_MEMORY = 2**27
+_LONGEST_NAME = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Person:
+    """Somebody at the page. A viewer reads, a reviewer decides, an admin undoes for others, too."""
+
+    name: str
+    role: Role
+
+    @property
+    def may_decide(self) -> bool:
+        return self.role != "viewer"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Entry:
+    person: Person
+    password: str
+
+    def line(self) -> str:
+        return f"{self.person.name}:{self.person.role}:{self.password}\n"
+
+
+class Users:
+    """
+    The people in the file *path*, which is read again when it changes.
+
+    Raises `UsersError` where the file is not there or not as it should be.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._read_at: tuple[int, int] | None = None
+        self._entries: dict[str, _Entry] = {}
+
+    def get(self, name: str) -> Person | None:
+        """The person called *name*."""
+        entry = self._all().get(name)
+        return entry.person if entry else None
+
+    def proof(self, name: str) -> str:
+        """What a session holds of the password, so that it ends when that is changed."""
+        entry = self._all().get(name)
+        return hashlib.sha256(entry.password.encode()).hexdigest()[:32] if entry else ""
+
+    def check(self, name: str, password: str) -> Person | None:
+        """The person called *name*, if this is the password; as slow for a name nobody has."""
+        entry = self._all().get(name)
+        is_right = _matches(password, entry.password if entry else _NOBODY)
+        return entry.person if entry and is_right else None
+
+    def add(self, name: str, password: str, role: Role) -> None:
+        """Add a person, or give one another password and role."""
+        if not name.isprintable() or not 0 < len(name) <= _LONGEST_NAME or ":" in name:
+            reason = f"{name[:_LONGEST_NAME]!r} is no name: letters, and no colon"
+            raise UsersError(doing="write", where=str(self.path), reason=reason)
+        if not password:
+            raise UsersError(doing="write", where=str(self.path), reason="the password is empty")
+        entries = dict(self._all()) if self.path.exists() else {}
+        person = Person(name=name, role=role)
+        entries[name] = _Entry(person=person, password=_hashed(password, secrets.token_bytes(16)))
+        self._write("".join(entry.line() for entry in entries.values()))
+
+    def _all(self) -> dict[str, _Entry]:
+        try:
+            status = self.path.stat()
+            read_at = status.st_mtime_ns, status.st_ino
+            if read_at != self._read_at:
+                lines = self.path.read_text(encoding="utf-8").splitlines()
+                self._entries = dict(_parsed(line) for line in lines if line.strip())
+                self._read_at = read_at
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise UsersError(doing="read", where=str(self.path), reason=reason) from error
+        except ValueError as error:
+            reason = "it is no file of users"
+            raise UsersError(doing="read", where=str(self.path), reason=reason) from error
+        return self._entries
+
+    def _write(self, text: str) -> None:
+        try:
+            handle, part = tempfile.mkstemp(dir=self.path.parent)  # for its owner only
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            Path(part).replace(self.path)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise UsersError(doing="write", where=str(self.path), reason=reason) from error
+
+
+def _parsed(line: str) -> tuple[str, _Entry]:
+    name, role, password = line.split(":", 2)
+    if role not in ROLES or not password.startswith("scrypt:"):
+        raise ValueError(line)
+    return name, _Entry(person=Person(name=name, role=role), password=password)
+
+
+def _hashed(password: str, salt: bytes) -> str:
+    digest = _scrypt(password, salt, _COST, _BLOCK, _LANES)
+    return f"scrypt:{_COST}:{_BLOCK}:{_LANES}:{salt.hex()}:{digest.hex()}"
+
+
+def _matches(password: str, hashed: str) -> bool:
+    _, n, r, p, salt, digest = hashed.split(":")
+    found = _scrypt(password, bytes.fromhex(salt), int(n), int(r), int(p))
+    return hmac.compare_digest(found, bytes.fromhex(digest))
+
+
+def _scrypt(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
+    secret = password.encode(errors="surrogatepass")
+    return hashlib.scrypt(secret, salt=salt, n=n, r=r, p=p, maxmem=_MOST_MEMORY, dklen=32)
+
+
+_NOBODY = f"scrypt:{_COST}:{_BLOCK}:{_LANES}:{'00' * 16}:{'00' * 32}"

@@ -1,0 +1,31 @@
+"""
+Flagged text as a page may show it: what cannot be seen, or turns writing round, is spelled out.
+"""
+
+import unicodedata
+from typing import Any
+
+from markupsafe import Markup
+
+_SHOWN = frozenset("\n\t\u200c\u200d\xad")  # joiners make letters and emoji, and hide nothing
+_SPELLED = frozenset(["Cc", "Cf", "Cs", "Zl", "Zp"])
+
+
+class Exact(str):
+    """Text that is to be edited, not only looked at: it stands in the page as it is."""
+
+    __slots__ = ()
+
+
+def plain(shown: Any) -> Any:
+    """*shown*, any text in it harmless to the eye; markup is not touched (autoescape is later)."""
+    if not isinstance(shown, str) or isinstance(shown, Markup | Exact) or shown.isprintable():
+        return shown
+    return "".join(
+        char if char in _SHOWN or unicodedata.category(char) not in _SPELLED else _spelled(char)
+        for char in shown.replace("\r\n", "\n")
+    )
+
+
+def _spelled(char: str) -> str:
+    return ascii(char)[1:-1]

@@ -1,0 +1,82 @@
+"""
+A flagged picture or sound in small, for the list: a thumbnail, or the shape of the wave.
+"""
+
+import io
+from importlib.util import find_spec
+from typing import BinaryIO
+
+from flagstone.codec import FileRef
+from flagstone.review.media import media_of, type_of
+
+_SIDE = 96
+_MOST_PIXELS = 60_000_000
+_MOST_SECONDS = 600
+_BARS = 48
+_HEIGHT = 32
+
+
+def has_preview(ref: FileRef) -> bool:
+    """Whether `preview` may have something for *ref*, as far as its name and size tell."""
+    match media_of(ref):
+        case "image":
+            return type_of(ref) != "image/svg+xml" and find_spec("PIL") is not None
+        case "audio":
+            return find_spec("soundfile") is not None
+    return False
+
+
+def preview(ref: FileRef, file: BinaryIO) -> tuple[bytes, str] | None:
+    """The picture and its media type; None for what cannot be read, or is too large to."""
+    if not has_preview(ref):
+        return None
+    return _thumbnail(file) if media_of(ref) == "image" else _wave(file)
+
+
+def _thumbnail(file: BinaryIO) -> tuple[bytes, str] | None:
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            if image.width * image.height > _MOST_PIXELS:
+                return None
+            image.draft("RGB", (2 * _SIDE, 2 * _SIDE))
+            small = image.convert("RGBA")
+            small.thumbnail((_SIDE, _SIDE))
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
+        return None  # as PIL tells that a file is damaged, or no picture at all
+    written = io.BytesIO()
+    small.save(written, "WEBP", quality=70)
+    return written.getvalue(), "image/webp"
+
+
+def _wave(file: BinaryIO) -> tuple[bytes, str] | None:
+    import numpy as np
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(file) as sound:
+            most = _MOST_SECONDS * sound.samplerate
+            samples = sound.read(frames=min(sound.frames, most), dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError, ValueError, TypeError):
+        return None
+    loudest = np.abs(samples).max(axis=1) if len(samples) else np.zeros(1)
+    peaks = [float(np.nan_to_num(part.max(initial=0.0))) for part in _parts(loudest)]
+    return _bars(peaks).encode(), "image/svg+xml"
+
+
+def _parts(samples):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - arrays of numpy
+    import numpy as np
+
+    return np.array_split(samples, _BARS)
+
+
+def _bars(peaks: list[float]) -> str:
+    top = max(*peaks, 1e-9)
+    bars = []
+    for n, peak in enumerate(peaks):
+        height = max(1.0, _HEIGHT * min(1.0, peak / top))
+        y = (_HEIGHT - height) / 2
+        bars.append(f'<rect x="{2 * n}" y="{y:.1f}" width="1.2" height="{height:.1f}" rx=".6"/>')
+    size = f'viewBox="0 0 {2 * _BARS} {_HEIGHT}"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size} fill="#7c8699">{"".join(bars)}</svg>'

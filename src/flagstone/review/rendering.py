@@ -1,0 +1,109 @@
+"""
+Pages from templates: everything put into one is escaped, and harmless to the eye.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+import flagstone
+from flagstone.query_text import query_text
+from flagstone.review.access import WithLogin
+from flagstone.review.gate import base_of, token_of
+from flagstone.review.media import media_of
+from flagstone.review.plain import Exact, plain
+from flagstone.review.shown import brief, shown
+from flagstone.review.tree import tree_of
+from flagstone.store import Query
+
+_HERE = Path(__file__).parent
+STATIC = _HERE / "static"
+
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(_HERE / "pages"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    finalize=plain,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
+_RECENTLY = 60
+_LONG_AGO = 30 * 86_400
+
+
+def render(
+    request: Request, template: str, *, status: int = 200, **parts: Any
+) -> HTMLResponse:
+    """The page *template* made of *parts*."""
+    base = base_of(request)
+    text = _ENVIRONMENT.get_template(template).render(
+        base=base,
+        person=request.scope["state"]["person"],
+        token=token_of(request),
+        has_login=isinstance(request.app.state.access, WithLogin),
+        version=flagstone.__version__,
+        **parts,
+    )
+    # A lone surrogate is spelled out: UTF-8 has no bytes for it.
+    return HTMLResponse(text.encode(errors="backslashreplace"), status)
+
+
+def address(path: str, **arguments: str | None) -> str:
+    """*path* below the base, with those *arguments* that are not None or empty."""
+    given = [
+        f"{name}={quote(text, safe='', errors='replace')}"
+        for name, text in arguments.items()
+        if text
+    ]
+    return f"{path}?{'&'.join(given)}" if given else path
+
+
+def list_address(query: Query, after: str | None = None, path: str = "/") -> str:
+    """Where the flags that *query* asks for are listed."""
+    return address(path, q=query_text(query), after=after)
+
+
+def _ago(moment: datetime) -> str:
+    """How long ago *moment* was; a date for what is long ago."""
+    seconds = (datetime.now(moment.tzinfo) - moment).total_seconds()
+    if seconds < _RECENTLY:
+        return "now"
+    if seconds > _LONG_AGO:
+        return f"{moment:%Y-%m-%d}"
+    return next(f"{seconds / size:.0f} {unit}" for unit, size in _UNITS if seconds >= size)
+
+
+def _bytes(size: int) -> str:
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:,.1f} {unit}"
+    return f"{size} bytes"
+
+
+_FILTERS: Mapping[str, Any] = {
+    "ago": _ago,
+    "brief": brief,
+    "bytes": _bytes,
+    "exact": Exact,
+    "medium": media_of,
+    "shown": shown,
+    "spelled": lambda text: plain(str(text)),
+    "tree": tree_of,
+}
+_ENVIRONMENT.filters.update(_FILTERS)
+_ENVIRONMENT.globals.update(
+    address=address,
+    list_address=list_address,
+    list_order=lambda query, order: query_text(replace(query, order=order)),
+    narrowed=replace,
+    query_of=Query,
+    query_text=query_text,
+)

@@ -1,0 +1,142 @@
+// One flag: decide and go on, correct it, look closer.
+
+import { ask, bind, decide, follow, mayDecide, post, remember, saying, tellLast, toast, undo, undoReviews } from "./page.js";
+
+const { flag } = document.body.dataset;
+const after = document.querySelector("#after");
+const before = document.querySelector("#before");
+const reload = () => location.reload();
+
+function goTo(link) {
+  if (link.href) location.assign(link.href);
+  else toast(link === after ? "This is the last flag." : "This is the first flag.");
+}
+
+async function say(said, next = reload) {
+  if (!said || !mayDecide) return;
+  const answer = await decide({ [flag]: document.body.dataset.seen }, said);
+  if (answer.error) return answer;
+  if (answer.faster.length) insist(answer.faster[0]);
+  else next();
+  return answer;
+}
+
+const onwards = () => (after.href ? location.assign(after.href) : reload());
+
+function insist(review) {
+  tell(review);
+  document.querySelector("#faster").append(" Nothing was changed by you; decide again to insist.");
+}
+
+function tell(review) {
+  if (review.flag !== flag) return;
+  document.body.dataset.seen = review.id;
+  const line = document.querySelector("#faster");
+  const again = Object.assign(document.createElement("a"), { href: location.href, textContent: "Show it." });
+  line.replaceChildren(saying(review), " ", again);
+  line.hidden = false;
+}
+
+// --- editing ------------------------------------------------------------------------------------
+
+const editors = [...document.querySelectorAll(".editor")];
+
+function edit() {
+  const place = editors.findIndex((editor) => !editor.hidden);
+  editors.forEach((editor) => (editor.hidden = true));
+  const editor = editors[(place + 1) % editors.length];
+  if (!editor) return toast("There is nothing here that can be edited.");
+  editor.hidden = false;
+  editor.scrollIntoView({ block: "nearest" });
+  editor.querySelector("input, textarea, select")?.focus();
+}
+
+function entered(editor) {
+  switch (editor.dataset.control) {
+    case "table":
+      return [...editor.querySelectorAll("tbody tr")].map((row) => [...row.querySelectorAll("input")].map((cell) => cell.value));
+    case "choices":
+      if (editor.querySelector(".options")) return [...editor.querySelectorAll(":checked")].map((box) => box.value).join("\n");
+  }
+  return editor.elements.entered.value;
+}
+
+async function save(editor) {
+  const { field, control } = editor.dataset;
+  if (control !== "file") return say({ correction: { [field]: entered(editor) } });
+  const [file] = editor.elements.entered.files;
+  if (!file) return toast("Choose a file first.");
+  const path = `/correct?${new URLSearchParams({ flag, field, name: file.name })}`;
+  const answer = await post(path, file, { "content-type": "application/octet-stream" });
+  if (answer.error) return toast(answer.error);
+  remember(answer.decided, "Corrected.");
+  reload();
+}
+
+for (const editor of editors) {
+  editor.addEventListener("submit", (event) => (event.preventDefault(), save(editor)));
+  editor.querySelector("[data-cancel]").addEventListener("click", () => (editor.hidden = true));
+  editor.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) editor.requestSubmit();
+    if (event.key === "Escape") editor.hidden = true;
+  });
+  editor.addEventListener("click", (event) => {
+    if (event.target.closest("[data-remove]")) event.target.closest("tr").remove();
+    if (event.target.closest("[data-add]")) addRow(editor);
+  });
+}
+
+function addRow(editor) {
+  const body = editor.querySelector("tbody");
+  const row = document.createElement("tr");
+  for (let n = 1; n < editor.querySelectorAll("th").length; n++) row.insertCell().append(document.createElement("input"));
+  row.insertCell();
+  body.append(row);
+  row.querySelector("input").focus();
+}
+
+// --- looking ------------------------------------------------------------------------------------
+
+const zoomed = document.querySelector("#zoomed");
+const pictures = [...document.querySelectorAll(".zoom")];
+let nextPicture = 0;
+
+function zoom(button) {
+  zoomed.querySelector("img").src = button.querySelector("img").src;
+  zoomed.showModal();
+}
+pictures.forEach((button) => button.addEventListener("click", () => zoom(button)));
+zoomed.addEventListener("click", () => zoomed.close());
+document.addEventListener("change", (event) => {
+  const mask = event.target.dataset?.mask;
+  const around = mask && event.target.closest(".value").querySelector(`img[data-mask="${Number(mask)}"]`);
+  if (around) around.hidden = !event.target.checked;
+});
+
+// --- keys ---------------------------------------------------------------------------------------
+
+const DO = {
+  accepted: () => say({ verdict: "accepted" }, onwards),
+  rejected: () => say({ verdict: "rejected" }, onwards),
+  fixed: () => say({ verdict: "fixed" }, onwards),
+  tag: async () => say(await ask("tag")),
+  note: async () => say(await ask("note")),
+  assign: async () => say(await ask("assign")),
+  edit,
+};
+for (const button of document.querySelectorAll("[data-do]")) button.addEventListener("click", DO[button.dataset.do]);
+for (const button of document.querySelectorAll("[data-undo]")) {
+  const { review } = button.closest("li").dataset;
+  button.addEventListener("click", () => undoReviews({ [flag]: review }, reload));
+}
+bind({
+  j: () => goTo(after),
+  k: () => goTo(before),
+  z: () => pictures.length && zoom(pictures[nextPicture++ % pictures.length]),
+});
+if (mayDecide) bind({ a: DO.accepted, r: DO.rejected, f: DO.fixed, t: DO.tag, n: DO.note, s: DO.assign, e: edit, u: () => undo(reload) });
+
+sessionStorage.setItem("row", flag);
+tellLast(reload);
+follow(tell);
+document.documentElement.dataset.ready = "flag";
