@@ -204,13 +204,17 @@ def _records_of(state: State) -> Iterable[Record]:
     return (state.flag, *state.reviews, *state.outcomes)
 
 
+def _narrowed(query: Query, name: str, text: Any) -> Query:
+    return replace(query, **{name: text})
+
+
 def _facets(query: Query, counts: Any) -> Iterator[tuple[str, list[Link]]]:
     """The terms that would narrow *query*, with how many flags each leaves."""
     for name in ("verdict", "app", "option", "tag", "user"):
         chosen = getattr(query, name)
         found = counts.get(name, {})
         links = [
-            Link(text, found[text], replace(query, **{name: None if chosen == text else text}),
+            Link(text, found[text], _narrowed(query, name, None if chosen == text else text),
                  chosen == text)
             for text, _ in found.most_common(_MOST_VALUES) if text
         ] if found else []  # fmt: skip
@@ -223,9 +227,10 @@ def _facets(query: Query, counts: Any) -> Iterator[tuple[str, list[Link]]]:
     ]  # fmt: skip
     yield "verified", verified
     now = datetime.now(UTC).replace(second=0, microsecond=0)
-    yield "since", [
-        Link(word, None, replace(query, since=now - ago), False) for word, ago in _SINCE.items()
-    ]
+    yield (
+        "since",
+        [Link(word, None, replace(query, since=now - ago), False) for word, ago in _SINCE.items()],
+    )
 
 
 def _pictures_of(flag: Flag) -> list[FileRef]:

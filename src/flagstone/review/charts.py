@@ -4,7 +4,7 @@ Where the marks of a chart stand, in the units of its SVG; pages/charts.html dra
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -93,14 +93,14 @@ def shares(parts: Mapping[str, int], total: int, series: Mapping[str, int]) -> l
 def plot_of(data: Mapping[str, Any]) -> Chart | None:
     """The first two columns of a native plot against each other; None where they are no numbers."""
     rows = data["data"][:_MOST_POINTS]
-    ys = [_number(row[1]) for row in rows]
-    xs = [_number(row[0]) for row in rows]
-    if not rows or None in ys:
+    ys = _numbers(row[1] for row in rows)
+    xs = _numbers(row[0] for row in rows)
+    if not ys:
         return None
-    if None in xs:  # names, or moments: in their order
+    if not xs:  # names, or moments: in their order
         xs = [float(n) for n in range(len(rows))]
-    heights = _scaled([0.0, *ys] if data.get("mark") == "bar" else ys, HEIGHT)[-len(ys) :]  # type: ignore[list-item]
-    places = _scaled(xs, WIDTH - 20)  # type: ignore[arg-type]
+    heights = _scaled([0.0, *ys] if data.get("mark") == "bar" else ys, HEIGHT)[-len(ys) :]
+    places = _scaled(xs, WIDTH - 20)
     dots = [(10 + x, HEIGHT - y) for x, y in zip(places, heights, strict=True)]
     ends = (str(rows[0][0])[:40], str(rows[-1][0])[:40])
     if data.get("mark") == "bar":
@@ -115,13 +115,14 @@ def plot_of(data: Mapping[str, Any]) -> Chart | None:
     return Chart(dots=() if line else dots, line=line, ends=ends)
 
 
-def _number(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and math.isfinite(value)
-    return float(value) if is_number else None
+def _numbers(cells: Iterable[Any]) -> list[float]:
+    """*cells* as numbers; none where one of them is no number."""
+    values = list(cells)
+    are_numbers = all(isinstance(value, int | float) for value in values)
+    return [float(v) for v in values] if are_numbers and all(map(math.isfinite, values)) else []
 
 
 def _scaled(values: Sequence[float], size: float) -> list[float]:
     low, high = min(values), max(values)
     span = (high - low) or 1.0
     return [(value - low) / span * size for value in values]
-

@@ -90,8 +90,8 @@ def _label(value: Value) -> Editor:
 
 
 def _choice(value: Value) -> Editor:
-    if isinstance(value.data, list | dict):
-        return _choices(value) if isinstance(value.data, list) else _json_editor(value)
+    if isinstance(value.data, list):
+        return _choices(value)
     text = "" if value.data is None else spell(value.data, _BRIEF)
     return Editor(control="choice", text=Exact(text), choices=tuple(_offered(value)))
 

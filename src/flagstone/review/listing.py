@@ -50,11 +50,10 @@ def page_of(store: Store, query: Query) -> Page:
 
 def neighbours(store: Store, query: Query, flag_id: str) -> tuple[str | None, str | None]:
     """The ids of the flags before and after this one, in the order of *query*."""
-    back = "oldest" if query.order == "newest" else "newest"
-    before = replace(query, order=back, after=flag_id, limit=1)
-    after = replace(query, after=flag_id, limit=1)
-    first, second = (next(iter(store.find(asked)), None) for asked in (before, after))
-    return first and first.id, second and second.id
+    forth = replace(query, after=flag_id, limit=1)
+    back = replace(forth, order="oldest" if query.order == "newest" else "newest")
+    before, after = ([flag.id for flag in store.find(asked)] for asked in (back, forth))
+    return next(iter(before), None), next(iter(after), None)
 
 
 def _told(store: Store, flags: Sequence[Flag]) -> tuple[Mapping[str, State], Mapping[str, int]]:

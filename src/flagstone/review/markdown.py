@@ -30,7 +30,7 @@ def _is_safe(url: str) -> bool:
     return url.lower().startswith(_LINKS)
 
 
-def _open_link(self, tokens, index, options, env):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, ARG001
+def _open_link(self, tokens, index, options, env):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     tokens[index].attrSet("rel", "noopener noreferrer nofollow")
     tokens[index].attrSet("target", "_blank")
     return self.renderToken(tokens, index, options, env)

@@ -41,7 +41,8 @@ def type_of(ref: FileRef) -> str:
     ending = ref.name.rpartition(".")[2].lower()
     if ending in _TYPES:
         return _TYPES[ending]
-    return ref.mime_type if ref.mime_type in _TYPES.values() else UNKNOWN
+    kept = ref.mime_type or UNKNOWN
+    return kept if kept in _TYPES.values() else UNKNOWN
 
 
 def media_of(ref: FileRef) -> Medium | None:

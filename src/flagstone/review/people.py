@@ -7,6 +7,7 @@ A line is `name:role:scrypt:n:r:p:salt:hash`, the last two in hexadecimal.
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import tempfile
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ _COST, _BLOCK, _LANES = 2**15, 8, 3
 """OWASP's Password Storage Cheat Sheet, scrypt, with 32 MiB."""
 _MOST_MEMORY = 2**27
 _LONGEST_NAME = 100
+_HASHED = re.compile(r"scrypt:\d+:\d+:\d+:(?:[0-9a-f]{2})+:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,7 +116,7 @@ class Users:
 
 def _parsed(line: str) -> tuple[str, _Entry]:
     name, role, password = line.split(":", 2)
-    if role not in ROLES or not password.startswith("scrypt:"):
+    if role not in ROLES or not _HASHED.fullmatch(password):
         raise ValueError(line)
     return name, _Entry(person=Person(name=name, role=role), password=password)
 

@@ -1,5 +1,6 @@
 """
-What can be done: log in and out, decide, correct, undo. Each post shows that a page of ours sent it.
+What can be done: log in and out, decide, correct, undo. Each post shows that a page of ours
+sent it.
 """
 
 import hmac

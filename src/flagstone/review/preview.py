@@ -61,14 +61,9 @@ def _wave(file: BinaryIO) -> tuple[bytes, str] | None:
     except (soundfile.LibsndfileError, RuntimeError, ValueError, TypeError):
         return None
     loudest = np.abs(samples).max(axis=1) if len(samples) else np.zeros(1)
-    peaks = [float(np.nan_to_num(part.max(initial=0.0))) for part in _parts(loudest)]
+    parts = np.array_split(loudest, _BARS)
+    peaks = [float(np.nan_to_num(part.max(initial=0.0))) for part in parts]
     return _bars(peaks).encode(), "image/svg+xml"
-
-
-def _parts(samples):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - arrays of numpy
-    import numpy as np
-
-    return np.array_split(samples, _BARS)
 
 
 def _bars(peaks: list[float]) -> str:

@@ -39,9 +39,7 @@ _RECENTLY = 60
 _LONG_AGO = 30 * 86_400
 
 
-def render(
-    request: Request, template: str, *, status: int = 200, **parts: Any
-) -> HTMLResponse:
+def render(request: Request, template: str, *, status: int = 200, **parts: Any) -> HTMLResponse:
     """The page *template* made of *parts*."""
     base = base_of(request)
     text = _ENVIRONMENT.get_template(template).render(

@@ -45,7 +45,7 @@ def shown(value: Value) -> Shown:
         shape, part = _SHAPES.get(value.kind, _tree)(value.data)
     except (LookupError, TypeError, AttributeError, ValueError, RecursionError):
         shape, part = _tree(value.data)
-    if value.kind == "code":
+    if shape == "code":
         part = part | {"language": _argument(value, "language")}
     return Shown(shape, value.kind, part)
 
@@ -109,11 +109,11 @@ def _share(confidence: Any) -> float:
 def _picture(data: Any, caption: Any = None) -> dict[str, Any]:
     """A picture: a file of the store, or one that the value itself holds."""
     if isinstance(data, FileRef):
-        return {"file": data, "caption": caption}
+        return {"medium": "image", "file": data, "url": None, "caption": caption}
     url = _expect(str, data["url"])
     if not _PICTURE.fullmatch(url):
         raise ValueError("an address is no picture")
-    return {"url": url, "caption": caption}
+    return {"medium": "image", "file": None, "url": url, "caption": caption}
 
 
 def _pictures(items: Iterable[tuple[Any, Any]]) -> _Shape:
@@ -122,9 +122,8 @@ def _pictures(items: Iterable[tuple[Any, Any]]) -> _Shape:
 
 def _medium(data: Any, caption: Any = None) -> dict[str, Any]:
     """A picture, a player or a download, as the file's type has it."""
-    if isinstance(data, FileRef) and (medium := media_of(data)) != "image":
-        return {medium or "download": data, "caption": caption}
-    return _picture(data, caption)
+    known = _picture(data, caption)
+    return known | {"medium": media_of(data)} if isinstance(data, FileRef) else known
 
 
 def _gallery(data: Any) -> _Shape:
