@@ -108,5 +108,5 @@ def _fail(request: Request, error: FlagstoneError) -> Response:
 
 def _problem(request: Request, sentence: str, status: int) -> Response:
     if request.method in ("GET", "HEAD"):
-        return render(request, "problem.html", status=status, sentence=sentence, query=None)
+        return render(request, "problem.html", status=status, sentence=sentence)
     return JSONResponse({"error": sentence}, status)

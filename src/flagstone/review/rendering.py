@@ -39,7 +39,9 @@ _RECENTLY = 60
 _LONG_AGO = 30 * 86_400
 
 
-def render(request: Request, template: str, *, status: int = 200, **parts: Any) -> HTMLResponse:
+def render(
+    request: Request, template: str, *, status: int = 200, query: Query | None = None, **parts: Any
+) -> HTMLResponse:
     """The page *template* made of *parts*."""
     base = base_of(request)
     text = _ENVIRONMENT.get_template(template).render(
@@ -48,6 +50,7 @@ def render(request: Request, template: str, *, status: int = 200, **parts: Any) 
         token=token_of(request),
         has_login=isinstance(request.app.state.access, WithLogin),
         version=flagstone.__version__,
+        query=query,
         **parts,
     )
     # A lone surrogate is spelled out: UTF-8 has no bytes for it.

@@ -1,0 +1,88 @@
+"""
+Whatever is sent to whichever route, the answer is never that the server broke.
+"""
+
+import io
+from urllib.parse import quote
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, given, settings
+from reviewing import Reviewer, people
+
+from flagstone import Review, Value, open_store
+from flagstone.testing import EXACT_TEXTS, make_flag
+
+PATHS = ["/", "/rows", "/flag", "/file", "/preview", "/records", "/dashboard", "/news", "/login",
+         "/decide", "/undo", "/correct", "/logout", "/static/", "/static/list.js"]  # fmt: skip
+NAMES = ["q", "after", "id", "flag", "sha256", "field", "name", "since", "to", "x"]
+WORDS = st.sampled_from(
+    ["app:", "verdict:open", "since:7d", "until:0001-01-01T00:00+14:00", "since:9999-12-31", '"',
+     "order:oldest", "tag:x", "text:", "verified:yes", "\\", "//", "fingerprint:0", "%00", "../"]
+)  # fmt: skip
+ANY_TEXT = st.one_of(st.text(max_size=40), st.lists(WORDS, max_size=4).map(" ".join))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+
+
+def at_path(text):
+    return "/" + quote(text, errors="replace")
+
+
+class World:
+    """A store with odd flags behind a login, and somebody logged in."""
+
+    def __init__(self, folder):
+        self.store = open_store(folder / "flags.db")
+        ref = self.store.files.put(io.BytesIO(b"x" * 100), name="a\u202egnp.png")
+        texts = [make_flag(text[:5000]) for text in EXACT_TEXTS.values()]
+        odd = make_flag(outputs={"f": Value(kind="image", data=ref)}, context={"a": {"b": [1]}})
+        self.store.append([*texts, odd, Review(flag_id=odd.id, verdict="fixed", by="\ud800")])
+        self.known = [odd.id, texts[0].id, ref.sha256, texts[0].fingerprint]
+        self.reviewer = Reviewer(self.store, users=people(folder))
+        self.reviewer.log_in("ada", "adaada")
+        self.reviewer.get("/")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return World(tmp_path_factory.mktemp("fuzz"))
+
+
+@settings(
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_no_request_breaks_the_server(world, data):
+    """
+    No path, parameter, header or body gets an answer of 500 or above.
+    """
+    path = data.draw(st.sampled_from(PATHS) | st.text(max_size=20).map(at_path))
+    value = ANY_TEXT | st.sampled_from(world.known)
+    params = data.draw(st.dictionaries(st.sampled_from(NAMES), value, max_size=3))
+    method = data.draw(st.sampled_from(["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"]))
+    headers = {"x-token": data.draw(st.sampled_from([world.reviewer.token, "x"]))}
+    if data.draw(st.booleans()):
+        headers["range"] = f"bytes={data.draw(st.from_regex('[0-9]{0,20}-[0-9]{0,20}', fullmatch=True))}"
+    sent = {}
+    if method in ("POST", "PUT"):
+        known = {"flags": {world.known[0]: ""}, "reviews": {world.known[0]: "x"}}
+        extra = st.dictionaries(
+            st.sampled_from(["flags", "reviews", "verdict", "tags", "note", "assignee", "correction"]),
+            JSON, max_size=3,
+        )  # fmt: skip
+        sent = data.draw(
+            st.one_of(
+                extra.map(lambda more: {"json": known | more}),
+                JSON.map(lambda body: {"json": body}),
+                st.binary(max_size=50).map(lambda body: {"content": body}),
+            )
+        )
+
+    answer = world.reviewer.http.request(method, path, params=params, headers=headers, **sent)
+
+    assert answer.status_code < 500
