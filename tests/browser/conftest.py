@@ -4,12 +4,14 @@ Chromium, and demos to point it at. Servers listen on the loopback, on free port
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import gradio
 import pytest
+import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from serving import free_port
 
@@ -58,3 +60,24 @@ def launch() -> Iterator[Callable[..., str]]:
     yield start
     for demo in demos:
         demo.close(verbose=False)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., str]]:
+    """Serve an ASGI app and say where; it is closed when the test ends."""
+    running: list[tuple[uvicorn.Server, threading.Thread]] = []
+
+    def start(app: Any) -> str:
+        port = free_port()
+        server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        running.append((server, thread))
+        while not server.started:
+            thread.join(0.01)
+        return f"http://127.0.0.1:{port}"
+
+    yield start
+    for server, thread in running:
+        server.should_exit = True
+        thread.join()
