@@ -112,8 +112,7 @@ def test_it_is_kept(path, monkeypatch):
     with open_store(path) as writer:
         writer.append(flags_at(5))
     read = []
-    second = for_reading(open_store(path))
-    second.prepare(read.append)
+    second = for_reading(open_store(path), read.append)
     assert read == [6]
     assert second.count() == 6
     second.close()

@@ -67,9 +67,6 @@ def review_user(
 def _open_indexed(url: str) -> Store:
     """The store at *url*, with an index, which is made while a bar tells how far."""
     store = open_existing(url)
-    indexed = for_reading(store)
-    if indexed is not store:
-        with progress_bar() as bar:
-            task = bar.add_task(f"Reading {url}", total=int(store.mark()))
-            indexed.prepare(lambda row: bar.update(task, completed=row))
-    return indexed
+    with progress_bar() as bar:
+        task = bar.add_task(f"Reading {url}", total=None)
+        return for_reading(store, lambda row: bar.update(task, completed=row))

@@ -2,6 +2,7 @@
 The places where records are kept, a file each; `open_store` finds the one that a URL names.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from flagstone.errors import MissingExtraError, UnknownStoreError
@@ -50,8 +51,12 @@ def open_store(url: str | Path) -> Store:
     raise UnknownStoreError(url=str(url))
 
 
-def for_reading(store: Store) -> Store:
-    """*store* with an index beside it, where it can have one; else itself."""
+def for_reading(store: Store, progress: Callable[[int], None] | None = None) -> Store:
+    """
+    *store* with an index beside it, made now if it was not, where it can have one; else itself.
+
+    *progress* is called meanwhile with the number of the row read last.
+    """
     from flagstone.stores.sql import SqlStore
 
     if not isinstance(store, SqlStore):
@@ -61,7 +66,9 @@ def for_reading(store: Store) -> Store:
     except ImportError as error:
         raise MissingExtraError(asked="to read quickly", extra="review") from error
 
-    return IndexedStore(store)
+    indexed = IndexedStore(store)
+    indexed.prepare(progress)
+    return indexed
 
 
 def _open_path(path: Path) -> Store:

@@ -157,10 +157,10 @@ class IndexedStore(Wrapper):
             self._index = None  # somebody erased flags
         if self._index is None:
             self._index = Index(self.store.index)
+            if self._index.seq > int(self.store.mark()):  # of another database
+                self._drop()
+                return self._current(progress)
         index = self._index
-        if index.seq > int(self.store.mark()):  # of another database
-            self._drop()
-            return self._current(progress)
         while rows := self.store.rows_after(index.seq, _BATCH):
             flags = [(seq, record) for seq, record in rows if isinstance(record, Flag)]
             touched = {record.flag_id for _, record in rows if isinstance(record, Review)}
