@@ -20,7 +20,8 @@ def gradio_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> Path:
     """Where Gradio puts uploads and outputs during the test."""
     cache = tmp_path_factory.mktemp("gradio")
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(cache))
-    for name in ("GRADIO_FLAGGING_MODE", "GRADIO_ALLOW_FLAGGING", "FLAGSTONE_STORE"):
+    flagstones = ("FLAGSTONE_STORE", "FLAGSTONE_TARGETS")
+    for name in ("GRADIO_FLAGGING_MODE", "GRADIO_ALLOW_FLAGGING", *flagstones):
         monkeypatch.delenv(name, raising=False)
     return cache
 

@@ -191,6 +191,20 @@ def test_nobody_forgets_everything_by_saying_nothing(place, flags, arguments):
     assert open_store(place).count() == 3
 
 
+def test_the_environment_names_the_copies(place, flags, tmp_path, monkeypatch):
+    """
+    FLAGSTONE_TARGETS stands for --everywhere.
+    """
+    copies = [str(tmp_path / "a.db"), str(tmp_path / "b.db")]
+    for copy in copies:
+        sync(open_store(place), open_store(copy))
+    monkeypatch.setenv("FLAGSTONE_TARGETS", " ".join(copies))
+
+    run("forget", "--user", "ana", "-s", place, "--yes")
+
+    assert [open_store(url).count() for url in (place, *copies)] == [1, 1, 1]
+
+
 def test_a_target_that_is_not_there_is_a_sentence(place, flags, tmp_path):
     """
     Where one place cannot be opened nothing is forgotten in any.
