@@ -57,6 +57,7 @@ bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks.in_flight
 	$(BIN)/python -m benchmarks.hub
 	$(BIN)/python -m benchmarks.reading
+	$(BIN)/python -m benchmarks.export
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build screenshots
