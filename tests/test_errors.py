@@ -206,6 +206,19 @@ def test_the_tree_is_as_drawn():
             ImportError,
         ),
         (
+            errors.NoUsersError(host="0.0.0.0"),
+            "Cannot serve the review page on 0.0.0.0: whoever reaches it could read and decide. "
+            "Nothing was started. Name people with `flagstone review-user users.txt NAME` and add "
+            "--users users.txt, or leave out --host to serve this machine only.",
+            ValueError,
+        ),
+        (
+            errors.UsersError(doing="read", where="users.txt", reason="it is no file of users"),
+            "Cannot read the users in users.txt: it is no file of users. The file was not changed. "
+            "`flagstone review-user FILE NAME` adds a person to it.",
+            errors.FlagstoneError,
+        ),
+        (
             errors.BadQueryError(part="colour:red", reason="there is no property 'colour'"),
             "Cannot search for 'colour:red': there is no property 'colour'. A query is words to be "
             "found, and app:, option:, user:, verdict:, tag:, since:, until:, verified:, "

@@ -95,10 +95,11 @@ def hostile_flag(store: MemoryStore, attack: str) -> Flag:
         "chat": [{"role": attack, "content": attack, "metadata": {"title": attack}},
                  {"role": "user", "content": [{"type": "file", "file": files[0]}, attack]}],
         "highlighted_text": [{"token": attack, "class_or_confidence": attack}],
-        "annotated_image": {"image": files[0], "annotations": [{"image": files[0], "label": attack}]},
+        "annotated_image": {"image": files[0],
+                            "annotations": [{"image": files[0], "label": attack}]},
         "gallery": [{"image": files[0], "caption": attack}, {"video": files[1], "caption": attack}],
         "image": files[2], "file": files, "model3d": files[3], "video": files[0], "audio": files[1],
-        "plot": {"columns": [attack, attack], "data": [[attack, 1]], "datatypes": {}, "mark": attack},
+        "plot": {"columns": [attack, attack], "data": [[attack, 1]], "mark": attack},
         "multimodal": {"text": attack, "files": files},
         "state": {"url": f"data:image/svg+xml,{attack}"},
     }  # fmt: skip
@@ -131,10 +132,12 @@ def test_the_watch_would_see_it(page: Page) -> None:
     """
     On a page that shows these texts as they are, the watch sees that they run.
     """
-    for attack in ATTACKS[:7]:
+    for attack in (*ATTACKS[:3], *ATTACKS[4:8]):
         watch = Watch(page, "http://127.0.0.1")
         page.goto("about:blank")
-        page.set_content(f"<title></title><textarea></textarea><div title='{attack}'>{attack}</div>")
+        page.set_content(
+            f"<title></title><textarea></textarea><div title='{attack}'>{attack}</div>"
+        )
         assert watch.told() != [], attack
 
 
@@ -170,8 +173,7 @@ def test_nothing_runs_in_a_flag(
     page.keyboard.press("Enter")
     expect(page.locator("html[data-ready=flag]")).to_be_attached()
 
-    for details in page.locator("details:not([open])").all():
-        details.evaluate("(element) => { element.open = true }")
+    page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true })")
     for _ in range(8):
         page.keyboard.press("e")
         page.keyboard.press("Escape")
@@ -180,8 +182,8 @@ def test_nothing_runs_in_a_flag(
 
     assert watch.told() == []
     assert page.evaluate("document.querySelectorAll('iframe, object, embed, style').length") == 0
-    for link in page.locator("a[href]").all():
-        assert (link.get_attribute("href") or "").startswith(("/", "#", "http://", "https://"))
+    links = page.evaluate("[...document.links].map((link) => link.getAttribute('href'))")
+    assert [link for link in links if not link.startswith(("/", "#", "https://"))] == []
 
 
 def quoted(text: str) -> str:

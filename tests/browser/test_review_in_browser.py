@@ -217,7 +217,9 @@ def test_editors_of_other_kinds(page: Page, serve: Callable[..., str], tmp_path:
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("path", ["/", "/flag", "/dashboard"])
-def test_nothing_sticks_out(browser: Browser, serve: Callable[..., str], width: int, path: str) -> None:
+def test_nothing_sticks_out(
+    browser: Browser, serve: Callable[..., str], width: int, path: str
+) -> None:
     """
     On a wide screen and on a telephone no page is wider than the window.
     """

@@ -67,7 +67,9 @@ def test_one_logs_in_and_out(store, users):
     assert reviewer.get("/").status_code == 401
 
 
-@pytest.mark.parametrize("to", ["//evil.example", "https://evil.example", "/\\evil.example", "x", "/\n"])
+@pytest.mark.parametrize(
+    "to", ["//evil.example", "https://evil.example", "/\\evil.example", "x", "/\n"]
+)
 def test_a_login_leads_to_pages_of_ours_only(store, users, to):
     """
     An address elsewhere in the link to the login page is not followed.

@@ -63,7 +63,7 @@ def test_the_dashboard_shows_them(store):
     page = reviewer.get("/dashboard").text
 
     assert page.count("<svg") >= 8
-    assert '<bdi>3</bdi> → <bdi>5</bdi>' in page
+    assert "<bdi>3</bdi> → <bdi>5</bdi>" in page
     assert "/?q=user%3Aana" in page
     assert "No flag was decided by two people yet." in page
     assert "6 flags" in page

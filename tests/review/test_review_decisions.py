@@ -78,7 +78,9 @@ def test_nobody_is_overwritten_unseen(store, users):
     ana, bo = logged_in(store, users, "ana", "bo")
     ana.decide(flag.id, verdict="rejected")
 
-    answer = bo.post("/decide", {"flags": {flag.id: "", other.id: ""}, "verdict": "accepted"}).json()
+    answer = bo.post(
+        "/decide", {"flags": {flag.id: "", other.id: ""}, "verdict": "accepted"}
+    ).json()
 
     assert [(told["flag"], told["by"]) for told in answer["faster"]] == [(flag.id, "ana")]
     assert [told["flag"] for told in answer["decided"]] == [other.id]
@@ -228,8 +230,8 @@ TABLE = {"headers": ["n", "x", "t"], "data": [[1, 1.5, "a"], [2, 2.5, "b"]], "me
         (Value(kind="chat", data=[{"role": "user", "content": "a"},
                                   {"role": "assistant", "content": "b"}]), "c",
          [{"role": "user", "content": "a"}, {"role": "assistant", "content": "c"}]),
-        (Value(kind="chat", data=[{"role": "assistant", "content": [{"type": "text", "text": "b"}]}]),
-         "c", [{"role": "assistant", "content": [{"type": "text", "text": "c"}]}]),
+        (Value(kind="chat", data=[{"role": "bot", "content": [{"type": "text", "text": "b"}]}]),
+         "c", [{"role": "bot", "content": [{"type": "text", "text": "c"}]}]),
         (Value(kind="chat", data=[["a", "b"]]), "c", [["a", "c"]]),
         (Value(kind="json", data={"a": (1, float("inf"))}),
          '{"a": {"$tuple": [2, {"$float": "inf"}]}}', {"a": (2, float("inf"))}),

@@ -24,7 +24,8 @@ ANY_TEXT = st.one_of(st.text(max_size=40), st.lists(WORDS, max_size=4).map(" ".j
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )  # fmt: skip
 
@@ -67,12 +68,16 @@ def test_no_request_breaks_the_server(world, data):
     method = data.draw(st.sampled_from(["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"]))
     headers = {"x-token": data.draw(st.sampled_from([world.reviewer.token, "x"]))}
     if data.draw(st.booleans()):
-        headers["range"] = f"bytes={data.draw(st.from_regex('[0-9]{0,20}-[0-9]{0,20}', fullmatch=True))}"
+        headers["range"] = (
+            f"bytes={data.draw(st.from_regex('[0-9]{0,20}-[0-9]{0,20}', fullmatch=True))}"
+        )
     sent = {}
     if method in ("POST", "PUT"):
         known = {"flags": {world.known[0]: ""}, "reviews": {world.known[0]: "x"}}
         extra = st.dictionaries(
-            st.sampled_from(["flags", "reviews", "verdict", "tags", "note", "assignee", "correction"]),
+            st.sampled_from(
+                ["flags", "reviews", "verdict", "tags", "note", "assignee", "correction"]
+            ),
             JSON, max_size=3,
         )  # fmt: skip
         sent = data.draw(

@@ -145,6 +145,7 @@ def test_no_flag_no_page(store):
 
 # --- every kind ---------------------------------------------------------------------------------
 
+
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 def test_every_kind_is_shown_as_what_it_is(gradio_cache):
     """
@@ -175,7 +176,9 @@ def test_what_is_not_what_its_kind_says_is_shown_all_the_same(kind, data):
     Data of any shape under any kind gives a page.
     """
     store = MemoryStore()
-    flag = Flag(inputs={"i": Value(kind=kind, data=data)}, outputs={"o": Value(kind=kind, data=data)})
+    flag = Flag(
+        inputs={"i": Value(kind=kind, data=data)}, outputs={"o": Value(kind=kind, data=data)}
+    )
     store.append([flag])
     reviewer = Reviewer(store)
 
@@ -350,7 +353,9 @@ def test_the_first_page_is_small():
     page = reviewer.get("/")
     parts = [p for p in links(page.text) if "/static/" in p]
     parts += re.findall(r'src="(/static/[^"]+)"', page.text)
-    size = len(page.content) + sum(len(reviewer.get(part).content) for part in {*parts, "/static/page.js"})
+    size = len(page.content) + sum(
+        len(reviewer.get(part).content) for part in {*parts, "/static/page.js"}
+    )
 
     assert len(rows(page.text)) == 30
     assert size <= 100_000

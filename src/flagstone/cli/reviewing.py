@@ -57,8 +57,10 @@ def review_user(
     """
     Let a person log in to the review page, with a password that is asked for.
     """
-    from flagstone.review.people import Users
-
+    try:
+        from flagstone.review import Users
+    except ImportError as error:
+        raise MissingExtraError(asked="flagstone review-user", extra="review") from error
     password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     Users(users).add(name, password, role)
     out.print(f"{name} may log in as {role}, with --users {users}.", soft_wrap=True)

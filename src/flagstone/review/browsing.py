@@ -58,9 +58,10 @@ class Browsing:
         try:
             query = parse_query(text)
         except BadQueryError as error:
-            nothing = {"query": Query(), "facets": [], "total": 0, "page": None}
-            return render(request, "list.html", status=400, text=text, error=str(error),
-                          news=self._news.latest(), **nothing)  # fmt: skip
+            return render(
+                request, "list.html", status=400, text=text, error=str(error),
+                news=self._news.latest(), facets=[], total=0, page=None,
+            )  # fmt: skip
         counts = self._store.facets(query)
         return render(
             request, "list.html", text=text, query=query, error=None, news=self._news.latest(),

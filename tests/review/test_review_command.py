@@ -1,0 +1,72 @@
+"""
+The commands `flagstone review` and `flagstone review-user`.
+"""
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+from typer.testing import CliRunner
+
+from flagstone import open_store
+from flagstone.cli import app
+from flagstone.review import Users
+from flagstone.testing import make_flag
+
+
+def run(*arguments: object, entered: str = "") -> tuple[int, str]:
+    result = CliRunner().invoke(app, [str(a) for a in arguments], input=entered)
+    return result.exit_code, " ".join(result.output.split())
+
+
+def test_it_serves_until_ctrl_c(tmp_path):
+    """
+    The command says where the page is, serves it, and ends by Ctrl-C.
+    """
+    open_store(tmp_path / "flags.db").append([make_flag("what was flagged")])
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from flagstone.cli import app; app()"
+    command = [sys.executable, "-c", code, "review", tmp_path / "flags.db", "--port", "0"]
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())
+            assert url is not None
+            assert "what was flagged" in httpx.get(url[0]).text
+        finally:
+            process.send_signal(signal.SIGINT)
+        process.wait(30)
+
+
+def test_others_need_a_login(tmp_path):
+    """
+    On an address that others reach it does not start without users, and says what to do.
+    """
+    open_store(tmp_path / "flags.db").append([make_flag()])
+
+    code, told = run("review", tmp_path / "flags.db", "--host", "0.0.0.0")
+
+    assert code == 1
+    assert told.startswith("Cannot serve the review page on 0.0.0.0:")
+    assert run("review", tmp_path / "none.db")[0] == 1
+
+
+def test_a_person_is_added(tmp_path: Path):
+    """
+    The command asks for the password twice, and the person can log in with it.
+    """
+    path = tmp_path / "users.txt"
+
+    code, told = run("review-user", path, "ana", "--role", "admin", entered="secret\nsecret\n")
+
+    assert code == 0
+    assert told.endswith(f"ana may log in as admin, with --users {path}.")
+    assert "secret" not in told
+    person = Users(path).check("ana", "secret")
+    assert person is not None
+    assert person.role == "admin"
+    assert run("review-user", path, "a:b", entered="secret\nsecret\n")[0] == 1
