@@ -29,6 +29,7 @@ _FORMAT = 1
 _UNSAVED = 20_000
 """Rows after which what was learnt is written down; a reader that dies learns them again."""
 
+_AT_ONCE = 50_000
 _MOST_SEARCHED = 50
 """Texts whose flags are remembered: a page, its facets and the next page ask for the same."""
 
@@ -156,7 +157,7 @@ class Index:
             rows = self._db.execute(
                 "SELECT seq FROM fingerprint WHERE hash = ?", [_hash(query.fingerprint)]
             )
-            found.append(BitMap([seq for (seq,) in rows]))
+            found.append(BitMap(seq for (seq,) in rows))
         if query.text is not None:
             found.append(self._search(query.text.casefold()))
         everything = self.having(*_FLAGS)
@@ -192,11 +193,9 @@ class Index:
             if name == "late" and isinstance(day, str) and first < day < last:
                 found |= bitmap
         for begin, end in {(since, min(until, f"{first}~")), (max(since, last), until)}:
-            found.update(
-                seq
-                for (seq,) in self._db.execute(
-                    "SELECT seq FROM late WHERE made >= ? AND made < ?", [begin, end]
-                )
+            _add(
+                found,
+                self._db.execute("SELECT seq FROM late WHERE made >= ? AND made < ?", [begin, end]),
             )
         return found
 
@@ -225,7 +224,7 @@ class Index:
         rows = self._db.execute(
             "SELECT rowid FROM search WHERE search MATCH ? AND rowid > ?", [phrase, seq]
         )
-        found.update([seq for (seq,) in rows])
+        _add(found, rows)
         self._searched[text] = self.seq, found
         if len(self._searched) > _MOST_SEARCHED:
             self._searched.pop(next(iter(self._searched)))
@@ -284,6 +283,12 @@ class Index:
 
 def _day(made: str) -> str:
     return made[:10]
+
+
+def _add(bitmap: BitMap, rows: sqlite3.Cursor) -> None:
+    """Add the numbers in *rows*, which may be millions."""
+    while some := rows.fetchmany(_AT_ONCE):
+        bitmap.update([seq for (seq,) in some])
 
 
 def _hash(fingerprint: str) -> int:
