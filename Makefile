@@ -58,6 +58,7 @@ bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks.hub
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.export
+	$(BIN)/python -m benchmarks.review
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build screenshots

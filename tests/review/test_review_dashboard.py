@@ -9,7 +9,7 @@ from reviewing import Reviewer
 
 from flagstone import Query, Review, Value
 from flagstone.review.agreement import agreement
-from flagstone.review.charts import over_time
+from flagstone.review.charts import over_time, plot_of
 from flagstone.review.figures import figures_of
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import make_flag
@@ -89,6 +89,17 @@ def test_bars_are_days_or_weeks():
     assert many.names[-1] == "others"
     assert len({mark.x for mark in many.marks}) == 15
     assert over_time({}) is None
+
+
+def test_bars_of_a_plot_stand_on_nothing():
+    """
+    What is above zero goes up from its line, what is below goes down.
+    """
+    chart = plot_of({"columns": ["x", "y"], "data": [["a", 3], ["b", -1]], "mark": "bar"})
+
+    assert chart is not None
+    assert [(mark.y, mark.height) for mark in chart.marks] == [(0, 120), (120, 40)]
+    assert plot_of({"columns": ["x", "y"], "data": [["a", "b"]], "mark": "line"}) is None
 
 
 def test_agreement_is_that_of_the_literature():

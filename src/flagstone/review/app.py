@@ -66,7 +66,7 @@ def create_app(
         Route("/decide", posting.decide, methods=["POST"]),
         Route("/undo", posting.undo, methods=["POST"]),
         Route("/correct", posting.correct_with_file, methods=["POST"]),
-        Mount("/static", StaticFiles(directory=STATIC)),
+        Mount("/static", _Static(directory=STATIC)),
     ]
     if isinstance(access, WithLogin):
         login = LoggingIn(access.users)
@@ -87,6 +87,15 @@ def create_app(
     )
     app.state.access = access
     return Shell(app)
+
+
+class _Static(StaticFiles):
+    """Our own files: a browser keeps them, and asks whether they have changed."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["cache-control"] = "no-cache"
+        return response
 
 
 def _access(users: str | Path | None, trusted_header: str | None) -> Access:

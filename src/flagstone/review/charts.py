@@ -99,16 +99,17 @@ def plot_of(data: Mapping[str, Any]) -> Chart | None:
         return None
     if not xs:  # names, or moments: in their order
         xs = [float(n) for n in range(len(rows))]
-    heights = _scaled([0.0, *ys] if data.get("mark") == "bar" else ys, HEIGHT)[-len(ys) :]
-    places = _scaled(xs, WIDTH - 20)
-    dots = [(10 + x, HEIGHT - y) for x, y in zip(places, heights, strict=True)]
+    # Bars stand on the line of nothing, so that counts as well.
+    foot, *heights = _scaled([0.0 if data.get("mark") == "bar" else ys[0], *ys], HEIGHT)
+    dots = [(10 + x, HEIGHT - y) for x, y in zip(_scaled(xs, WIDTH - 20), heights, strict=True)]
     ends = (str(rows[0][0])[:40], str(rows[-1][0])[:40])
     if data.get("mark") == "bar":
         width = max(1.0, min(40.0, 0.6 * (WIDTH - 20) / len(dots)))
         marks = [
-            Mark(x - width / 2, y, width, HEIGHT - y, 0, f"{row[0]}: {row[1]}")
+            Mark(x - width / 2, min(y, HEIGHT - foot), width, abs(HEIGHT - foot - y), 0,
+                 f"{row[0]}: {row[1]}")
             for (x, y), row in zip(dots, rows, strict=True)
-        ]
+        ]  # fmt: skip
         return Chart(marks=marks, ends=ends)
     is_line = data.get("mark") == "line" and len(dots) > 1
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots) if is_line else ""

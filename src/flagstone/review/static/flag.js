@@ -48,7 +48,9 @@ function edit() {
   if (!editor) return toast("There is nothing here that can be edited.");
   editor.hidden = false;
   editor.scrollIntoView({ block: "nearest" });
-  editor.querySelector("input, textarea, select")?.focus();
+  const field = editor.querySelector("input, textarea, select");
+  field?.focus();
+  field?.select?.();
 }
 
 function entered(editor) {
