@@ -81,7 +81,7 @@ class Gate:
         if not has_login:
             return PlainTextResponse("This page is not open to you.", 403)
         if request.method in _READING and "text/html" in request.headers.get("accept", ""):
-            wanted = quote(f"{path}?{request.url.query}", safe="/?=&%")
+            wanted = "?".join(filter(None, [quote(path), request.url.query]))
             return RedirectResponse(f"{base_of(request)}/login?to={quote(wanted, safe='')}", 303)
         return PlainTextResponse("Log in first.", 401)
 

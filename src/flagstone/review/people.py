@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -57,6 +58,7 @@ class Users:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._read_at: tuple[int, int] | None = None
+        self._hashing = threading.Lock()  # many strangers at once would cost 32 MiB each
         self._entries: dict[str, _Entry] = {}
 
     def get(self, name: str) -> Person | None:
@@ -72,7 +74,8 @@ class Users:
     def check(self, name: str, password: str) -> Person | None:
         """The person called *name*, if this is the password; as slow for a name nobody has."""
         entry = self._all().get(name)
-        is_right = _matches(password, entry.password if entry else _NOBODY)
+        with self._hashing:
+            is_right = _matches(password, entry.password if entry else _NOBODY)
         return entry.person if entry and is_right else None
 
     def add(self, name: str, password: str, role: Role) -> None:
