@@ -266,12 +266,21 @@ def fold(records: Iterable[Record]) -> Iterator[State]:
 
 def select(states: Iterable[State], query: Query) -> Iterator[Flag]:
     """The flags among *states* that *query* asks for, in its order."""
-    flags = sorted(
-        (state.flag for state in states if query.matches(state)),
-        key=lambda flag: (flag.created_at, flag.id),
-        reverse=query.order == "newest",
-    )
-    return islice(_page(iter(flags), query.after), query.limit)
+    is_newest = query.order == "newest"
+    place = None
+    found = []
+    for state in states:
+        key = (state.flag.created_at, state.flag.id)
+        if state.flag.id == query.after:  # which need not be asked for any more
+            place = key
+        if query.matches(state):
+            found.append((key, state.flag))
+    if query.after is not None:
+        if place is None:
+            return iter(())
+        found = [each for each in found if (each[0] < place if is_newest else each[0] > place)]
+    found.sort(key=lambda each: each[0], reverse=is_newest)
+    return islice((flag for _, flag in found), query.limit)
 
 
 def flag_id_of(record: Record) -> str:
@@ -303,13 +312,6 @@ def require_files(records: Iterable[Record], files: Files, where: str) -> None:
                 raise MissingFileError(
                     where=where, record=record.id, name=ref.name, sha256=ref.sha256
                 )
-
-
-def _page(flags: Iterator[Flag], after: str | None) -> Iterator[Flag]:
-    for flag in flags if after else ():
-        if flag.id == after:
-            break
-    return flags
 
 
 def texts_of(flag: Flag) -> str:

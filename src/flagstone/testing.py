@@ -334,15 +334,16 @@ class StoreContract:
 
     def test_what_was_erased_does_not_come_back(self, place: Path) -> None:
         """
-        A later copy of an erased flag is passed over.
+        A later copy of an erased flag, and of what was said about it, is passed over.
         """
         store = self.open(place)
         flag, other = make_flag(), make_flag("other")
-        store.append([flag])
+        review = Review(flag_id=flag.id, note="what somebody said")
+        store.append([flag, review])
         store.erase([flag.id])
 
-        store.append([flag, other])
-        self.open(place).append([flag])
+        store.append([flag, review, other])
+        self.open(place).append([flag, review])
 
         assert list(self.open(place).scan()) == [other]
 
@@ -414,6 +415,7 @@ class StoreContract:
         assert found(fingerprint=flags[4].fingerprint) == [flags[4]]
         assert found(after=flags[5].id, limit=2) == [flags[4], flags[3]]
         assert found(after="no-such-id") == []
+        assert found(after=flags[5].id, option="b") == [flags[4], flags[1]]
         facets = store.facets(Query(app="app 1"))
         assert facets["option"] == {"a": 2, "b": 2, "c": 2}
         assert facets["verdict"] == {"open": 5, "accepted": 1}

@@ -20,7 +20,7 @@ from flagstone.codec import FileRef
 from flagstone.durable import replace_durably
 from flagstone.files import begin_removal, store_error
 from flagstone.record import SCHEMA, Flag, Record
-from flagstone.store import Store, flag_id_of, require_files
+from flagstone.store import Store, flag_id_of, of_flags, require_files
 from flagstone.stores.csv_folder.cells import Address, columns_of, row_of
 from flagstone.stores.csv_folder.folder_files import FolderFiles
 from flagstone.stores.csv_folder.known import KnownIds
@@ -115,9 +115,9 @@ class CsvFolder(Store):
         with self._lock, self._telling(doing="erase flags in"):
             # First what keeps them from coming back, then what makes them go: a crash between
             # the two leaves flags that can be erased again.
-            found = sorted(self._known.among(doomed, self._logs()) | self._foreign(doomed))
+            found, _ = of_flags(doomed, self.scan())
             with open_log(self.path / _ERASED, _ERASED_COLUMNS) as log:
-                log.append([[flag_id, _tomb(flag_id)] for flag_id in found])
+                log.append([[record_id, _tomb(record_id)] for record_id in sorted(found)])
             for path in self._logs():
                 self._rewrite(path, doomed, kept, dropped)
             self._known = KnownIds(self._logs())
@@ -207,12 +207,6 @@ class CsvFolder(Store):
             "meta": {"_type": "gradio.FileData"},
         }
 
-    def _foreign(self, doomed: set[str]) -> set[str]:
-        """Those of *doomed* that stand in logs of Gradio's, where no row has an id."""
-        readers = (LogReader(path, self.files) for path in self._logs() if path.name != _ERASED)
-        foreign = (reader for reader in readers if not reader.is_ours)
-        return {r.id for reader in foreign for _, r in reader.rows() if r.id in doomed}
-
     def _rewrite(self, path: Path, doomed: set[str], kept: set[str], dropped: set[str]) -> None:
         """Write the log *path* anew if it has flags in *doomed*; say whose files were met."""
         if path.name == _ERASED:
@@ -238,5 +232,5 @@ class CsvFolder(Store):
             raise store_error(error, doing=doing, where=self.where) from error
 
 
-def _tomb(flag_id: str) -> str:
-    return codec.dumps({"flagstone": SCHEMA, "type": "erased", "id": flag_id})
+def _tomb(record_id: str) -> str:
+    return codec.dumps({"flagstone": SCHEMA, "type": "erased", "id": record_id})
