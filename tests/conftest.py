@@ -11,6 +11,8 @@ import pytest
 from hub_server import Hub, running_hub
 from weed import Weed
 
+from flagstone.background import Copier
+
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
@@ -58,11 +60,23 @@ def hub(_online) -> Iterator[Hub]:
 
 
 @pytest.fixture
-def _hub_by_default(hub, monkeypatch) -> None:
+def _hub_by_default(hub, monkeypatch) -> Iterator[None]:
     """That Hub is the one asked where none is named, as with `HF_ENDPOINT`."""
+    copiers: list[Copier] = []
+    start = Copier.start
+
+    def start_noted(copier: Copier) -> None:
+        copiers.append(copier)
+        start(copier)
+
+    monkeypatch.setattr(Copier, "start", start_noted)
     template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
     monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+    yield
+    hub.faults.clear()
+    for copier in copiers:  # or they go on, to the Hub of the next test
+        copier.close()
 
 
 @pytest.fixture
