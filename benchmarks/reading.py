@@ -105,7 +105,7 @@ QUERIES = {
     ),
     "a rare text": Query(text="n12345"),
     "a text": Query(text="blurry seven"),
-    "a text of every third flag": Query(text="digit"),
+    "a text of almost every second flag": Query(text="digit"),
 }
 
 
