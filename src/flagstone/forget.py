@@ -7,9 +7,7 @@ Each place keeps the ids of what it erased, so that no later copy from elsewhere
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from flagstone.codec import FileRef
-from flagstone.record import Flag
-from flagstone.store import Query, Store, flag_id_of
+from flagstone.store import Query, Store, of_flags
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,19 +63,9 @@ class _Found:
 
     def __init__(self, store: Store, wanted: set[str]) -> None:
         self._store = store
-        self.flag_ids: set[str] = set()
-        self.record_ids: set[str] = set()
-        theirs: dict[str, FileRef] = {}
-        others: set[str] = set()
-        for record in store.scan():
-            files = {ref.sha256: ref for ref in record.files()}
-            if flag_id_of(record) in wanted:
-                self.record_ids.add(record.id)
-                self.flag_ids |= {record.id} if isinstance(record, Flag) else set()
-                theirs |= files
-            else:
-                others |= files.keys()
-        self._files = [ref for sha256, ref in theirs.items() if sha256 not in others]
+        self.record_ids, files = of_flags(wanted, store.scan())
+        self.flag_ids = self.record_ids & wanted
+        self._files = list(files.values())
 
     def forgotten(self, doomed: Sequence[str], *, dry_run: bool) -> Forgotten:
         """What goes with the records that are *doomed*; with *dry_run*, what would."""

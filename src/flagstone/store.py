@@ -173,10 +173,20 @@ class Store(ABC):
 
     def state(self, flag_id: str) -> State:
         """Where the flag with this id stands. Raises `UnknownFlagError`."""
-        for state in self._states():
-            if state.flag.id == flag_id:
-                return state
+        for state in self.states([flag_id]).values():
+            return state
         raise UnknownFlagError(flag_id=flag_id, where=self.where)
+
+    def states(self, flag_ids: Iterable[str]) -> dict[str, State]:
+        """Where the flags with these ids stand, by id; unknown ids are passed over."""
+        wanted = set(flag_ids)
+        return {state.flag.id: state for state in self._states() if state.flag.id in wanted}
+
+    def repeats(self, fingerprints: Iterable[str]) -> Counter[str]:
+        """How many flags have each of these fingerprints."""
+        wanted = set(fingerprints)
+        found = (record.fingerprint for record in self.scan() if isinstance(record, Flag))
+        return Counter(fingerprint for fingerprint in found if fingerprint in wanted)
 
     def find(self, query: Query | None = None) -> Iterator[Flag]:
         """The flags that *query* asks for, in its order."""
@@ -232,8 +242,11 @@ class Wrapper(Store):
     def damage(self) -> Iterator[str]:
         return self.store.damage()
 
-    def state(self, flag_id: str) -> State:
-        return self.store.state(flag_id)
+    def states(self, flag_ids: Iterable[str]) -> dict[str, State]:
+        return self.store.states(flag_ids)
+
+    def repeats(self, fingerprints: Iterable[str]) -> Counter[str]:
+        return self.store.repeats(fingerprints)
 
     def find(self, query: Query | None = None) -> Iterator[Flag]:
         return self.store.find(query)
@@ -288,20 +301,25 @@ def flag_id_of(record: Record) -> str:
     return record.id if isinstance(record, Flag) else record.flag_id
 
 
-def of_flags(flag_ids: Iterable[str], records: Iterable[Record]) -> tuple[set[str], set[str]]:
-    """The ids of those of *records* that are these flags or about them, and their own files."""
+def of_flags(
+    flag_ids: Iterable[str], records: Iterable[Record]
+) -> tuple[set[str], dict[str, FileRef]]:
+    """
+    The ids of those of *records* that are these flags or about them, and, by hash, the files that
+    no other record needs.
+    """
     wanted = set(flag_ids)
     ids: set[str] = set()
-    theirs: set[str] = set()
+    theirs: dict[str, FileRef] = {}
     others: set[str] = set()
     for record in records:
-        hashes = {ref.sha256 for ref in record.files()}
+        files = {ref.sha256: ref for ref in record.files()}
         if flag_id_of(record) in wanted:
             ids.add(record.id)
-            theirs |= hashes
+            theirs |= files
         else:
-            others |= hashes
-    return ids, theirs - others
+            others |= files.keys()
+    return ids, {sha256: ref for sha256, ref in theirs.items() if sha256 not in others}
 
 
 def require_files(records: Iterable[Record], files: Files, where: str) -> None:

@@ -416,6 +416,13 @@ class StoreContract:
         assert found(after=flags[5].id, limit=2) == [flags[4], flags[3]]
         assert found(after="no-such-id") == []
         assert found(after=flags[5].id, option="b") == [flags[4], flags[1]]
+        states = store.states([flags[3].id, flags[4].id, "no-such-id"])
+        assert {each: state.verdict for each, state in states.items()} == {
+            flags[3].id: "accepted",
+            flags[4].id: "open",
+        }
+        alike = [flags[4].fingerprint, "no-such-print"]
+        assert +store.repeats(alike) == {flags[4].fingerprint: 1}
         facets = store.facets(Query(app="app 1"))
         assert facets["option"] == {"a": 2, "b": 2, "c": 2}
         assert facets["verdict"] == {"open": 5, "accepted": 1}

@@ -2,12 +2,11 @@
 A page of the list: flags with their states, those of equal inputs put together.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from flagstone.record import Flag
-from flagstone.store import Query, State, Store, Wrapper, fold
+from flagstone.store import Query, State, Store
 
 PAGE = 30
 _LOOK_AHEAD = 90
@@ -43,7 +42,8 @@ def page_of(store: Store, query: Query) -> Page:
         read += 1
     more = read < len(flags) or len(flags) == _LOOK_AHEAD
     shown = list(leaders.values())
-    states, repeats = _told(store, shown)
+    states = store.states(flag.id for flag in shown)
+    repeats = store.repeats(flag.fingerprint for flag in shown)
     rows = [Row(state=states[flag.id], repeats=repeats[flag.fingerprint]) for flag in shown]
     return Page(rows=rows, after=flags[read - 1].id if more else None)
 
@@ -54,18 +54,3 @@ def neighbours(store: Store, query: Query, flag_id: str) -> tuple[str | None, st
     back = replace(forth, order="oldest" if query.order == "newest" else "newest")
     before, after = ([flag.id for flag in store.find(asked)] for asked in (back, forth))
     return next(iter(before), None), next(iter(after), None)
-
-
-def _told(store: Store, flags: Sequence[Flag]) -> tuple[Mapping[str, State], Mapping[str, int]]:
-    """By id the states of *flags*, and by fingerprint how many have it."""
-    if not flags:
-        return {}, {}
-    inner = store
-    while isinstance(inner, Wrapper):
-        inner = inner.store
-    if type(inner).state is Store.state:  # each question would read the whole store
-        everything = {state.flag.id: state for state in fold(store.scan())}
-        return everything, Counter(state.flag.fingerprint for state in everything.values())
-    prints = {flag.fingerprint for flag in flags}
-    repeats = {found: store.count(Query(fingerprint=found)) for found in prints}
-    return {flag.id: store.state(flag.id) for flag in flags}, repeats

@@ -10,6 +10,7 @@ the driver's own connection: Core's way to execute costs as much as the fsync it
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
@@ -19,7 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.pool import PoolProxiedConnection
 
-from flagstone.errors import StoreError, UnknownFlagError, UnknownStoreError, UnreadableRecordError
+from flagstone.errors import StoreError, UnknownStoreError, UnreadableRecordError
 from flagstone.files import DirectoryFiles, begin_removal, store_error
 from flagstone.record import Flag, Record, record_from_json
 from flagstone.store import Query, State, Store, fold, require_files
@@ -62,10 +63,7 @@ class SqlStore(Store):
 
     def scan(self, after: str | None = None) -> Iterator[Record]:
         seq = int(after or 0)
-        columns = sa.select(RECORD.c.seq, RECORD.c.json)
-        while rows := self._read(
-            columns.where(RECORD.c.seq > seq).order_by(RECORD.c.seq).limit(_CHUNK)
-        ):
+        while rows := self._texts_after(seq, _CHUNK):
             for seq, text in rows:
                 if text:
                     yield self._record(seq, text)
@@ -108,14 +106,27 @@ class SqlStore(Store):
             self._drop_appender()
         self._engine.dispose()
 
-    def state(self, flag_id: str) -> State:
+    def states(self, flag_ids: Iterable[str]) -> dict[str, State]:
         c = RECORD.c
-        rows = self._read(
-            sa.select(c.id, c.json).where((c.id == flag_id) | (c.flag_id == flag_id), c.json != "")
-        )
-        for state in fold(self._records(rows)):
-            return state
-        raise UnknownFlagError(flag_id=flag_id, where=self.where)
+        ids = iter(set(flag_ids))
+        found: dict[str, State] = {}
+        while chunk := list(islice(ids, _CHUNK)):
+            rows = self._read(sa.select(c.id, c.json).where(c.id.in_(chunk), c.json != ""))
+            found |= {state.flag.id: state for state in self._states_in(rows)}
+        return found
+
+    def repeats(self, fingerprints: Iterable[str]) -> Counter[str]:
+        c = RECORD.c
+        wanted = iter(set(fingerprints))
+        found: Counter[str] = Counter()
+        while chunk := list(islice(wanted, _CHUNK)):
+            rows = self._read(
+                sa.select(c.fingerprint, sa.func.count())
+                .where(c.fingerprint.in_(chunk), c.type == Flag.type)
+                .group_by(c.fingerprint)
+            )
+            found.update(dict(map(tuple, rows)))
+        return found
 
     def find(self, query: Query | None = None) -> Iterator[Flag]:
         query = query or Query()
@@ -131,21 +142,15 @@ class SqlStore(Store):
 
     def rows_after(self, seq: int, most: int) -> list[tuple[int, Record | None]]:
         """The next rows after the one numbered *seq*, with their numbers; None was erased."""
-        rows = self._read(
-            sa.select(RECORD.c.seq, RECORD.c.json)
-            .where(RECORD.c.seq > seq)
-            .order_by(RECORD.c.seq)
-            .limit(most)
-        )
+        rows = self._texts_after(seq, most)
         return [(seq, self._record(seq, text) if text else None) for seq, text in rows]
 
     def states_of(self, seqs: Sequence[int]) -> list[State]:
         """The states of the flags in these rows, in this order; those erased are left out."""
         c = RECORD.c
         flags = self._read(sa.select(c.id, c.json, c.seq).where(c.seq.in_(seqs), c.json != ""))
-        about = self._read(sa.select(c.id, c.json).where(c.flag_id.in_([row[0] for row in flags])))
-        states = fold(self._records([row[:2] for row in flags] + about))
         place = {row[0]: seqs.index(row[2]) for row in flags}
+        states = self._states_in([row[:2] for row in flags])
         return sorted(states, key=lambda state: place[state.flag.id])
 
     def keys_of(self, seqs: Sequence[int]) -> list[tuple[tuple[str, str], int]]:
@@ -182,8 +187,7 @@ class SqlStore(Store):
         )
         last: Any = None
         if query.after:
-            place = sa.select(c.created_at, c.id).where(c.id == query.after, c.type == Flag.type)
-            last = next(iter(self._read(place)), None)
+            last = self.key_of(query.after)
             if last is None:
                 return
         while True:
@@ -194,11 +198,19 @@ class SqlStore(Store):
             rows = self._read(page)
             if not rows:
                 return
-            about = self._read(
-                sa.select(c.id, c.json).where(c.flag_id.in_([row[1] for row in rows]))
-            )
-            yield from fold(self._records([row[1:] for row in rows] + about))
+            yield from self._states_in([row[1:] for row in rows])
             last = rows[-1]
+
+    def _texts_after(self, seq: int, most: int) -> list[Any]:
+        c = RECORD.c
+        rows = sa.select(c.seq, c.json).where(c.seq > seq).order_by(c.seq).limit(most)
+        return self._read(rows)
+
+    def _states_in(self, flags: list[Any]) -> Iterator[State]:
+        """The states of *flags*, rows of an id and its JSON, in this order."""
+        c = RECORD.c
+        about = self._read(sa.select(c.id, c.json).where(c.flag_id.in_([row[0] for row in flags])))
+        return fold(self._records([*flags, *about]))
 
     def _record(self, seq: int, text: str) -> Record:
         return record_from_json(text, where=f"{self.where}, row {seq}", files=self.files)

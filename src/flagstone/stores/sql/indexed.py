@@ -71,6 +71,13 @@ class IndexedStore(Wrapper):
             index = self._current()
             return index.count(self._select(index, query))
 
+    def repeats(self, fingerprints: Iterable[str]) -> Counter[str]:
+        with self._lock:
+            index = self._current()
+            return Counter(
+                {each: len(index.select(Query(fingerprint=each))) for each in set(fingerprints)}
+            )
+
     def erase(self, flag_ids: Iterable[str]) -> None:
         with self._lock:
             self._drop()
