@@ -195,6 +195,11 @@ def _trail(value: Any, culprit: Any) -> list[str]:
     return []
 
 
+def spelled(text: str) -> str:
+    r"""*text* with a lone surrogate, which UTF-8 has no bytes for, as `\ud800`."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def _decode(data: Any) -> Any:
     if isinstance(data, list):
         return [_decode(part) for part in data]

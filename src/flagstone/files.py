@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from flagstone.codec import FileRef
+from flagstone.codec import FileRef, spelled
 from flagstone.durable import BLOCK, copy_and_hash, new_part, sync_directory
 from flagstone.errors import ChangingFileError, StoreError, StoreFullError
 
@@ -259,8 +259,7 @@ def safe_name(name: str) -> str:
 
     Different names stay different: one that had to be changed carries a piece of its hash.
     """
-    plain = name.encode(errors="backslashreplace").decode()  # no lone surrogates
-    safe = unicodedata.normalize("NFC", _UNSAFE_IN_NAMES.sub("", plain)).strip(" .")
+    safe = unicodedata.normalize("NFC", _UNSAFE_IN_NAMES.sub("", spelled(name))).strip(" .")
     if safe and safe == name and len(safe.encode()) <= _LONGEST_NAME:
         return name
     stem, dot, suffix = safe.rpartition(".")

@@ -5,6 +5,7 @@ Each appends a review of every flag that is named, by its id or by a query.
 """
 
 import getpass
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +22,7 @@ from flagstone.cli.frame import (
 )
 from flagstone.decide import decide
 from flagstone.query_text import parse_query
+from flagstone.record import Verdict
 
 
 def _os_user() -> str:
@@ -39,97 +41,37 @@ ByOption = Annotated[
 ]
 
 
-@app.command()
-@telling_errors
-def accept(
-    by: ByOption,
-    flag_ids: IdsArgument = None,
-    where: WhereOption = None,
-    store: StoreOption = str(FLAGGING_DIR),
-    as_json: JsonOption = False,
-) -> None:
-    """
-    Accept flags: what they say is right, and worth keeping.
-    """
-    _decide(store, flag_ids, where, "Accepted", as_json=as_json, by=by, verdict="accepted")
+def _offer_verdict(name: str, verdict: Verdict, done: str, *, help: str) -> None:  # noqa: A002 - Typer's word
+    """Make a command that gives flags a verdict."""
+
+    @app.command(name, help=help)
+    @telling_errors
+    def command(
+        by: ByOption,
+        flag_ids: IdsArgument = None,
+        where: WhereOption = None,
+        store: StoreOption = str(FLAGGING_DIR),
+        as_json: JsonOption = False,
+    ) -> None:
+        _decide(store, flag_ids, where, done, as_json=as_json, by=by, verdict=verdict)
 
 
-@app.command()
-@telling_errors
-def reject(
-    by: ByOption,
-    flag_ids: IdsArgument = None,
-    where: WhereOption = None,
-    store: StoreOption = str(FLAGGING_DIR),
-    as_json: JsonOption = False,
-) -> None:
-    """
-    Reject flags: nothing is to be learned from them.
-    """
-    _decide(store, flag_ids, where, "Rejected", as_json=as_json, by=by, verdict="rejected")
+def _offer_word(
+    name: str, done: str, argument: Any, says: Callable[[str], dict[str, Any]], *, help: str  # noqa: A002 - Typer's word
+) -> None:  # fmt: skip
+    """Make a command that says a word of flags, what the review *says* of which it is told."""
 
-
-@app.command()
-@telling_errors
-def fixed(
-    by: ByOption,
-    flag_ids: IdsArgument = None,
-    where: WhereOption = None,
-    store: StoreOption = str(FLAGGING_DIR),
-    as_json: JsonOption = False,
-) -> None:
-    """
-    Say of flags that the model is right about them now.
-    """
-    _decide(store, flag_ids, where, "Marked as fixed", as_json=as_json, by=by, verdict="fixed")
-
-
-@app.command()
-@telling_errors
-def tag(
-    tag: Annotated[str, typer.Argument(help="The tag to add.")],
-    by: ByOption,
-    flag_ids: IdsArgument = None,
-    where: WhereOption = None,
-    store: StoreOption = str(FLAGGING_DIR),
-    as_json: JsonOption = False,
-) -> None:
-    """
-    Add a tag to flags.
-    """
-    _decide(store, flag_ids, where, "Tagged", as_json=as_json, by=by, tags=(tag,))
-
-
-@app.command()
-@telling_errors
-def note(
-    text: Annotated[str, typer.Argument(help="What is to be said about them.")],
-    by: ByOption,
-    flag_ids: IdsArgument = None,
-    where: WhereOption = None,
-    store: StoreOption = str(FLAGGING_DIR),
-    as_json: JsonOption = False,
-) -> None:
-    """
-    Add a note to flags.
-    """
-    _decide(store, flag_ids, where, "Noted on", as_json=as_json, by=by, note=text)
-
-
-@app.command()
-@telling_errors
-def assign(
-    assignee: Annotated[str, typer.Argument(help="Who is to look at them.")],
-    by: ByOption,
-    flag_ids: IdsArgument = None,
-    where: WhereOption = None,
-    store: StoreOption = str(FLAGGING_DIR),
-    as_json: JsonOption = False,
-) -> None:
-    """
-    Assign flags to somebody.
-    """
-    _decide(store, flag_ids, where, "Assigned", as_json=as_json, by=by, assignee=assignee)
+    @app.command(name, help=help)
+    @telling_errors
+    def command(
+        word: Annotated[str, argument],
+        by: ByOption,
+        flag_ids: IdsArgument = None,
+        where: WhereOption = None,
+        store: StoreOption = str(FLAGGING_DIR),
+        as_json: JsonOption = False,
+    ) -> None:
+        _decide(store, flag_ids, where, done, as_json=as_json, by=by, **says(word))
 
 
 def _decide(
@@ -149,3 +91,38 @@ def _decide(
             typer.echo(review.to_json())
     else:
         out.print(f"{done} {len(reviews):,} flag{'s' * (len(reviews) != 1)}.")
+
+
+_offer_verdict(
+    "accept",
+    "accepted",
+    "Accepted",
+    help="Accept flags: what they say is right, and worth keeping.",
+)
+_offer_verdict(
+    "reject", "rejected", "Rejected", help="Reject flags: nothing is to be learned from them."
+)
+_offer_verdict(
+    "fixed", "fixed", "Marked as fixed", help="Say of flags that the model is right about them now."
+)
+_offer_word(
+    "tag",
+    "Tagged",
+    typer.Argument(help="The tag to add.", metavar="tag"),
+    lambda tag: {"tags": (tag,)},
+    help="Add a tag to flags.",
+)
+_offer_word(
+    "note",
+    "Noted on",
+    typer.Argument(help="What is to be said about them.", metavar="text"),
+    lambda text: {"note": text},
+    help="Add a note to flags.",
+)
+_offer_word(
+    "assign",
+    "Assigned",
+    typer.Argument(help="Who is to look at them.", metavar="assignee"),
+    lambda assignee: {"assignee": assignee},
+    help="Assign flags to somebody.",
+)

@@ -13,7 +13,7 @@ import orjson
 
 from flagstone.codec import FileRef
 from flagstone.export.asking import Question, Shown, labels_of, questions_in, shown_in
-from flagstone.export.jsonl import rows_of
+from flagstone.export.jsonl import rows_of, write_array
 from flagstone.export.media import Media
 from flagstone.export.reading import FlagsInOrder
 from flagstone.export.table import Table
@@ -38,24 +38,10 @@ def write_argilla(flags: FlagsInOrder, folder: Path) -> int:
             folder / ".argilla" / "dataset.json", {"name": "flags", "allow_extra_metadata": True}
         )
         _write(folder / ".argilla" / "settings.json", _settings(shown, questions))
-        return _write_records(table, shown, questions, media, folder / "records.json")
+        records = (_record(row, shown, questions, media) for rows in rows_of(table) for row in rows)
+        return write_array(folder / "records.json", records)
 
     return Table(flags, media.place, embedded=True).write(write)
-
-
-def _write_records(
-    table: Table, shown: Sequence[Shown], questions: Sequence[Question], media: Media, path: Path
-) -> int:
-    count = 0
-    with path.open("wb") as file:
-        file.write(b"[")
-        for rows in rows_of(table):
-            for row in rows:
-                file.write(b",\n" if count else b"\n")
-                file.write(orjson.dumps(_record(row, shown, questions, media)))
-                count += 1
-        file.write(b"\n]\n")
-    return count
 
 
 def _record(

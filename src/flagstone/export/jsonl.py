@@ -2,7 +2,7 @@
 The table as lines of JSON: an object a row, files beside it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,3 +34,16 @@ def rows_of(table: Table) -> Iterator[list[dict[str, Any]]]:
     names = [column.name for column in table.columns]
     for batch in table.batches():
         yield [dict(zip(names, cells, strict=True)) for cells in zip(*batch, strict=True)]
+
+
+def write_array(path: Path, objects: Iterable[dict[str, Any]]) -> int:
+    """Write *objects* as one array of JSON, a line each; says how many there are."""
+    count = 0
+    with path.open("wb") as file:
+        file.write(b"[")
+        for each in objects:
+            file.write(b",\n" if count else b"\n")
+            file.write(orjson.dumps(each))
+            count += 1
+        file.write(b"\n]\n")
+    return count

@@ -11,10 +11,8 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-import orjson
-
 from flagstone.export.asking import Question, Shown, labels_of, questions_in, shown_in
-from flagstone.export.jsonl import rows_of
+from flagstone.export.jsonl import rows_of, write_array
 from flagstone.export.media import Media
 from flagstone.export.reading import FlagsInOrder
 from flagstone.export.table import FIXED, MEDIA, Table
@@ -32,24 +30,10 @@ def write_label_studio(flags: FlagsInOrder, folder: Path) -> int:
         if not (shown and questions):
             return 0
         (folder / "config.xml").write_text(_config(shown, questions), encoding="utf-8")
-        return _write_tasks(table, shown, questions, folder / "tasks.json")
+        tasks = (_task(row, shown, questions) for rows in rows_of(table) for row in rows)
+        return write_array(folder / "tasks.json", tasks)
 
     return Table(flags, Media(flags, folder).place).write(write)
-
-
-def _write_tasks(
-    table: Table, shown: Sequence[Shown], questions: Sequence[Question], path: Path
-) -> int:
-    count = 0
-    with path.open("wb") as file:
-        file.write(b"[")
-        for rows in rows_of(table):
-            for row in rows:
-                file.write(b",\n" if count else b"\n")
-                file.write(orjson.dumps(_task(row, shown, questions)))
-                count += 1
-        file.write(b"\n]\n")
-    return count
 
 
 def _task(

@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flagstone.codec import FileRef
+from flagstone.codec import FileRef, spelled
 from flagstone.export.media import Media
-from flagstone.export.reading import FlagsInOrder, spelled
+from flagstone.export.reading import FlagsInOrder
 from flagstone.export.table import MEDIA, Batch, Column, Table
 
 _MEDIUM = pa.struct([("bytes", pa.binary()), ("path", pa.string())])

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from flagstone import codec
-from flagstone.codec import FileRef
+from flagstone.codec import FileRef, spelled
 from flagstone.errors import StoreError
 from flagstone.files import Files
 from flagstone.record import Flag, Record, record_from_json, utc_text
@@ -160,11 +160,6 @@ def _tell_state(flag: Flagged, reviews: Sequence[Mapping[str, Any]]) -> None:
             flag[name] = said[-1]
     flag["tags"] = list(dict.fromkeys(tag for review in reviews for tag in review.get("tags", ())))
     flag["notes"] = [review["note"] for review in reviews if review.get("note")]
-
-
-def spelled(text: str) -> str:
-    r"""*text* with a lone surrogate, which UTF-8 has no word for, as `\ud800`."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 def _readable(data: Any) -> Any:

@@ -18,9 +18,10 @@ def place_at(url: str, options: dict[str, Any] | None = None) -> Place:
     path = url.removeprefix("file://")
     if path.startswith(_HUB):
         try:
+            from flagstone.places.commits import Commits
             from flagstone.places.repository import Repository
         except ImportError as error:
             raise MissingExtraError(asked=url, extra="hub") from error
 
-        return Repository(path, **(options or {}))
+        return Repository(Commits(path, **(options or {})))
     return Bucket(url, options) if "://" in path else Directory(Path(path))

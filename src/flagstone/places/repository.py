@@ -23,23 +23,14 @@ _OURS = re.compile(rf"{_DATA}/([\d-]+\.parquet|files/.*)")
 
 class Repository(Place):
     """
-    Blobs in the folder `data` of the dataset that *url* names: `hf://datasets/USER/NAME`.
-
-    Made at the first commit, *private* if so; *token* and *endpoint* are those of `Commits`.
+    Blobs in the folder `data` of the dataset of *commits*, which is made at the first one.
     """
 
     errors = Commits.errors
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        token: str | None = None,
-        private: bool | None = None,
-        endpoint: str | None = None,
-    ) -> None:
-        self._commits = Commits(url, token=token, private=private, endpoint=endpoint)
-        self.where = self._commits.where
+    def __init__(self, commits: Commits) -> None:
+        self._commits = commits
+        self.where = commits.where
         self._staged: dict[str, Path] = {}
         self._spool: Path | None = None
         self._contents: Contents | None = None

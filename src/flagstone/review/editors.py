@@ -3,7 +3,7 @@ How a correction is entered: the control for a kind, and what was entered as a v
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from flagstone.codec import FileRef
 from flagstone.errors import UnkeepableValueError
 from flagstone.record import Value
 from flagstone.review.plain import Exact
+from flagstone.review.shown import argument_of
 from flagstone.review.tree import spell
 
 _LONGEST = 200_000
@@ -127,14 +128,13 @@ def _json_editor(value: Value) -> Editor | None:
 
 
 def _offered(value: Value) -> list[str]:
-    arguments = (value.component or {}).get("arguments")
-    choices = arguments.get("choices") if isinstance(arguments, Mapping) else None
-    return [Exact(spell(_choice_value(choice), _BRIEF)) for choice in choices or ()]
+    return [Exact(spell(choice, _BRIEF)) for choice in _choices_of(value)]
 
 
-def _choice_value(choice: Any) -> Any:
-    """Gradio's choices are values, or pairs of what is shown and the value."""
-    return choice[1] if isinstance(choice, list | tuple) else choice
+def _choices_of(value: Value) -> list[Any]:
+    """What can be chosen: Gradio's choices are values, or pairs of what is shown and the value."""
+    choices = argument_of(value, "choices") or ()
+    return [choice[1] if isinstance(choice, list | tuple) else choice for choice in choices]
 
 
 def _cell(cell: Any) -> str:
@@ -204,10 +204,8 @@ def _read_choices(value: Value, entered: Any) -> list[Any]:
 
 def _of_offered(value: Value, text: str) -> Any:
     """The choice that is spelled *text*, with its type."""
-    arguments = (value.component or {}).get("arguments")
-    choices = arguments.get("choices") if isinstance(arguments, Mapping) else None
-    values = [_choice_value(choice) for choice in choices or ()]
-    return next((choice for choice in values if spell(choice, _BRIEF) == text), text)
+    choices = _choices_of(value)
+    return next((choice for choice in choices if spell(choice, _BRIEF) == text), text)
 
 
 def _read_table(value: Value, entered: Any) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def shown(value: Value) -> Shown:
     except (LookupError, TypeError, AttributeError, ValueError, RecursionError):
         shape, part = _tree(value.data)
     if shape == "code":
-        part = part | {"language": _argument(value, "language")}
+        part = part | {"language": argument_of(value, "language")}
     return Shown(shape, value.kind, part)
 
 
@@ -56,7 +56,8 @@ def brief(values: Mapping[str, Value]) -> str:
     return " · ".join(text for text in texts if text)[:_BRIEF]
 
 
-def _argument(value: Value, name: str) -> Any:
+def argument_of(value: Value, name: str) -> Any:
+    """What the component of *value* was made with; None where nobody knows."""
     arguments = (value.component or {}).get("arguments")
     return arguments.get(name) if isinstance(arguments, Mapping) else None
 

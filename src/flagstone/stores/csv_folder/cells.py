@@ -12,13 +12,13 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from flagstone.codec import FileRef, files_in
+from flagstone.codec import FileRef, files_in, spelled
 from flagstone.record import Flag, Outcome, Record, Review, Value, unique_names, utc_text
 
 RECORD = "record"
 FLAG_COLUMNS = ("flag", "username", "timestamp", RECORD)
-HUB_COLUMNS = ("flag", "username", RECORD)
-"""What Gradio's Hub saver ends a row with, and our record."""
+HUB_END = ("flag", "username")
+"""What Gradio's Hub saver ends a row with."""
 
 _PREVIEWED = ("image", "audio")
 """Kinds that have a second column on the Hub, with the address of their file."""
@@ -68,13 +68,13 @@ def columns_of(
     if not on_hub:
         return _columns_of_fields(tuple(name for name, _ in fields), FLAG_COLUMNS)
     names = [[name, f"{name} file"] if _is_previewed(value) else [name] for name, value in fields]
-    return _columns_of_fields(tuple(chain.from_iterable(names)), HUB_COLUMNS)
+    return _columns_of_fields(tuple(chain.from_iterable(names)), (*HUB_END, RECORD))
 
 
 @lru_cache
 def _columns_of_fields(names: tuple[str, ...], end: tuple[str, ...]) -> tuple[str, ...]:
     unique = unique_names(names, taken=end)
-    return (*(spreadsheet_safe(plain(name)) for name in unique), *end)
+    return (*(spreadsheet_safe(spelled(name)) for name in unique), *end)
 
 
 def row_of(
@@ -148,11 +148,6 @@ def _fields(flag: Flag, order: Sequence[str]) -> list[tuple[str, Value]]:
     if sorted(order) == sorted(name for name, _ in fields):
         fields.sort(key=lambda field: order.index(field[0]))
     return fields
-
-
-def plain(text: str) -> str:
-    """*text* without lone surrogates, which no file and no name can hold."""
-    return text.encode(errors="backslashreplace").decode()
 
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import orjson
 
-from flagstone.codec import FileRef
+from flagstone.codec import FileRef, spelled
 from flagstone.durable import replace_durably, sync_directory
 from flagstone.errors import UnreadableRecordError
 from flagstone.files import safe_name, store_error
 from flagstone.record import Flag, Record, record_from_json
 from flagstone.store import Store, flag_id_of, of_flags, require_files
-from flagstone.stores.csv_folder.cells import RECORD, Address, columns_of, plain, row_of
+from flagstone.stores.csv_folder.cells import RECORD, Address, columns_of, row_of
 from flagstone.stores.csv_folder.folder_files import FolderFiles
 from flagstone.stores.csv_folder.log import lock
 
@@ -125,7 +125,7 @@ class FlagFolders(Store):
             return self.files.show(ref, field, below=f"{folder}/")
 
         cells = row_of(flag, text, show, self._order, self._address)
-        row = dict(zip(columns, map(plain, cells), strict=True))
+        row = dict(zip(columns, map(spelled, cells), strict=True))
         return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
 
     @contextmanager

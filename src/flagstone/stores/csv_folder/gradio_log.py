@@ -17,12 +17,11 @@ from uuid import NAMESPACE_URL, uuid5
 
 from flagstone.codec import FileRef
 from flagstone.record import Flag, Value, unique_names
+from flagstone.stores.csv_folder.cells import HUB_END
 from flagstone.stores.csv_folder.gradio_cells import Cells, Column, unescaped
 
 _CHAT_HEADER = ["conversation", "index", "value", "flag", "timestamp"]
 _END_COLUMNS = ("flag", "username", "timestamp")
-HUB_COLUMNS = ["flag", "username"]
-"""What the header of the Hub saver ends with."""
 
 _READ_FROM_CELLS = "the cells of a CSV log: types are guessed, and which are outputs is lost"
 UNPLACED = "a cell more than the log has columns: a flag option, or a user"
@@ -64,7 +63,7 @@ class GradioLog:
         for name in reversed(_END_COLUMNS):
             if names[-1:] == [name]:
                 self._end.insert(0, names.pop())
-        self._is_hub = self._end == HUB_COLUMNS
+        self._is_hub = self._end == [*HUB_END]
         self._names = unique_names(map(unescaped, names))
         self._columns: dict[str, Column] = defaultdict(Column)
         self._mark: Sequence[str] = ()

@@ -17,9 +17,9 @@ from typing import BinaryIO
 
 from flagstone.errors import UnreadableRecordError
 from flagstone.record import Record, record_from_json
-from flagstone.stores.csv_folder.cells import RECORD
+from flagstone.stores.csv_folder.cells import HUB_END, RECORD
 from flagstone.stores.csv_folder.folder_files import FolderFiles
-from flagstone.stores.csv_folder.gradio_log import HUB_COLUMNS, GradioLog
+from flagstone.stores.csv_folder.gradio_log import GradioLog
 from flagstone.stores.csv_folder.log import END, NUMBER, Row, find_tail, is_whole, read_header
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class LogReader:
         with path.open("rb") as file:
             first = read_header(file.fileno())
         ours = bool(first) and first[-1].startswith(_OURS)
-        has_header = {RECORD, "timestamp"} & set(first) or first[-2:] == HUB_COLUMNS
+        has_header = {RECORD, "timestamp"} & set(first) or first[-2:] == [*HUB_END]
         self.header = first if has_header and not ours else None
         self.is_ours = ours or first[-1:] == [RECORD]
         self._is_log = self.header is not None or ours or bool(_GRADIO_LOG.fullmatch(path.name))
