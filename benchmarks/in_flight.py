@@ -6,7 +6,8 @@ What flags in flight cost a prediction, beside Gradio's own flags; and what the 
 Each demo runs in a process of its own. 120 people flag: all at once, or spread over a second, or
 over the 2.4 s that Gradio's own flags take for it, as each of them sleeps 0.8 s in one of the 40
 worker threads. Another process sends the flags, so the one that predicts is not slowed by it. The
-fourth demo's flags do nothing: what remains is the price of 120 requests to a Gradio.
+fourth demo's flags take those 0.8 s in their store; the last one's do nothing: what remains is the
+price of 120 requests to a Gradio.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -29,8 +30,19 @@ from importlib.metadata import version as version_of
 from typing import Any
 
 from benchmarks.capture import compare_capture
+from flagstone import open_store
+from flagstone.gradio.threads import behind
+from flagstone.record import Record
+from flagstone.store import Wrapper
 
-DEMOS = ("Gradio, CSVLogger", "ours, CSVLogger", "ours, panel, FlagLogger", "flags of nothing")
+SLOW = "ours, a store of 0.8 s"
+DEMOS = (
+    "Gradio, CSVLogger",
+    "ours, CSVLogger",
+    "ours, panel, FlagLogger",
+    SLOW,
+    "flags of nothing",
+)
 FLAGS = 120
 SPREADS = (0.0, 1.0, 2.4)
 """Seconds over which the flags are sent; Gradio's 40 threads take 3 times 0.8 s for so many."""
@@ -48,6 +60,17 @@ def predict(text: str) -> str:
     return text.upper()
 
 
+class SlowStore(Wrapper):
+    """A store far away: each append takes as long as Gradio's own flags sleep."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(open_store(f"{folder}/flags.db"))
+
+    def append(self, records: Iterable[Record]) -> None:
+        time.sleep(0.8)
+        self.store.append(records)
+
+
 def make_demo(which: str, folder: str) -> Any:
     gr: Any = import_module("flagstone.gradio" if which.startswith("ours") else "gradio")
     interface = partial(gr.Interface, predict, "text", "text", flagging_dir=folder)
@@ -55,6 +78,8 @@ def make_demo(which: str, folder: str) -> Any:
         return interface(
             flagging_mode="manual", flagging_callback=gr.FlagLogger(), flag_comment=True
         )
+    if which == SLOW:
+        return interface(flagging_mode="manual", flagging_callback=gr.FlagLogger(SlowStore(folder)))
     if which == "flags of nothing":
         with interface(flagging_mode="never") as demo:
             fields = demo.input_components + demo.output_components
@@ -68,7 +93,7 @@ def index_of(demo: Any, name: str) -> int:
     numbers: list[int] = [
         number
         for number, function in demo.fns.items()
-        if name in {getattr(function.fn, "__name__", None), type(function.fn).__name__}
+        if name in {getattr(function.fn, "__name__", None), type(behind(function.fn)).__name__}
     ]
     return numbers[0]
 

@@ -5,6 +5,8 @@ Flags as the page sends them: over HTTP, to a demo that is running.
 import gradio
 import httpx
 
+from flagstone.gradio.threads import behind
+
 
 def post_flag(demo: gradio.Blocks, data: list[object], **launch: object) -> httpx.Response:
     """Press the first Flag button of *demo* as the page does."""
@@ -15,7 +17,7 @@ def post_flag(demo: gradio.Blocks, data: list[object], **launch: object) -> http
                 client.post("/login", data=dict(zip(("username", "password"), auth, strict=True)))
             number = next(
                 n for n, f in demo.fns.items()
-                if isinstance(f.fn, gradio.flagging.FlagMethod)
+                if isinstance(behind(f.fn), gradio.flagging.FlagMethod)
                 or getattr(f.fn, "__name__", "") == "flag"
             )  # fmt: skip
             prefix = "" if gradio.__version__.startswith("4.") else "/gradio_api"

@@ -10,6 +10,8 @@ import gradio
 import httpx
 from serving import free_port
 
+from flagstone.gradio.threads import behind
+
 PREFIX = "" if gradio.__version__.startswith("4.") else "/gradio_api"
 
 
@@ -39,7 +41,7 @@ class Page:
         """The number of the first function with one of these *names*."""
         for number, function in self.demo.fns.items():
             made = function.fn
-            if {type(made).__name__, getattr(made, "__name__", "")} & set(names):
+            if {type(behind(made)).__name__, getattr(made, "__name__", "")} & set(names):
                 return number
         raise LookupError(names)
 

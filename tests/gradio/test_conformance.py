@@ -15,6 +15,7 @@ from PIL import Image
 
 import flagstone.gradio as gr
 from flagstone.gradio import interface
+from flagstone.gradio.threads import behind
 from flagstone.stores.csv_folder.cells import spreadsheet_safe
 
 
@@ -235,7 +236,9 @@ def test_case_23_setup_may_be_called_again(tmp_path):
     demo.flagging_callback.setup([gr.Number(label="n")], demo.flagging_dir)
 
     url = launch(demo)
-    flag = next(n for n, f in demo.fns.items() if isinstance(f.fn, gradio.flagging.FlagMethod))
+    flag = next(
+        n for n, f in demo.fns.items() if isinstance(behind(f.fn), gradio.flagging.FlagMethod)
+    )
     prefix = "" if gradio.__version__.startswith("4.") else "gradio_api/"
     answer = httpx.post(
         f"{url}{prefix}run/predict",

@@ -12,6 +12,7 @@ import flagstone.gradio as gr
 from flagstone import open_store
 from flagstone.gradio.capture import capture_of
 from flagstone.gradio.interface import FlagMethod
+from flagstone.gradio.threads import behind
 
 
 def image_classifier(inp):
@@ -23,7 +24,8 @@ def echo(**kwargs):
 
 
 def flag_methods(demo: gradio.Blocks) -> list[FlagMethod]:
-    return [f.fn for f in demo.fns.values() if isinstance(f.fn, FlagMethod)]
+    found = [behind(f.fn) for f in demo.fns.values()]
+    return [each for each in found if isinstance(each, FlagMethod)]
 
 
 class TestNames:
@@ -224,7 +226,7 @@ class TestKindsOfInterface:
 
 
 def press_flag(demo: gradio.Blocks, client: httpx.Client, data: list[str]) -> str:
-    number = next(n for n, f in demo.fns.items() if isinstance(f.fn, FlagMethod))
+    number = next(n for n, f in demo.fns.items() if isinstance(behind(f.fn), FlagMethod))
     prefix = "" if gradio.__version__.startswith("4.") else "gradio_api/"
     body = {"data": data, "fn_index": number, "session_hash": "s"}
     return client.post(f"{prefix}run/predict", json=body).text

@@ -5,6 +5,8 @@ What the rules of a demo let be kept: identity, consent, redaction, limits; over
 import base64
 import json
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event, Semaphore
 
 import gradio
 import itsdangerous
@@ -16,7 +18,8 @@ from flagstone import Flag, redact
 from flagstone.errors import UnclearFieldsError
 from flagstone.files import DirectoryFiles
 from flagstone.gradio.rules import Rules
-from flagstone.store import Query
+from flagstone.gradio.threads import behind
+from flagstone.store import Query, Wrapper
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import FailingStore, make_flag
 
@@ -185,7 +188,7 @@ class TestRedact:
         )  # fmt: skip
         flag = make_flag(user=None, session="s1")
         store.append([flag])
-        details = next(f.fn.__self__ for f in demo.fns.values() if name_of(f.fn) == "_say")
+        details = next(behind(f.fn) for f in demo.fns.values() if name_of(f.fn) == "_say")
 
         details._say((flag.id, "Hello"), "ask ana@example.org", "I am bo@example.org", None)
 
@@ -349,11 +352,52 @@ def test_default_directories_do_not_mix(tmp_path, monkeypatch):
     demo = gradio.TabbedInterface(tabs, ["Up", "Up"])
     with running(demo) as open_page:
         page = open_page()
-        for number in [n for n, f in demo.fns.items() if type(f.fn).__name__ == "FlagMethod"]:
+        for number in [
+            n for n, f in demo.fns.items() if type(behind(f.fn)).__name__ == "FlagMethod"
+        ]:
             page.call(number, ["x", "y"])
 
     logs = sorted(str(path.parent.name) for path in tmp_path.rglob("dataset1.csv"))
     assert logs == ["Up", "Up_2"]
+
+
+class HeldStore(Wrapper):
+    """A store whose appends wait until they are let go."""
+
+    def __init__(self, store):
+        super().__init__(store)
+        self.arrived, self.let_go = Semaphore(0), Event()
+
+    def append(self, records):
+        self.arrived.release()
+        assert self.let_go.wait(30)
+        self.store.append(records)
+
+
+@pytest.mark.parametrize("panel", [False, True])
+def test_predictions_do_not_wait_for_flags(panel):
+    """
+    More flags than Gradio has threads wait for a store that hangs; a prediction is answered.
+    """
+    store = HeldStore(MemoryStore())
+    demo = gr.Interface(
+        str.upper, "text", "text", flagging_callback=gr.FlagLogger(store), flag_comment=panel
+    )
+    asked = [None, "a comment"] if panel else []
+    with running(demo) as open_page, ThreadPoolExecutor(60) as people:
+        pages = [open_page(f"session{number}") for number in range(60)]
+        flags = [people.submit(page.flag, "x", "X", *asked) for page in pages]
+        assert store.arrived.acquire(timeout=30)
+        while sum(map(Future.running, flags)) < len(flags):
+            time.sleep(0.01)
+        time.sleep(0.5)  # for all of them to reach the server
+
+        answered = open_page("another").call(pages[0].number_of("upper"), ["a"])
+
+        store.let_go.set()
+        assert answered.json()["data"] == ["A"]
+        assert all(flag.result().status_code == 200 for flag in flags)
+    assert store.count() == 60
 
 
 class LateFailure(FailingStore):

@@ -5,7 +5,6 @@ The automatic mode: every prediction is a flag, whoever asked for it, as far as 
 import logging
 from collections.abc import Iterable, Sequence
 
-import anyio
 import gradio
 from gradio.components import Component
 
@@ -16,6 +15,7 @@ from flagstone.gradio.keeping import Keeper
 from flagstone.gradio.looks import consent_boxes
 from flagstone.gradio.person import session_of
 from flagstone.gradio.scripts import HIDDEN
+from flagstone.gradio.threads import aside
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def keep_each(
         if run.request is None or not _is_prediction(run, inputs, outputs):
             return  # an example that is cached at the start, another function
         try:
-            await anyio.to_thread.run_sync(keeper.keep_run, run)
+            await aside(keeper.keep_run)(run)
         except Exception as error:
             logger.exception("A prediction was not kept")
             notices.warn(error)

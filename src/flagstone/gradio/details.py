@@ -12,6 +12,7 @@ from flagstone.gradio import notices
 from flagstone.gradio.keeping import Keeper
 from flagstone.gradio.looks import COMMENT, consent_boxes, place_style
 from flagstone.gradio.scripts import HIDDEN, change
+from flagstone.gradio.threads import aside
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class Details:
         self.shown = [self.box, self._comment, self._answer, self._message, self._about]
         gradio.on(
             [save.click, self._comment.submit],
-            self._say,
+            aside(self._say),
             [self._about, self._comment, self._answer],
             [self.box, self._message, self._about],
             queue=False, show_progress="hidden", **HIDDEN,

@@ -29,6 +29,7 @@ from flagstone.gradio.pages import settle
 from flagstone.gradio.panel import Asking, Options, Panel
 from flagstone.gradio.rules import Rules
 from flagstone.gradio.scripts import HIDDEN, change, script
+from flagstone.gradio.threads import aside
 
 logger = logging.getLogger(__name__)
 
@@ -153,10 +154,10 @@ class Interface(gradio.Interface):
     ) -> None:
         if value is not None and not isinstance(value, str):
             raise TypeError(f"Flagging option value must be a string, not {value!r}")
-        method = FlagMethod(self.flagging_callback, label, value)
+        flag = aside(FlagMethod(self.flagging_callback, label, value).__call__)
         reset = {"fn": None, "outputs": button, **HIDDEN}
         saving = button.click(js=change(value="Saving…", interactive=False), **reset)
-        answered = saving.then(method, self._flagged(), receipt, **self._event())
+        answered = saving.then(flag, self._flagged(), receipt, **self._event())
         told = answered.then(
             None,
             receipt,

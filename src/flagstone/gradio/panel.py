@@ -22,6 +22,7 @@ from flagstone.gradio.editors import Editor, editor_for
 from flagstone.gradio.keeping import Keeper, Press
 from flagstone.gradio.looks import COMMENT, consent_boxes, place_style
 from flagstone.gradio.scripts import HIDDEN, script
+from flagstone.gradio.threads import aside
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ class Panel:
         folder = json.dumps(get_upload_folder())
         saved: Dependency = gradio.on(
             [self._save.click, self._comment.submit],
-            self._keep,
+            aside(self._keep),
             inputs,
             [self._message, self._last],
             js=script(f"saving({name}, passStreams({folder}, values, {len(inputs)}))"),
@@ -126,7 +127,7 @@ class Panel:
             None, None, self._undo, js=script(f"expire({name}, {_UNDO_FOR * 1000:.0f})"), **HIDDEN
         )  # fmt: skip
         self._undo.click(
-            self._take_back, self._last, [self._receipt, self._last],
+            aside(self._take_back), self._last, [self._receipt, self._last],
             queue=False, show_progress="hidden", **HIDDEN,
         ).then(
             None, self._receipt, self._undo, js=script("undone(values[0])"), **HIDDEN

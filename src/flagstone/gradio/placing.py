@@ -21,6 +21,7 @@ from flagstone.gradio.fields import components_of, name_of, number_of, title_of
 from flagstone.gradio.pages import inside
 from flagstone.gradio.panel import Asking, Options, Panel
 from flagstone.gradio.rules import RuleOptions
+from flagstone.gradio.threads import behind
 from flagstone.store import Store
 
 Given = Component | Sequence[Component] | None
@@ -121,7 +122,7 @@ def _attach_to_interface(demo: gradio.Interface, *, options: Options, **asked: A
     buttons = [
         demo.blocks[target]
         for function in demo.fns.values()
-        if isinstance(function.fn, FlagMethod)
+        if isinstance(behind(function.fn), FlagMethod)
         for target, _ in function.targets
         if target is not None and isinstance(demo.blocks.get(target), Button)
     ]

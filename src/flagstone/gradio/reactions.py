@@ -32,6 +32,7 @@ from flagstone.gradio.pages import inside
 from flagstone.gradio.person import session_of
 from flagstone.gradio.rules import Rules
 from flagstone.gradio.scripts import HIDDEN, script
+from flagstone.gradio.threads import aside
 from flagstone.record import unique_names
 
 logger = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ class Reactions:
 
     def _attach(self) -> None:
         self._chatbot.like(
-            self._react,
+            aside(self._react),
             [self._chatbot, *self._others, self._receipts, *self._details.consent],
             [self._receipts, self._notice, *self._details.shown],
             preprocess=False, queue=False, show_progress="hidden", **HIDDEN,
@@ -114,7 +115,7 @@ class Reactions:
         }  # fmt: skip
         shown = [self._chatbot, self._receipts]
         for event in (self._demo.load, self._chatbot.undo, self._chatbot.retry):
-            event(self._shown_reactions, shown, self._chatbot, **again)
+            event(aside(self._shown_reactions), shown, self._chatbot, **again)
         emptied = [self._chatbot, self._notice, self._details.box]
         for event in (self._chatbot.clear, _click_of(self._demo, "new_chat_button")):
             if event is not None:
@@ -125,7 +126,7 @@ class Reactions:
         if chosen is not None:
             saved: Any = self._demo
             chosen(
-                self._reactions_of_saved,
+                aside(self._reactions_of_saved),
                 [saved.chat_history_dataset, saved.saved_conversations, self._receipts],
                 self._chatbot,
                 **again | {"preprocess": True},
