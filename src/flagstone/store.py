@@ -7,7 +7,7 @@ only for speed. `flagstone.testing.StoreContract` is this specification as tests
 
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 from flagstone.codec import FileRef
 from flagstone.errors import MissingFileError, UnknownFlagError, UnreadableRecordError
 from flagstone.files import Files
-from flagstone.record import Flag, Outcome, Record, Review, Value, Verdict
+from flagstone.record import Flag, Outcome, Record, Review, Value, Verdict, utc_text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,6 +96,10 @@ class State:
     @property
     def notes(self) -> tuple[str, ...]:
         return tuple(review.note for review in self.reviews if review.note)
+
+
+Pair = tuple[str | None, str | None]
+"""Two values of a flag."""
 
 
 class Store(ABC):
@@ -209,8 +213,36 @@ class Store(ABC):
                 facets["tag"].update(state.tags)
         return dict(facets)
 
+    def tally(self, query: Query, *pairs: tuple[str, str]) -> list[Counter[Pair]]:
+        """
+        For each of *pairs*, how many flags have which two values: ("day", "app").
+
+        There are day (in UTC, ISO 8601), app, option, user, verdict and model.
+        """
+        counters: list[Counter[Pair]] = [Counter() for _ in pairs]
+        for state in self._states_asked(query):
+            for counter, (one, other) in zip(counters, pairs, strict=True):
+                counter[_TOLD[one](state), _TOLD[other](state)] += 1
+        return counters
+
+    def discussed(self, query: Query) -> Iterator[State]:
+        """The states of those flags that were reviewed or came with a correction, in any order."""
+        for state in self._states_asked(query):
+            if state.reviews or state.flag.correction:
+                yield state
+
     def _states(self) -> Iterator[State]:
         return fold(self.scan())
+
+    def _states_asked(self, query: Query) -> Iterator[State]:
+        """In two passes, of which only what was said about flags is held in memory."""
+        about: dict[str, list[Record]] = defaultdict(list)
+        for record in self.scan():
+            if isinstance(record, Review):
+                about[record.flag_id].append(record)
+        for record in self.scan():
+            if isinstance(record, Flag):
+                yield from filter(query.matches, fold([record, *about.get(record.id, ())]))
 
 
 class Wrapper(Store):
@@ -256,6 +288,30 @@ class Wrapper(Store):
 
     def facets(self, query: Query | None = None) -> dict[str, Counter[str | None]]:
         return self.store.facets(query)
+
+    def tally(self, query: Query, *pairs: tuple[str, str]) -> list[Counter[Pair]]:
+        return self.store.tally(query, *pairs)
+
+    def discussed(self, query: Query) -> Iterator[State]:
+        return self.store.discussed(query)
+
+
+_TOLD: dict[str, Callable[[State], str | None]] = {
+    "day": lambda state: utc_text(state.flag.created_at)[:10],
+    "app": lambda state: state.flag.app,
+    "option": lambda state: state.flag.option,
+    "user": lambda state: state.flag.user,
+    "verdict": lambda state: state.verdict,
+    "model": lambda state: model_of(state.flag),
+}
+
+
+def model_of(flag: Flag) -> str | None:
+    """Which model made it, as far as its context says: its name, its version, or the commit."""
+    for name, most in (("model", 60), ("version", 60), ("commit", 12)):
+        if isinstance(known := flag.context.get(name), str) and known:
+            return known[:most].encode(errors="replace").decode()
+    return None
 
 
 def fold(records: Iterable[Record]) -> Iterator[State]:

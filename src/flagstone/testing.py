@@ -427,6 +427,11 @@ class StoreContract:
         assert facets["option"] == {"a": 2, "b": 2, "c": 2}
         assert facets["verdict"] == {"open": 5, "accepted": 1}
         assert facets["tag"] == {"hard": 1}
+        of_days, of_verdicts = store.tally(Query(option="a"), ("day", "app"), ("verdict", "user"))
+        assert of_days == {("2026-01-01", "app 0"): 2, ("2026-01-01", "app 1"): 2}
+        assert of_verdicts == {("accepted", "ana"): 1, ("open", "ana"): 1, ("open", None): 2}
+        assert [state.flag for state in store.discussed(Query())] == [flags[3]]
+        assert list(store.discussed(Query(app="app 0"))) == []
 
     def test_threads_lose_nothing(self, place: Path) -> None:
         """

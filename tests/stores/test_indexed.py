@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flagstone import Query, Review, open_store
+from flagstone import Query, Review, Value, open_store
 from flagstone.stores import for_reading
 from flagstone.stores.memory import MemoryStore
 from flagstone.stores.sql.indexed import IndexedStore
@@ -37,6 +37,8 @@ def random_flag(chance, number):
         user=chance.choice(["ana", "bob", None]),
         verified=chance.choice([True, False, None]),
         created_at=START + timedelta(hours=number + chance.choice([0, 0, -7, -90])),
+        context=chance.choice([{}, {"version": "m1"}, {"commit": "0123456789abcdef"}]),
+        correction={"label": Value(kind="text", data="5")} if chance.random() < 0.1 else {},
     )
 
 
@@ -60,11 +62,18 @@ QUERIES = [
 ]
 
 
+PAIRS = [("day", "app"), ("option", "day"), ("model", "verdict"), ("user", "verdict")]
+
+
+def discussed(store, query):
+    return {state.flag.id: state for state in store.discussed(query)}
+
+
 @pytest.mark.parametrize("few", [0, 2000])
 @pytest.mark.parametrize("seed", range(3))
 def test_it_answers_as_the_records_do(path, seed, few, monkeypatch):
     """
-    Whatever is asked, in whichever order, page by page: the same flags, counts and facets.
+    Whatever is asked, in whichever order, page by page: the same flags, counts and states.
     """
     monkeypatch.setattr("flagstone.stores.sql.indexed._FEW", few)
     monkeypatch.setattr("flagstone.stores.sql.indexed._BATCH", 7)
@@ -90,6 +99,8 @@ def test_it_answers_as_the_records_do(path, seed, few, monkeypatch):
             assert indexed.count(asked) == len(expected)
             facets = {name: +counts for name, counts in indexed.facets(asked).items()}
             assert facets == {name: {} for name in facets} | plain.facets(asked)
+            assert indexed.tally(asked, *PAIRS) == plain.tally(asked, *PAIRS)
+            assert discussed(indexed, asked) == discussed(plain, asked)
             pages, after = [], None
             while page := list(indexed.find(replace(asked, limit=7, after=after))):
                 pages += page

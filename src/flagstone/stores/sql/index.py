@@ -21,11 +21,11 @@ from typing import NamedTuple, cast
 from pyroaring import BitMap
 
 from flagstone.record import Verdict
-from flagstone.store import Query
+from flagstone.store import Pair, Query
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 1
+_FORMAT = 2
 _UNSAVED = 20_000
 """Rows after which what was learnt is written down; a reader that dies learns them again."""
 
@@ -49,6 +49,7 @@ Property = tuple[str, str | bool | None]
 _FLAGS: Property = ("flags", None)
 _ORDERED: Property = ("ordered", None)
 _LATE: Property = ("late", None)
+_DISCUSSED: Property = ("discussed", None)
 _JUDGED = ("verdict", "tag")
 
 Key = tuple[str, str]
@@ -66,6 +67,8 @@ class Entry(NamedTuple):
     user: str | None
     verified: bool | None
     fingerprint: str
+    model: str | None
+    corrected: bool
     text: str
 
 
@@ -118,8 +121,12 @@ class Index:
                 ("option", entry.option),
                 ("user", entry.user),
                 ("verified", entry.verified),
+                ("day", _day(entry.made)),
+                ("model", entry.model),
             ):
                 added[one].append(entry.seq)
+            if entry.corrected:
+                added[_DISCUSSED].append(entry.seq)
             hashes.append((_hash(entry.fingerprint), entry.seq))
             texts.append((entry.seq, entry.text.casefold()))
             if entry.id in early:
@@ -133,8 +140,8 @@ class Index:
         return met
 
     def judge(self, seq: int, verdict: Verdict, tags: Iterable[str]) -> None:
-        """Say how the flag in the row *seq* stands."""
-        wanted = {("verdict", verdict), *(("tag", tag) for tag in tags)}
+        """Say how the flag in the row *seq* stands, which somebody reviewed."""
+        wanted = {_DISCUSSED, ("verdict", verdict), *(("tag", tag) for tag in tags)}
         for one, bitmap in self._bitmaps.items():
             if one[0] in _JUDGED and one not in wanted and seq in bitmap:
                 self._bitmap(one).discard(seq)
@@ -164,7 +171,10 @@ class Index:
         return BitMap.intersection(everything, *found) if found else everything
 
     def having(self, name: str, value: str | bool | None = None) -> BitMap:
-        """The flags with one property; "flags" are all, "ordered" those that came in order."""
+        """
+        The flags with one property; "flags" are all, "ordered" those that came in order,
+        "discussed" those that somebody reviewed or corrected.
+        """
         return self._bitmaps.get((name, value), BitMap())
 
     def count(self, found: BitMap) -> dict[str, Counter[str | None]]:
@@ -174,6 +184,21 @@ class Index:
             if name in facets and (number := found.intersection_cardinality(bitmap)):
                 facets[name][cast("str | None", value)] = number
         return facets
+
+    def cross(self, found: BitMap, one: str, other: str) -> Counter[Pair]:
+        """How the flags *found* divide by two properties."""
+        crossed: Counter[Pair] = Counter()
+        others = list(self._divide(found, other))
+        for value, here in self._divide(found, one):
+            for other_value, there in others:
+                if number := here.intersection_cardinality(there):
+                    crossed[value, other_value] = number
+        return crossed
+
+    def _divide(self, found: BitMap, name: str) -> Iterator[tuple[str | None, BitMap]]:
+        for (key, value), bitmap in self._bitmaps.items():
+            if key == name and (part := found & bitmap):
+                yield cast("str | None", value), part
 
     def late(self, after: Key, *, is_newest: bool) -> Iterator[tuple[Key, int]]:
         """Flags that came later than some made after them, from the key *after* on."""

@@ -13,7 +13,7 @@ from itertools import islice
 from pyroaring import BitMap
 
 from flagstone.record import Flag, Review, utc_text
-from flagstone.store import Query, Wrapper, texts_of
+from flagstone.store import Pair, Query, State, Wrapper, model_of, texts_of
 from flagstone.stores.sql import SqlStore
 from flagstone.stores.sql.index import Entry, Index, Key
 
@@ -70,6 +70,25 @@ class IndexedStore(Wrapper):
         with self._lock:
             index = self._current()
             return index.count(self._select(index, query))
+
+    def tally(self, query: Query, *pairs: tuple[str, str]) -> list[Counter[Pair]]:
+        if _is_short(query):
+            return self.store.tally(query, *pairs)
+        with self._lock:
+            index = self._current()
+            found = self._select(index, query)
+            return [index.cross(found, one, other) for one, other in pairs]
+
+    def discussed(self, query: Query) -> Iterator[State]:
+        if _is_short(query):
+            yield from self.store.discussed(query)
+            return
+        with self._lock:
+            index = self._current()
+            found = self._select(index, query) & index.having("discussed")
+        for start in range(0, len(found), _PAGE):
+            states = self.store.states_of(list(found[start : start + _PAGE]))
+            yield from filter(query.matches, states)
 
     def repeats(self, fingerprints: Iterable[str]) -> Counter[str]:
         with self._lock:
@@ -205,6 +224,8 @@ def _entry(seq: int, flag: Flag) -> Entry:
         user=flag.user,
         verified=flag.verified,
         fingerprint=flag.fingerprint,
+        model=model_of(flag),
+        corrected=bool(flag.correction),
         text=texts_of(flag).encode(errors="replace").decode(),
     )
 
