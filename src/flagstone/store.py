@@ -206,10 +206,8 @@ class Store(ABC):
         query = replace(query or Query(), limit=None, after=None)
         for state in self._states():
             if query.matches(state):
-                facets["app"][state.flag.app] += 1
-                facets["option"][state.flag.option] += 1
-                facets["user"][state.flag.user] += 1
-                facets["verdict"][state.verdict] += 1
+                for name in ("app", "option", "user", "verdict"):
+                    facets[name][_TOLD[name](state)] += 1
                 facets["tag"].update(state.tags)
         return dict(facets)
 

@@ -2,6 +2,7 @@
 Chromium, and demos to point it at. Servers listen on the loopback, on free ports.
 """
 
+import itertools
 import os
 import shutil
 import threading
@@ -41,6 +42,18 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     SCREENSHOTS.mkdir(exist_ok=True)
     name = "".join(char if char.isalnum() else "-" for char in request.node.name)
     page.screenshot(path=SCREENSHOTS / f"{name}.png")
+    page.close()
+
+
+@pytest.fixture(params=itertools.product(["light", "dark"], [1100, 390]), ids=str)
+def screen(browser: Browser, request: pytest.FixtureRequest) -> Iterator[tuple[Page, str]]:
+    """In both colour schemes, on a desk and on a phone: a page, and its scheme."""
+    scheme, width = request.param
+    page = browser.new_page(viewport={"width": width, "height": 1100}, color_scheme=scheme)
+    yield page, scheme
+    SCREENSHOTS.mkdir(exist_ok=True)
+    name = f"{request.path.stem[5:]}-{scheme}-{width}"
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
     page.close()
 
 

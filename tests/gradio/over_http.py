@@ -4,8 +4,7 @@ Flags as the page sends them: over HTTP, to a demo that is running.
 
 import gradio
 import httpx
-
-from flagstone.gradio.threads import behind
+from page import Page, numbers_of
 
 
 def post_flag(demo: gradio.Blocks, data: list[object], **launch: object) -> httpx.Response:
@@ -15,15 +14,7 @@ def post_flag(demo: gradio.Blocks, data: list[object], **launch: object) -> http
         with httpx.Client(base_url=url) as client:
             if auth := launch.get("auth"):
                 client.post("/login", data=dict(zip(("username", "password"), auth, strict=True)))
-            number = next(
-                n for n, f in demo.fns.items()
-                if isinstance(behind(f.fn), gradio.flagging.FlagMethod)
-                or getattr(f.fn, "__name__", "") == "flag"
-            )  # fmt: skip
-            prefix = "" if gradio.__version__.startswith("4.") else "/gradio_api"
-            return client.post(
-                f"{prefix}/run/predict",
-                json={"data": data, "fn_index": number, "session_hash": "session1"},
-            )
+            number, *_ = numbers_of(demo, "FlagMethod", "flag")
+            return Page(demo, client, "session1").call(number, data)
     finally:
         demo.close()

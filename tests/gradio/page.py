@@ -39,11 +39,19 @@ class Page:
 
     def number_of(self, *names: str) -> int:
         """The number of the first function with one of these *names*."""
-        for number, function in self.demo.fns.items():
-            made = function.fn
-            if {type(behind(made)).__name__, getattr(made, "__name__", "")} & set(names):
-                return number
+        return numbers_of(self.demo, *names)[0]
+
+
+def numbers_of(demo: gradio.Blocks, *names: str) -> list[int]:
+    """The numbers of the functions with one of these *names*, or methods of such a class."""
+    numbers = [
+        number
+        for number, function in demo.fns.items()
+        if {type(behind(function.fn)).__name__, getattr(function.fn, "__name__", "")} & set(names)
+    ]
+    if not numbers:
         raise LookupError(names)
+    return numbers
 
 
 @contextmanager

@@ -11,11 +11,11 @@ import gradio
 import gradio.flagging
 import httpx
 import pytest
+from page import numbers_of
 from PIL import Image
 
 import flagstone.gradio as gr
 from flagstone.gradio import interface
-from flagstone.gradio.threads import behind
 from flagstone.stores.csv_folder.cells import spreadsheet_safe
 
 
@@ -236,9 +236,7 @@ def test_case_23_setup_may_be_called_again(tmp_path):
     demo.flagging_callback.setup([gr.Number(label="n")], demo.flagging_dir)
 
     url = launch(demo)
-    flag = next(
-        n for n, f in demo.fns.items() if isinstance(behind(f.fn), gradio.flagging.FlagMethod)
-    )
+    flag, *_ = numbers_of(demo, "FlagMethod")
     prefix = "" if gradio.__version__.startswith("4.") else "gradio_api/"
     answer = httpx.post(
         f"{url}{prefix}run/predict",

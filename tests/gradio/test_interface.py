@@ -7,6 +7,7 @@ import gradio.flagging
 import httpx
 import numpy as np
 import pytest
+from page import numbers_of
 
 import flagstone.gradio as gr
 from flagstone import open_store
@@ -226,7 +227,7 @@ class TestKindsOfInterface:
 
 
 def press_flag(demo: gradio.Blocks, client: httpx.Client, data: list[str]) -> str:
-    number = next(n for n, f in demo.fns.items() if isinstance(behind(f.fn), FlagMethod))
+    number, *_ = numbers_of(demo, "FlagMethod")
     prefix = "" if gradio.__version__.startswith("4.") else "gradio_api/"
     body = {"data": data, "fn_index": number, "session_hash": "s"}
     return client.post(f"{prefix}run/predict", json=body).text

@@ -11,7 +11,7 @@ from threading import Event, Semaphore
 import gradio
 import itsdangerous
 import pytest
-from page import running
+from page import numbers_of, running
 
 import flagstone.gradio as gr
 from flagstone import Flag, redact
@@ -352,9 +352,7 @@ def test_default_directories_do_not_mix(tmp_path, monkeypatch):
     demo = gradio.TabbedInterface(tabs, ["Up", "Up"])
     with running(demo) as open_page:
         page = open_page()
-        for number in [
-            n for n, f in demo.fns.items() if type(behind(f.fn)).__name__ == "FlagMethod"
-        ]:
+        for number in numbers_of(demo, "FlagMethod"):
             page.call(number, ["x", "y"])
 
     logs = sorted(str(path.parent.name) for path in tmp_path.rglob("dataset1.csv"))

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from flagstone.record import Value, Verdict
+from flagstone.record import Value
 from flagstone.review.tree import spell
 from flagstone.store import Pair, Query, State, Store
 
 _BRIEF = 60
-_VERDICTS: tuple[Verdict, ...] = ("open", "accepted", "rejected", "fixed")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -35,9 +34,11 @@ class Figures:
         """Count what was said about one flag."""
         flag = state.flag
         self.confusions.update(_confusions_of(flag.outputs, state.correction))
-        said = {r.by: r.verdict for r in state.reviews if r.by and r.verdict in _VERDICTS[1:]}
+        said: dict[str, str] = {
+            r.by: r.verdict for r in state.reviews if r.by and r.verdict and r.verdict != "open"
+        }
         if said:
-            self.ratings[flag.id] = {by: verdict for by, verdict in said.items() if by and verdict}
+            self.ratings[flag.id] = said
 
 
 def figures_of(store: Store, query: Query) -> Figures:
