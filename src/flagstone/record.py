@@ -157,7 +157,11 @@ class Flag(_Record):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Review(_Record):
-    """What somebody decided about a flag; each part may be absent."""
+    """
+    What somebody decided about a flag; each part may be absent.
+
+    `withdraws` is the id of another review of the flag, which counts no more.
+    """
 
     type: ClassVar[str] = "review"
 
@@ -168,6 +172,7 @@ class Review(_Record):
     tags: tuple[str, ...] = ()
     note: str | None = None
     assignee: str | None = None
+    withdraws: str | None = None
 
     def __post_init__(self) -> None:
         _Record.__post_init__(self)

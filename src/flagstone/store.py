@@ -69,7 +69,7 @@ class State:
     Where a flag stands today, read off its records.
 
     Of `verdict`, `assignee` and `correction`, the latest review that says one counts; `tags` and
-    `notes` are those of all reviews, in order.
+    `notes` are those of all reviews, in order. A review that was withdrawn does not count.
     """
 
     flag: Flag
@@ -77,25 +77,31 @@ class State:
     outcomes: tuple[Outcome, ...] = ()
 
     @property
+    def standing(self) -> tuple[Review, ...]:
+        """The reviews that count: all but those that were withdrawn."""
+        withdrawn = {review.withdraws for review in self.reviews}
+        return tuple(review for review in self.reviews if review.id not in withdrawn)
+
+    @property
     def verdict(self) -> Verdict:
-        return next((r.verdict for r in reversed(self.reviews) if r.verdict), "open")
+        return next((r.verdict for r in reversed(self.standing) if r.verdict), "open")
 
     @property
     def assignee(self) -> str | None:
-        return next((r.assignee for r in reversed(self.reviews) if r.assignee), None)
+        return next((r.assignee for r in reversed(self.standing) if r.assignee), None)
 
     @property
     def correction(self) -> Mapping[str, Value]:
-        latest = (r.correction for r in reversed(self.reviews) if r.correction)
+        latest = (r.correction for r in reversed(self.standing) if r.correction)
         return next(latest, self.flag.correction)
 
     @property
     def tags(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(tag for review in self.reviews for tag in review.tags))
+        return tuple(dict.fromkeys(tag for review in self.standing for tag in review.tags))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        return tuple(review.note for review in self.reviews if review.note)
+        return tuple(review.note for review in self.standing if review.note)
 
 
 Pair = tuple[str | None, str | None]

@@ -372,6 +372,26 @@ class StoreContract:
         assert (state.correction, state.assignee) == (better, "bo")
         assert store.get(flag.id) == flag
 
+    def test_a_withdrawn_review_does_not_count(self, place: Path) -> None:
+        """
+        A review that another withdraws stays in the log, and says nothing about the flag.
+        """
+        store = self.open(place)
+        flag = make_flag()
+        first = Review(flag_id=flag.id, verdict="fixed", tags=("a",), note="n", assignee="bo")
+        second = Review(flag_id=flag.id, verdict="accepted", tags=("b",))
+        store.append([flag, first, second])
+        store.append([Review(flag_id=flag.id, withdraws=second.id)])
+
+        state = store.state(flag.id)
+
+        assert (state.verdict, state.tags, state.notes) == ("fixed", ("a",), ("n",))
+        assert state.standing[0] == first
+        assert second in state.reviews
+        assert store.count(Query(verdict="fixed", tag="a")) == 1
+        assert store.count(Query(tag="b")) == 0
+        assert store.facets()["verdict"] == {"fixed": 1}
+
     def test_an_unknown_flag_is_an_error(self, place: Path) -> None:
         """
         To ask for a flag that is not there says so.

@@ -62,8 +62,10 @@ def store(tmp_path):
     store.append(flags[::-1])
     better = {"label": Value(kind="text", data="5")}
     later = START + timedelta(days=1)
+    slip = Review(flag_id=flags[1].id, verdict="fixed", created_at=later, tags=("slip",), note="x")
     store.append(
         [
+            slip, Review(flag_id=flags[1].id, withdraws=slip.id),
             Review(flag_id=flags[1].id, verdict="rejected", created_at=later, tags=("b", "a")),
             Review(
                 flag_id=flags[1].id, verdict="accepted", created_at=START, correction=better,

@@ -114,7 +114,7 @@ def test_others_hear_of_it(store, users):
 
 def test_a_decision_is_undone_by_another_review(store, users):
     """
-    Undo appends what stood before; nothing is taken out of the log.
+    Undo appends a review that withdraws another; nothing is taken out of the log.
     """
     right = {"label": Value(kind="label", data={"label": "4", "confidences": None})}
     flag = make_flag(correction=right)
@@ -125,33 +125,75 @@ def test_a_decision_is_undone_by_another_review(store, users):
     undo = {"reviews": {flag.id: told["id"]}}
 
     assert bo.post("/undo", undo).status_code == 409  # it is ana's
-    assert ana.post("/undo", undo).status_code == 200
+    undone = ana.post("/undo", undo).json()
     assert ana.post("/undo", undo).status_code == 409  # not twice
 
     state = store.state(flag.id)
     assert (state.verdict, state.correction) == ("open", right)
-    assert len(state.reviews) == 2
+    assert [(r.by, r.withdraws) for r in state.reviews] == [("ana", None), ("ana", told["id"])]
+    stands = {"flag": flag.id, "id": state.reviews[1].id, "verdict": "open", "tags": []}
+    assert undone == {"undone": [stands], "left": 0}
+    withdrawal = {"reviews": {flag.id: state.reviews[1].id}}
+    assert ana.post("/undo", withdrawal).status_code == 409  # decide again instead
     told = bo.decide(flag.id, seen=state.reviews[-1].id, verdict="accepted")["decided"][0]
     assert ada.post("/undo", {"reviews": {flag.id: told["id"]}}).status_code == 200
     assert store.state(flag.id).reviews[-1].by == "ada"
 
 
-def test_what_cannot_be_undone_is_left(store, users):
+def test_names_that_are_no_words_are_told():
     """
-    Nothing is undone over what somebody said later, nor a note, a tag or a first correction.
+    A page's script is told of a review by anybody, in any words, spelled as pages spell them.
+    """
+    store = MemoryStore()
+    flag = make_flag()
+    odd = "\ud800\u202e"
+    store.append([flag, Review(flag_id=flag.id, by=odd, verdict="fixed", tags=(odd,))])
+
+    (told,) = Reviewer(store).decide(flag.id, verdict="accepted")["faster"]
+
+    assert (told["by"], told["tags"]) == (r"\ud800\u202e", [r"\ud800\u202e"])
+
+
+def test_a_tag_a_note_a_first_correction_and_an_assignment_are_undone(store, users):
+    """
+    All that somebody said can be taken back; what another said meanwhile stands.
     """
     flag = make_flag()
     store.append([flag])
     ana, bo = logged_in(store, users, "ana", "bo")
-    first = ana.decide(flag.id, verdict="fixed")["decided"][0]
-    bo.decide(flag.id, seen=first["id"], verdict="rejected")
-    assert ana.post("/undo", {"reviews": {flag.id: first["id"]}}).status_code == 409
+    said = ({"note": "n", "tags": ["a", "b"]}, {"correction": {"label": "4"}}, {"assignee": "bo"})
+    ids = []
+    for each in said:
+        seen = ids[-1] if ids else ""
+        ids.append(ana.decide(flag.id, seen=seen, **each)["decided"][0]["id"])
+    bo.decide(flag.id, seen=ids[-1], verdict="rejected", tags=["b"])
 
-    for said in ({"note": "n"}, {"tags": ["t"]}, {"correction": {"label": "4"}}):
-        seen = store.state(flag.id).reviews[-1].id
-        told = ana.decide(flag.id, seen=seen, **said)["decided"][0]
-        assert ana.post("/undo", {"reviews": {flag.id: told["id"]}}).status_code == 409
-    assert len(store.state(flag.id).reviews) == 5
+    for review in ids:
+        assert ana.post("/undo", {"reviews": {flag.id: review}}).status_code == 200
+
+    state = store.state(flag.id)
+    assert (state.notes, state.tags, state.assignee) == ((), ("b",), None)
+    assert (state.correction, state.verdict) == ({}, "rejected")
+    page = ana.get(f"/flag?id={flag.id}").text
+    assert page.count('class="withdrawn"') == 3
+    assert page.count("took back what is struck through") == 3
+
+
+def test_what_was_undone_meanwhile_is_told(store, users):
+    """
+    Whoever decides upon what somebody has since taken back is told so, and is not in the way of
+    what somebody decided and took back unseen.
+    """
+    flag = make_flag()
+    store.append([flag])
+    ana, bo = logged_in(store, users, "ana", "bo")
+    told = ana.decide(flag.id, verdict="fixed")["decided"][0]["id"]
+    ana.post("/undo", {"reviews": {flag.id: told}})
+
+    (faster,) = bo.decide(flag.id, seen=told, verdict="accepted")["faster"]
+    assert (faster["by"], faster["withdraws"]) == ("ana", True)
+    assert bo.decide(flag.id, seen="", verdict="accepted")["faster"] == []
+    assert store.state(flag.id).verdict == "accepted"
 
 
 @pytest.mark.parametrize(

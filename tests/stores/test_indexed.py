@@ -90,6 +90,7 @@ def test_it_answers_as_the_records_do(path, seed, few, monkeypatch):
             )
             for _ in range(9)
         ]
+        said[8] = Review(flag_id=said[0].flag_id, withdraws=said[0].id)
         for store in (plain, indexed):
             store.append([*said[:4], *some, *said[4:]])
         for query, order in itertools.product(QUERIES, ["newest", "oldest"]):

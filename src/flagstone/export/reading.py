@@ -154,6 +154,8 @@ _OPEN: Flagged = {"verdict": "open", "assignee": None, "tags": (), "notes": ()}
 
 def _tell_state(flag: Flagged, reviews: Sequence[Mapping[str, Any]]) -> None:
     """Put into *flag* what `State` says of it and its *reviews*."""
+    withdrawn = {review.get("withdraws") for review in reviews}
+    reviews = [review for review in reviews if review["id"] not in withdrawn]
     for name in ("verdict", "assignee", "correction"):
         said = [review[name] for review in reviews if review.get(name)]
         if said:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -26,6 +26,7 @@ from flagstone.review.news import News
 from flagstone.review.people import Users
 from flagstone.review.posting import LoggingIn, Posting
 from flagstone.review.rendering import STATIC, render
+from flagstone.review.sending import Told
 from flagstone.store import Store
 
 _SESSION = 12 * 3600
@@ -118,4 +119,4 @@ def _fail(request: Request, error: FlagstoneError) -> Response:
 def _problem(request: Request, sentence: str, status: int) -> Response:
     if request.method in ("GET", "HEAD"):
         return render(request, "problem.html", status=status, sentence=sentence)
-    return JSONResponse({"error": sentence}, status)
+    return Told({"error": sentence}, status)

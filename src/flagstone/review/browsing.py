@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from flagstone.codec import FileRef, files_in
 from flagstone.errors import BadQueryError, MissingExtraError, UnknownFlagError
@@ -17,14 +17,16 @@ from flagstone.query_text import parse_query
 from flagstone.record import Flag, Record, Review
 from flagstone.review import charts
 from flagstone.review.agreement import Measure, agreement
-from flagstone.review.deciding import last_review, may_be_undone
+from flagstone.review.deciding import last_review, may_be_withdrawn
 from flagstone.review.editors import editor_for
 from flagstone.review.figures import Figures, figures_of
+from flagstone.review.gate import person_of
 from flagstone.review.listing import neighbours, page_of
 from flagstone.review.news import News
+from flagstone.review.plain import plain
 from flagstone.review.preview import has_preview, preview
 from flagstone.review.rendering import render
-from flagstone.review.sending import HARMLESS, attachment, send
+from flagstone.review.sending import HARMLESS, Told, attachment, send
 from flagstone.store import Query, State, Store
 
 _GROUP = 12
@@ -93,7 +95,8 @@ class Browsing:
             request, "flag.html", state=state, flag=flag, query=query, before=before, after=after,
             group=group, editors={name: found for name, found in editors.items() if found},
             seen=last_review(state), news=self._news.latest(),
-            undoable={r.id for r in state.reviews if may_be_undone(r, state)},
+            standing={r.id for r in state.standing},
+            undoable={r.id for r in state.standing if may_be_withdrawn(r, person_of(request))},
         )  # fmt: skip
 
     def dashboard(self, request: Request) -> Response:
@@ -125,8 +128,8 @@ class Browsing:
         since = request.query_params.get("since", "")
         number = int(since) if since.isascii() and since.isdigit() and len(since) < 16 else 0  # noqa: PLR2004
         latest, reviews = self._news.since(number)
-        me = request.scope["state"]["person"].name
-        return JSONResponse(
+        me = person_of(request).name
+        return Told(
             {"latest": latest, "decided": [told(review) for review in reviews if review.by != me]}
         )
 
@@ -187,10 +190,11 @@ def told(review: Review) -> dict[str, Any]:
     return {
         "id": review.id,
         "flag": review.flag_id,
-        "by": review.by or "somebody",
+        "by": plain(review.by or "somebody"),
         "verdict": review.verdict,
-        "tags": list(review.tags),
+        "tags": list(map(plain, review.tags)),
         "corrected": bool(review.correction),
+        "withdraws": bool(review.withdraws),
     }
 
 

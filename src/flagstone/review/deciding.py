@@ -7,7 +7,7 @@ is appended, and the page tells its reader, who may decide all the same.
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from flagstone.errors import UnkeepableValueError
@@ -113,24 +113,26 @@ class Decider:
             self._store.append([review])
         return review
 
-    def undo(self, flag_id: str, review_id: str, person: Person) -> Review | None:
+    def undo(self, flag_id: str, review_id: str, person: Person) -> State | None:
         """
-        Append a review that restores what stood before *review_id*; None where it cannot be.
+        Append a review that withdraws *review_id*, and say where the flag stands then.
 
-        It cannot where the review is somebody else's (unless *person* is an admin), where another
-        has said something since, or where nothing of it can be taken back.
+        None, and nothing appended, where it is no longer there to be withdrawn, or is somebody
+        else's and *person* no admin.
         """
         with self._mutex:
             state = self._store.state(flag_id)
-            review = _undoing(state, review_id, person)
-            if review is not None:
-                self._store.append([review])
-        return review
+            review = next((each for each in state.standing if each.id == review_id), None)
+            if review is None or not may_be_withdrawn(review, person):
+                return None
+            self._store.append([Review(flag_id=flag_id, by=person.name, withdraws=review_id)])
+            return self._store.state(flag_id)
 
 
-def may_be_undone(review: Review, state: State) -> bool:
-    """Whether `undo` would restore all that *review* says."""
-    return _restored(state, review) is not None
+def may_be_withdrawn(review: Review, person: Person) -> bool:
+    """Whether *person* may take back *review*: their own, or as an admin, but no withdrawal."""
+    is_theirs = review.by == person.name or person.role == "admin"
+    return person.may_decide and is_theirs and review.withdraws is None
 
 
 def last_review(state: State) -> str:
@@ -139,11 +141,19 @@ def last_review(state: State) -> str:
 
 
 def _decided_since(state: State, seen: str, person: Person) -> Review | None:
-    """The last decision by somebody else that came after the review *seen*."""
+    """The last decision by somebody else that came after the review *seen*, and still counts."""
     ids = [review.id for review in state.reviews]
-    since = state.reviews[ids.index(seen) + 1 :] if seen in ids else state.reviews
-    others: Iterable[Review] = (r for r in reversed(since) if r.by != person.name)
-    return next((r for r in others if r.verdict or r.correction), None)
+    place = ids.index(seen) + 1 if seen in ids else 0
+    before, standing = ids[:place], {review.id for review in state.standing}
+    others: Iterable[Review] = (r for r in reversed(state.reviews[place:]) if r.by != person.name)
+    return next(
+        (
+            r
+            for r in others
+            if (r.id in standing and (r.verdict or r.correction)) or r.withdraws in before
+        ),
+        None,
+    )
 
 
 def _review(state: State, decision: Decision, person: Person) -> Review:
@@ -168,33 +178,6 @@ def _current(state: State, name: str) -> Value:
     if current is None:
         raise _refusal(name, "the flag has no such output")
     return current
-
-
-def _undoing(state: State, review_id: str, person: Person) -> Review | None:
-    review = next((review for review in state.reviews if review.id == review_id), None)
-    if review is None or (review.by != person.name and person.role != "admin"):
-        return None
-    restored = _restored(state, review)
-    return restored and replace(restored, by=person.name)
-
-
-def _restored(state: State, review: Review) -> Review | None:
-    """A review that says what stood before *review*, where all of it can be said again."""
-    others = tuple(other for other in state.reviews if other.id != review.id)
-    before = replace(state, reviews=others)
-    is_latest = bool(state.reviews) and state.reviews[-1].id == review.id
-    is_final = review.tags or review.note  # the log has no word for taking these back
-    lacks = (review.assignee and not before.assignee) or (
-        review.correction and not before.correction
-    )
-    if not is_latest or is_final or lacks:
-        return None
-    return Review(
-        flag_id=state.flag.id,
-        verdict=before.verdict if review.verdict else None,
-        assignee=before.assignee if review.assignee else None,
-        correction=before.correction if review.correction else {},
-    )
 
 
 def _expect(kind: type, value: Any, name: str) -> Any:

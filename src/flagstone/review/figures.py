@@ -35,7 +35,7 @@ class Figures:
         flag = state.flag
         self.confusions.update(_confusions_of(flag.outputs, state.correction))
         said: dict[str, str] = {
-            r.by: r.verdict for r in state.reviews if r.by and r.verdict and r.verdict != "open"
+            r.by: r.verdict for r in state.standing if r.by and r.verdict and r.verdict != "open"
         }
         if said:
             self.ratings[flag.id] = said

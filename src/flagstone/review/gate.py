@@ -91,6 +91,12 @@ def base_of(request: HTTPConnection) -> str:
     return str(request.scope.get("root_path", "")).rstrip("/")
 
 
+def person_of(request: HTTPConnection) -> Person:
+    """Who asks; the gate let nobody else through."""
+    person: Person = request.scope["state"]["person"]
+    return person
+
+
 def token_of(request: HTTPConnection) -> str:
     """The word that shows a post to come from a page of this session."""
     token = request.session.setdefault("token", secrets.token_urlsafe(24))

@@ -15,15 +15,17 @@ import orjson
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from flagstone.errors import FlagstoneError, RefusedError, UnknownFlagError
 from flagstone.review.browsing import told
-from flagstone.review.deciding import Decider, read_decision, read_undo
+from flagstone.review.deciding import Decider, last_review, read_decision, read_undo
 from flagstone.review.editors import read_file
-from flagstone.review.gate import base_of
+from flagstone.review.gate import base_of, person_of
 from flagstone.review.people import Person, Users
+from flagstone.review.plain import plain
 from flagstone.review.rendering import render
+from flagstone.review.sending import Told
 from flagstone.store import Store
 
 _MOST_JSON = 2_000_000
@@ -47,14 +49,12 @@ class Posting:
         def act() -> Response:
             decided = self._decider.decide(read_decision(body), person)
             reviews = [told(review) for review in decided.reviews]
-            return JSONResponse(
-                {"decided": reviews, "faster": [told(review) for review in decided.faster]}
-            )
+            return Told({"decided": reviews, "faster": [told(review) for review in decided.faster]})
 
         return await _answer(act)
 
     async def undo(self, request: Request) -> Response:
-        """Append, for each of some reviews, the review that restores what stood before it."""
+        """Withdraw each of some reviews; tells where their flags stand now."""
         person, body = await _json_of(request)
 
         def act() -> Response:
@@ -62,10 +62,19 @@ class Posting:
                 self._decider.undo(flag_id, review_id, person)
                 for flag_id, review_id in read_undo(body).items()
             ]
-            reviews = [told(review) for review in undone if review is not None]
-            if not reviews:
+            states = [state for state in undone if state is not None]
+            if not states:
                 return _sentence("This can no longer be undone. Nothing was changed.", 409)
-            return JSONResponse({"decided": reviews, "left": len(undone) - len(reviews)})
+            stand = [
+                {
+                    "flag": state.flag.id,
+                    "id": last_review(state),
+                    "verdict": state.verdict,
+                    "tags": list(map(plain, state.tags)),
+                }
+                for state in states
+            ]
+            return Told({"undone": stand, "left": len(undone) - len(states)})
 
         return await _answer(act)
 
@@ -83,7 +92,7 @@ class Posting:
             review = self._decider.correct(
                 flag_id, field, person, lambda value: read_file(value, ref, field=field)
             )
-            return JSONResponse({"decided": [told(review)]})
+            return Told({"decided": [told(review)]})
 
         return await _answer(act)
 
@@ -172,7 +181,7 @@ async def _body_of(request: Request, most: int) -> bytes:
 
 
 def _reviewer_of(request: Request) -> Person:
-    person: Person = request.scope["state"]["person"]
+    person = person_of(request)
     if not person.may_decide:
         raise HTTPException(403, "A viewer may look, and not decide. Nothing was changed.")
     return person
@@ -198,4 +207,4 @@ async def _answer(act: Any) -> Response:
 
 
 def _sentence(text: str, status: int) -> Response:
-    return JSONResponse({"error": text}, status)
+    return Told({"error": text}, status)

@@ -49,8 +49,11 @@ async function say(said) {
   else tellLast(undone);
 }
 
-function undone(reviews) {
-  reviews.forEach(show);
+function undone(flags) {
+  for (const flag of flags) {
+    rowOf(flag)?.querySelectorAll(".chip.tag").forEach((tag) => tag.remove());
+    show(flag);
+  }
   tellLast(undone);
 }
 

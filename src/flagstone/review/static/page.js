@@ -53,8 +53,7 @@ function words(said, count) {
 
 // What Undo takes back is kept by the tab: after a decision the next flag is another page.
 export function remember(decided, text) {
-  const canUndo = decided.every((review) => !review.tags.length && (review.verdict || review.corrected));
-  const reviews = canUndo ? Object.fromEntries(decided.map((review) => [review.flag, review.id])) : null;
+  const reviews = Object.fromEntries(decided.map((review) => [review.flag, review.id]));
   sessionStorage.setItem("last", JSON.stringify({ reviews, text }));
 }
 
@@ -75,9 +74,9 @@ export async function undo(undone) {
 export async function undoReviews(reviews, undone) {
   const answer = await post("/undo", JSON.stringify({ reviews }));
   if (answer.error) return toast(answer.error);
-  const text = answer.left ? `Undone, but for ${answer.left} that somebody has said more about.` : "Undone.";
+  const text = answer.left ? `Undone, but for ${answer.left} that had been undone before.` : "Undone.";
   sessionStorage.setItem("last", JSON.stringify({ text }));
-  undone(answer.decided);
+  undone(answer.undone);
 }
 
 // --- questions ----------------------------------------------------------------------------------
@@ -138,6 +137,7 @@ document.querySelector("#show-keys")?.addEventListener("click", () => keys["?"](
 // --- news ---------------------------------------------------------------------------------------
 
 export function saying(review) {
+  if (review.withdraws) return `${review.by} has just taken something back here.`;
   const what = review.verdict ?? (review.corrected ? "corrected" : review.tags.length ? "tagged" : "said something about");
   return `${review.by} has just ${what === "open" ? "opened" : what} this.`;
 }
