@@ -76,7 +76,8 @@ def test_stats_count_by_facet(place, flags):
     assert "(none)" in table
     assert {(line["facet"], line["value"], line["flags"]) for line in lines} == {
         ("app", "digits", 2), ("option", "wrong", 1), ("option", "unsure", 1), ("user", "ana", 1),
-        ("user", None, 1), ("verdict", "open", 2), ("tag", "hard", 1),
+        ("user", None, 1), ("verdict", "open", 2), ("tag", "hard", 1), ("assignee", None, 2),
+        ("verified", None, 2),
     }  # fmt: skip
 
 

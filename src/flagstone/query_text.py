@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from flagstone.errors import BadQueryError
 from flagstone.record import Verdict
-from flagstone.store import Query
+from flagstone.store import VERIFIED, Query
 
 _TERM = re.compile(r'(?:([a-z]+):)?(?:"((?:[^"\\]|\\.)*)"|([^\s"]+))(?=\s|$)', re.DOTALL)
 _AGO = re.compile(r"(\d{1,6})([mhdw])", re.ASCII)
@@ -111,10 +111,10 @@ def _text(said: str, _: datetime) -> str:
 
 
 _READ: Mapping[str, Callable[[str, datetime], Any]] = {
-    **dict.fromkeys(("app", "option", "user", "tag", "fingerprint"), _text),
+    **dict.fromkeys(("app", "option", "user", "tag", "assignee", "fingerprint"), _text),
     "verdict": _one_of(*get_args(Verdict)),
     "since": _moment,
     "until": _moment,
-    "verified": lambda said, now: _one_of("yes", "no")(said, now) == "yes",
+    "verified": lambda said, now: _one_of("yes", "no")(said, now) == VERIFIED[True],
     "order": _one_of("newest", "oldest"),
 }

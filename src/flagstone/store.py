@@ -34,6 +34,7 @@ class Query:
     user: str | None = None
     verdict: Verdict | None = None
     tag: str | None = None
+    assignee: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     text: str | None = None
@@ -42,6 +43,11 @@ class Query:
     order: Literal["newest", "oldest"] = "newest"
     limit: int | None = None
     after: str | None = None
+
+    @property
+    def asks_reviews(self) -> bool:
+        """Whether a flag's reviews decide if it is asked for."""
+        return bool(self.verdict or self.tag or self.assignee)
 
     def matches(self, state: "State") -> bool:
         """Whether a flag in this state is asked for (`order`, `limit` and `after` aside)."""
@@ -53,6 +59,7 @@ class Query:
             (self.verified, flag.verified),
             (self.fingerprint, flag.fingerprint),
             (self.verdict, state.verdict),
+            (self.assignee, state.assignee),
         )
         return (
             all(asked is None or asked == found for asked, found in wanted)
@@ -103,6 +110,12 @@ class State:
     def notes(self) -> tuple[str, ...]:
         return tuple(review.note for review in self.standing if review.note)
 
+
+FACETS = ("verdict", "app", "option", "tag", "user", "assignee", "verified")
+"""By what flags are divided; of tags a flag has any number, of the others one."""
+
+VERIFIED: Mapping[bool | None, str | None] = {True: "yes", False: "no", None: None}
+"""What facets and queries call it."""
 
 Pair = tuple[str | None, str | None]
 """Two values of a flag."""
@@ -207,13 +220,14 @@ class Store(ABC):
         return sum(1 for _ in self.find(query))
 
     def facets(self, query: Query | None = None) -> dict[str, Counter[str | None]]:
-        """How the flags that *query* asks for divide by app, option, user, verdict and tag."""
+        """How the flags that *query* asks for divide by each of `FACETS`."""
         facets: dict[str, Counter[str | None]] = defaultdict(Counter)
         query = replace(query or Query(), limit=None, after=None)
         for state in self._states():
             if query.matches(state):
-                for name in ("app", "option", "user", "verdict"):
-                    facets[name][_TOLD[name](state)] += 1
+                for name in FACETS:
+                    if name != "tag":
+                        facets[name][_TOLD[name](state)] += 1
                 facets["tag"].update(state.tags)
         return dict(facets)
 
@@ -306,6 +320,8 @@ _TOLD: dict[str, Callable[[State], str | None]] = {
     "option": lambda state: state.flag.option,
     "user": lambda state: state.flag.user,
     "verdict": lambda state: state.verdict,
+    "assignee": lambda state: state.assignee,
+    "verified": lambda state: VERIFIED[state.flag.verified],
     "model": lambda state: model_of(state.flag),
 }
 

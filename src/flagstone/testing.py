@@ -413,7 +413,8 @@ class StoreContract:
         ]  # fmt: skip
         store = self.open(place)
         store.append(flags)
-        store.append([Review(flag_id=flags[3].id, verdict="accepted", tags=("hard",))])
+        review = Review(flag_id=flags[3].id, verdict="accepted", tags=("hard",), assignee="bo")
+        store.append([review])
         newest = flags[::-1]
 
         def found(**query: Any) -> list[Flag]:
@@ -428,6 +429,8 @@ class StoreContract:
         assert found(option="b", user="ana") == [flags[7], flags[1]]
         assert found(verified=False, limit=2) == [flags[11], flags[8]]
         assert found(verdict="accepted") == found(tag="hard") == [flags[3]]
+        assert found(assignee="bo") == [flags[3]]
+        assert found(assignee="bo", option="b") == []
         assert found(verdict="open") == [flag for flag in newest if flag != flags[3]]
         assert found(since=start + timedelta(hours=10)) == newest[:2]
         assert found(until=start + timedelta(hours=1)) == [flags[0]]
@@ -447,6 +450,8 @@ class StoreContract:
         assert facets["option"] == {"a": 2, "b": 2, "c": 2}
         assert facets["verdict"] == {"open": 5, "accepted": 1}
         assert facets["tag"] == {"hard": 1}
+        assert facets["assignee"] == {"bo": 1, None: 5}
+        assert facets["verified"] == {"yes": 2, "no": 2, None: 2}
         of_days, of_verdicts = store.tally(Query(option="a"), ("day", "app"), ("verdict", "user"))
         assert of_days == {("2026-01-01", "app 0"): 2, ("2026-01-01", "app 1"): 2}
         assert of_verdicts == {("accepted", "ana"): 1, ("open", "ana"): 1, ("open", None): 2}

@@ -50,6 +50,7 @@ QUERIES = [
     Query(verified=False, verdict="open"),
     Query(verdict="accepted"),
     Query(tag="hard"),
+    Query(assignee="bo", verdict="accepted"),
     Query(since=START, until=START + timedelta(days=2)),
     Query(since=START + timedelta(hours=30)),
     Query(until=START + timedelta(hours=50), app="app 0"),
@@ -87,6 +88,7 @@ def test_it_answers_as_the_records_do(path, seed, few, monkeypatch):
                 flag_id=chance.choice(flags).id,  # some of them are not here yet
                 verdict=chance.choice(["accepted", "rejected", "open", None]),
                 tags=tuple(chance.sample(["hard", "dup"], chance.randrange(3))),
+                assignee=chance.choice(["bo", "cy", None]),
             )
             for _ in range(9)
         ]

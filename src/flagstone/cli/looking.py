@@ -86,7 +86,7 @@ def stats(
     as_json: JsonOption = False,
 ) -> None:
     """
-    Count what was flagged, by verdict, app, option, user and tag.
+    Count what was flagged, by verdict, app, option, tag, user, assignee and verified.
     """
     with open_existing(store) as opened:
         facets = opened.facets(_query_of(query, where))

@@ -19,7 +19,7 @@ from flagstone.export.manifest import Manifest
 from flagstone.forget import Receipt
 from flagstone.importing import Imported
 from flagstone.record import Flag, Value
-from flagstone.store import State
+from flagstone.store import FACETS, State
 from flagstone.sync import Synced
 
 _VERIFIED = {
@@ -73,7 +73,7 @@ def table_of_facets(facets: Mapping[str, Counter[str | None]], where: str) -> Ta
     for name in ("by", "value"):
         table.add_column(name, overflow="fold")
     table.add_column("flags", justify="right")
-    for facet in ("verdict", "app", "option", "user", "tag"):
+    for facet in FACETS:
         for value, count in facets.get(facet, Counter()).most_common():
             table.add_row(facet, _printable("(none)" if value is None else value), f"{count:,}")
         table.add_section()

@@ -2,6 +2,7 @@
 What can be looked at: the list, a flag, the dashboard, and the files.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -27,7 +28,7 @@ from flagstone.review.plain import plain
 from flagstone.review.preview import has_preview, preview
 from flagstone.review.rendering import render
 from flagstone.review.sending import HARMLESS, Told, attachment, send
-from flagstone.store import Query, State, Store
+from flagstone.store import FACETS, VERIFIED, Query, State, Store
 
 _GROUP = 12
 _MOST_VALUES = 8
@@ -209,33 +210,29 @@ def _records_of(state: State) -> Iterable[Record]:
     return (state.flag, *state.reviews, *state.outcomes)
 
 
-def _narrowed(query: Query, name: str, text: Any) -> Query:
-    return replace(query, **{name: text})
-
-
 def _facets(query: Query, counts: Any) -> Iterator[tuple[str, list[Link]]]:
     """The terms that would narrow *query*, with how many flags each leaves."""
-    for name in ("verdict", "app", "option", "tag", "user"):
-        chosen = getattr(query, name)
-        found = counts.get(name, {})
+    for name in FACETS:
+        found = counts.get(name, Counter())
         links = [
-            Link(text, found[text], _narrowed(query, name, None if chosen == text else text),
-                 chosen == text)
+            _link(query, name, text, found[text])
             for text, _ in found.most_common(_MOST_VALUES) if text
-        ] if found else []  # fmt: skip
+        ]  # fmt: skip
         if links:
             yield name, links
-    verified = [
-        Link(word, None, replace(query, verified=None if query.verified is truth else truth),
-             query.verified is truth)
-        for word, truth in (("yes", True), ("no", False))
-    ]  # fmt: skip
-    yield "verified", verified
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     yield (
         "since",
         [Link(word, None, replace(query, since=now - ago), False) for word, ago in _SINCE.items()],
     )
+
+
+def _link(query: Query, name: str, text: str, count: int) -> Link:
+    """The term *name*:*text*; where *query* has it already, it leads to the query without."""
+    value: Any = text == VERIFIED[True] if name == "verified" else text
+    chosen = getattr(query, name) == value
+    narrowed: dict[str, Any] = {name: None if chosen else value}
+    return Link(text, count, replace(query, **narrowed), chosen)
 
 
 def _pictures_of(flag: Flag) -> list[FileRef]:

@@ -375,7 +375,7 @@ class ShardStore(Store):
                 for row in self._rows(shard, [*_OUTLINE, "type"])
                 if row["type"] == Flag.type and row["id"] not in erased
             ]
-            if query.verdict or query.tag:
+            if query.asks_reviews:
                 records += [
                     self._record(shard, row)
                     for row in self._rows(shard, ["id", "type", "record"])

@@ -135,7 +135,7 @@ class SqlStore(Store):
 
     def count(self, query: Query | None = None) -> int:
         query = query or Query()
-        if query.after or query.text or query.verdict or query.tag:
+        if query.after or query.text or query.asks_reviews:
             return super().count(query)
         ((number,),) = self._read(sa.select(sa.func.count()).where(*conditions_of(query)))
         return int(number) if query.limit is None else min(int(number), query.limit)

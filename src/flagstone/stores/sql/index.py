@@ -16,16 +16,16 @@ import weakref
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from pyroaring import BitMap
 
 from flagstone.record import Verdict
-from flagstone.store import Pair, Query
+from flagstone.store import FACETS, VERIFIED, Pair, Query
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 2
+_FORMAT = 3
 _UNSAVED = 20_000
 """Rows after which what was learnt is written down; a reader that dies learns them again."""
 
@@ -43,14 +43,14 @@ CREATE VIRTUAL TABLE search USING fts5(
     text, content='', columnsize=0, tokenize='trigram case_sensitive 1');
 """
 
-Property = tuple[str, str | bool | None]
+Property = tuple[str, str | None]
 """What it is and what it says: ("app", "digits")."""
 
 _FLAGS: Property = ("flags", None)
 _ORDERED: Property = ("ordered", None)
 _LATE: Property = ("late", None)
 _DISCUSSED: Property = ("discussed", None)
-_JUDGED = ("verdict", "tag")
+_JUDGED = ("verdict", "tag", "assignee")
 
 Key = tuple[str, str]
 """When a flag was made, in UTC, and its id: the order of flags."""
@@ -78,8 +78,6 @@ class Index:
 
     `seq` is the number of the last row that it knows.
     """
-
-    facets = ("app", "option", "user", "verdict", "tag")
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -117,10 +115,11 @@ class Index:
             for one in (
                 _FLAGS,
                 ("verdict", "open"),
+                ("assignee", None),
                 ("app", entry.app),
                 ("option", entry.option),
                 ("user", entry.user),
-                ("verified", entry.verified),
+                ("verified", VERIFIED[entry.verified]),
                 ("day", _day(entry.made)),
                 ("model", entry.model),
             ):
@@ -139,9 +138,10 @@ class Index:
         self._unsaved += len(hashes)
         return met
 
-    def judge(self, seq: int, verdict: Verdict, tags: Iterable[str]) -> None:
+    def judge(self, seq: int, verdict: Verdict, assignee: str | None, tags: Iterable[str]) -> None:
         """Say how the flag in the row *seq* stands, which somebody reviewed."""
-        wanted = {_DISCUSSED, ("verdict", verdict), *(("tag", tag) for tag in tags)}
+        said: set[Property] = {("verdict", verdict), ("assignee", assignee)}
+        wanted = said | {_DISCUSSED, *(("tag", tag) for tag in tags)}
         for one, bitmap in self._bitmaps.items():
             if one[0] in _JUDGED and one not in wanted and seq in bitmap:
                 self._bitmap(one).discard(seq)
@@ -157,9 +157,11 @@ class Index:
         """The flags with the properties that *query* asks for; since, until, page aside."""
         found = [
             self.having(name, asked)
-            for name in ("app", "option", "user", "verdict", "tag", "verified")
+            for name in ("app", "option", "user", "verdict", "tag", "assignee")
             if (asked := getattr(query, name)) is not None
         ]
+        if query.verified is not None:
+            found.append(self.having("verified", VERIFIED[query.verified]))
         if query.fingerprint is not None:
             rows = self._db.execute(
                 "SELECT seq FROM fingerprint WHERE hash = ?", [_hash(query.fingerprint)]
@@ -170,7 +172,7 @@ class Index:
         everything = self.having(*_FLAGS)
         return BitMap.intersection(everything, *found) if found else everything
 
-    def having(self, name: str, value: str | bool | None = None) -> BitMap:
+    def having(self, name: str, value: str | None = None) -> BitMap:
         """
         The flags with one property; "flags" are all, "ordered" those that came in order,
         "discussed" those that somebody reviewed or corrected.
@@ -178,11 +180,11 @@ class Index:
         return self._bitmaps.get((name, value), BitMap())
 
     def count(self, found: BitMap) -> dict[str, Counter[str | None]]:
-        """How the flags *found* divide by each of `facets`."""
-        facets: dict[str, Counter[str | None]] = {name: Counter() for name in self.facets}
+        """How the flags *found* divide by each of `FACETS`."""
+        facets: dict[str, Counter[str | None]] = {name: Counter() for name in FACETS}
         for (name, value), bitmap in self._bitmaps.items():
             if name in facets and (number := found.intersection_cardinality(bitmap)):
-                facets[name][cast("str | None", value)] = number
+                facets[name][value] = number
         return facets
 
     def cross(self, found: BitMap, one: str, other: str) -> Counter[Pair]:
@@ -198,7 +200,7 @@ class Index:
     def _divide(self, found: BitMap, name: str) -> Iterator[tuple[str | None, BitMap]]:
         for (key, value), bitmap in self._bitmaps.items():
             if key == name and (part := found & bitmap):
-                yield cast("str | None", value), part
+                yield value, part
 
     def late(self, after: Key, *, is_newest: bool) -> Iterator[tuple[Key, int]]:
         """Flags that came later than some made after them, from the key *after* on."""

@@ -205,7 +205,7 @@ class IndexedStore(Wrapper):
             index.expect(flag_id)
             return
         state = self.store.state(flag_id)
-        index.judge(seq, state.verdict, state.tags)
+        index.judge(seq, state.verdict, state.assignee, state.tags)
 
     def _drop(self) -> None:
         if self._index is not None:
