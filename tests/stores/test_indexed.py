@@ -11,13 +11,30 @@ from pathlib import Path
 import pytest
 
 from flagstone import Query, Review, Value, open_store
+from flagstone.store import texts_of
 from flagstone.stores import for_reading
 from flagstone.stores.memory import MemoryStore
 from flagstone.stores.sql.indexed import IndexedStore
 from flagstone.testing import make_flag
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
-WORDS = ["dark", "Straße", 'a "quoted" word', "=1+1", "100%", "x_y", "no"]
+WORDS = [
+    "dark",
+    "Straße",
+    'a "quoted" word',
+    "=1+1",
+    "100%",
+    "x_y",
+    "no",
+    "darkness",
+    "n1234",
+    "日本語",
+    "हिन्दी",
+    "x\0y",
+    "\ud800",
+    "İstanbul",
+    "a²b",
+]
 
 
 @pytest.fixture
@@ -40,6 +57,38 @@ def random_flag(chance, number):
         context=chance.choice([{}, {"version": "m1"}, {"commit": "0123456789abcdef"}]),
         correction={"label": Value(kind="text", data="5")} if chance.random() < 0.1 else {},
     )
+
+
+TEXTS = [
+    "",
+    "d",
+    "ar",
+    "DARK",
+    "kne",
+    "23",
+    "234",
+    "1234",
+    "n1",
+    "語",
+    "本語",
+    "日本語",
+    "िन्द",
+    " ",
+    "x\0",
+    "x\0y",
+    "\0",
+    "\ud800",
+    "?",
+    "i̇st",
+    "İS",
+    "²",
+    "a²b",
+    "k n",
+    "\n",
+    '" w',
+    "zz",
+    "darks",
+]
 
 
 QUERIES = [
@@ -78,6 +127,9 @@ def test_it_answers_as_the_records_do(path, seed, few, monkeypatch):
     """
     monkeypatch.setattr("flagstone.stores.sql.indexed._FEW", few)
     monkeypatch.setattr("flagstone.stores.sql.indexed._BATCH", 7)
+    monkeypatch.setattr("flagstone.stores.sql.index._UNSAVED", 25)
+    monkeypatch.setattr("flagstone.stores.sql.terms._FREQUENT", 6)
+    monkeypatch.setattr("flagstone.stores.sql.terms._AT_ONCE", 10)
     chance = random.Random(seed)
     plain, indexed = MemoryStore(), for_reading(open_store(path))
     assert isinstance(indexed, IndexedStore)
@@ -114,11 +166,33 @@ def test_it_answers_as_the_records_do(path, seed, few, monkeypatch):
     indexed.close()
 
 
+@pytest.mark.parametrize("most_at_once", [3, 1000])
+def test_texts_are_found_as_in_the_records(path, most_at_once, monkeypatch):
+    """
+    Short or long, a word's or not, frequent or rare, in any script: the flags that have it.
+    """
+    monkeypatch.setattr("flagstone.stores.sql.index._UNSAVED", 25)
+    monkeypatch.setattr("flagstone.stores.sql.terms._FREQUENT", 6)
+    monkeypatch.setattr("flagstone.stores.sql.terms._AT_ONCE", most_at_once)
+    chance = random.Random(most_at_once)
+    indexed = for_reading(open_store(path))
+    flags = [random_flag(chance, number) for number in range(90)]
+    for some in (flags[:40], flags[40:60], flags[60:]):  # some of it written down, some not
+        indexed.append(some)
+        for text in TEXTS:
+            folded = text.casefold()
+            having = {flag.id for flag in indexed.find() if folded in texts_of(flag).casefold()}
+            assert {flag.id for flag in indexed.find(Query(text=text))} == having, text
+            assert indexed.count(Query(text=text)) == len(having), text
+    indexed.close()
+
+
 def test_it_is_kept(path, monkeypatch):
     """
     What an index has learnt it knows after a restart, and learns what came since.
     """
     monkeypatch.setattr("flagstone.stores.sql.index._UNSAVED", 3)
+    monkeypatch.setattr("flagstone.stores.sql.index._WORTH_SAVING", 1)
     first = for_reading(open_store(path))
     first.append(flags_at(1, 2, 3, 0, 4))
     assert first.count() == 5

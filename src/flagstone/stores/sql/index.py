@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import sqlite3
 import tempfile
 import weakref
@@ -22,18 +23,23 @@ from pyroaring import BitMap
 
 from flagstone.record import Verdict
 from flagstone.store import FACETS, VERIFIED, Pair, Query
+from flagstone.stores.sql.terms import SCHEMA, Terms, matching
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 3
+_FORMAT = 4
 _UNSAVED = 20_000
 """Rows after which what was learnt is written down; a reader that dies learns them again."""
+
+_WORTH_SAVING = 2_000
+"""Rows from which on the rest is written down at the end, too: a part of its own, however small."""
 
 _AT_ONCE = 50_000
 _MOST_SEARCHED = 50
 """Texts whose flags are remembered: a page, its facets and the next page ask for the same."""
 
-_SCHEMA = """
+_SCHEMA = f"""
+{SCHEMA}
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE bitmap (name TEXT PRIMARY KEY, content BLOB);
 CREATE TABLE late (made TEXT, id TEXT, seq INTEGER, PRIMARY KEY (made, id)) WITHOUT ROWID;
@@ -42,6 +48,9 @@ CREATE TABLE early (flag_id TEXT PRIMARY KEY);
 CREATE VIRTUAL TABLE search USING fts5(
     text, content='', columnsize=0, tokenize='trigram case_sensitive 1');
 """
+
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")
+_PRIVATE = 0x10_F000
 
 Property = tuple[str, str | None]
 """What it is and what it says: ("app", "digits")."""
@@ -89,6 +98,7 @@ class Index:
         self._unsaved = 0
         self._searched: dict[str, tuple[int, BitMap]] = {}
         self._open()
+        self._terms = Terms(self._db)
 
     def is_current(self) -> bool:
         """Whether the file is still there: who erases flags deletes it."""
@@ -127,7 +137,8 @@ class Index:
             if entry.corrected:
                 added[_DISCUSSED].append(entry.seq)
             hashes.append((_hash(entry.fingerprint), entry.seq))
-            texts.append((entry.seq, entry.text.casefold()))
+            texts.append((entry.seq, _folded(entry.text)))
+            self._terms.learn(*texts[-1])
             if entry.id in early:
                 met.add(entry.id)
         for one, seqs in added.items():
@@ -167,8 +178,8 @@ class Index:
                 "SELECT seq FROM fingerprint WHERE hash = ?", [_hash(query.fingerprint)]
             )
             found.append(BitMap(seq for (seq,) in rows))
-        if query.text is not None:
-            found.append(self._search(query.text.casefold()))
+        if query.text:
+            found.append(self._search(_folded(query.text)))
         everything = self.having(*_FLAGS)
         return BitMap.intersection(everything, *found) if found else everything
 
@@ -228,8 +239,9 @@ class Index:
 
     def save(self, *, is_last: bool = False) -> None:
         """Write down what was learnt since the last time, if it is much."""
-        if self._unsaved < _UNSAVED and not (is_last and self._unsaved):
+        if self._unsaved < (_WORTH_SAVING if is_last else _UNSAVED):
             return
+        self._terms.save(self.seq)
         contents = [(json.dumps(one), self._bitmaps[one].serialize()) for one in self._changed]
         self._db.executemany("INSERT OR REPLACE INTO bitmap VALUES (?, ?)", contents)
         meta = {"format": _FORMAT, "seq": self.seq, "top": self._top}
@@ -240,18 +252,19 @@ class Index:
         self._unsaved = 0
 
     def close(self) -> None:
-        """Write down the rest, and let go of the file."""
+        """Write down the rest, if it is much, and let go of the file."""
         self.save(is_last=True)
         self._db.close()
 
     def _search(self, text: str) -> BitMap:
         """The flags with *text* in them; the answer is kept, and only what is new is looked up."""
         seq, found = self._searched.pop(text, (0, BitMap()))
-        phrase = '"' + text.replace('"', '""') + '"'
-        rows = self._db.execute(
-            "SELECT rowid FROM search WHERE search MATCH ? AND rowid > ?", [phrase, seq]
-        )
-        _add(found, rows)
+        if seq < self.seq:
+            of_terms = self._terms.having(text)
+            if of_terms is None:
+                found |= matching(self._db, "search", text, seq, self.seq)
+            else:
+                found = of_terms
         self._searched[text] = self.seq, found
         if len(self._searched) > _MOST_SEARCHED:
             self._searched.pop(next(iter(self._searched)))
@@ -306,6 +319,14 @@ class Index:
         for name, content in self._db.execute("SELECT name, content FROM bitmap"):
             key, value = json.loads(name)
             self._bitmaps[key, value] = BitMap.deserialize(content)
+
+
+def _folded(text: str) -> str:
+    """
+    *text* as it is searched: upper and lower case alike, and for what no index can hold (NUL, half
+    of a surrogate pair) characters of a private plane.
+    """
+    return _UNWRITABLE.sub(lambda found: chr(_PRIVATE + ord(found[0]) % 0xD7FF), text).casefold()
 
 
 def _day(made: str) -> str:

@@ -22,9 +22,6 @@ _PAGE = 100
 _FEW = 2_000
 """Flags that came late, up to which it is faster to sort them than to look for them in order."""
 
-_SHORTEST = 3
-"""Characters of a text that the index can find; for a shorter one all flags are read."""
-
 _FIRST: Key = ("", "")
 _LAST: Key = ("~", "")
 
@@ -51,13 +48,11 @@ class IndexedStore(Wrapper):
 
     def find(self, query: Query | None = None) -> Iterator[Flag]:
         query = query or Query()
-        if _is_short(query):
-            return self.store.find(query)
         return islice(self._find(query), query.limit)
 
     def count(self, query: Query | None = None) -> int:
         query = query or Query()
-        if query.after or _is_short(query):
+        if query.after:
             return super().count(query)
         with self._lock:
             number = len(self._select(self._current(), query))
@@ -65,24 +60,17 @@ class IndexedStore(Wrapper):
 
     def facets(self, query: Query | None = None) -> dict[str, Counter[str | None]]:
         query = query or Query()
-        if _is_short(query):
-            return super().facets(query)
         with self._lock:
             index = self._current()
             return index.count(self._select(index, query))
 
     def tally(self, query: Query, *pairs: tuple[str, str]) -> list[Counter[Pair]]:
-        if _is_short(query):
-            return self.store.tally(query, *pairs)
         with self._lock:
             index = self._current()
             found = self._select(index, query)
             return [index.cross(found, one, other) for one, other in pairs]
 
     def discussed(self, query: Query) -> Iterator[State]:
-        if _is_short(query):
-            yield from self.store.discussed(query)
-            return
         with self._lock:
             index = self._current()
             found = self._select(index, query) & index.having("discussed")
@@ -226,7 +214,7 @@ def _entry(seq: int, flag: Flag) -> Entry:
         fingerprint=flag.fingerprint,
         model=model_of(flag),
         corrected=bool(flag.correction),
-        text=texts_of(flag).encode(errors="replace").decode(),
+        text=texts_of(flag),
     )
 
 
@@ -234,10 +222,6 @@ def _start(query: Query) -> Key | None:
     """The key after which what *query* asks for begins, if it says a moment."""
     start = query.until if query.order == "newest" else query.since
     return (utc_text(start), "") if start else None
-
-
-def _is_short(query: Query) -> bool:
-    return query.text is not None and len(query.text.casefold()) < _SHORTEST
 
 
 def _moment(moment: datetime | None, otherwise: str) -> str:

@@ -1,0 +1,112 @@
+"""
+Which flags have a text in them, for the texts that many have: short ones, and those within a word.
+
+A full-text index gives its findings one by one, which takes as long as there are many. So the
+flags of each frequent word are kept as a bitmap, and those of each one or two characters; what a
+flag has of rare words goes to a full-text index of its own. A text of letters alone, or of digits
+alone, is found within a word or not at all: its flags are those of the words that it is part of.
+"""
+
+import re
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import pairwise
+
+import orjson
+from pyroaring import BitMap
+
+SCHEMA = """
+CREATE TABLE term (id INTEGER PRIMARY KEY, term TEXT UNIQUE);
+CREATE TABLE posting (
+    term INTEGER, part INTEGER, flags BLOB, PRIMARY KEY (term, part)) WITHOUT ROWID;
+CREATE VIRTUAL TABLE rare USING fts5(
+    text, content='', columnsize=0, tokenize='trigram case_sensitive 1');
+"""
+
+SHORTEST = 3
+"""Characters of the shortest text that an FTS5 index of trigrams can find."""
+
+_WORD = re.compile(r"[^\W\d_]+|\d+")
+_FREQUENT = 40
+"""Flags of one part from which on a word is frequent there; a part has some 20,000."""
+
+_AT_ONCE = 500_000
+"""Rows whose findings are read at a time: numbers in Python take 36 bytes each."""
+
+
+class Terms:
+    """The terms of the flags in *db*, an index; each `save` makes a part of what came before."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._pending: dict[str, list[int]] = defaultdict(list)
+        self._part = db.execute("SELECT max(part) FROM posting").fetchone()[0] or 0
+
+    def learn(self, seq: int, text: str) -> None:
+        """Take in a flag, the one in the row *seq*; *text* is casefolded."""
+        words = {word for word in _WORD.findall(text) if len(word) >= SHORTEST}
+        pairs = map("".join, pairwise(text))
+        for term in {*words, *text, *pairs}:
+            self._pending[term].append(seq)
+
+    def having(self, text: str) -> BitMap | None:
+        """The flags with *text* in them; None for what only a full-text index can tell."""
+        if len(text) < SHORTEST:
+            rows = self._db.execute(
+                "SELECT flags FROM posting WHERE term = (SELECT id FROM term WHERE term = ?)",
+                [text],
+            )
+            return _union(rows, self._pending.get(text, ()))
+        if not _WORD.fullmatch(text):
+            return None
+        rows = self._db.execute(
+            "SELECT flags FROM posting WHERE term IN (SELECT id FROM term WHERE instr(term, ?))",
+            [text],
+        )
+        pending = (seq for term, seqs in self._pending.items() if text in term for seq in seqs)
+        return _union(rows, pending) | matching(self._db, "rare", text, 0, self._part)
+
+    def save(self, part: int) -> None:
+        """Write down what was learnt, as a part that ends with the row *part*."""
+        rare: dict[int, list[str]] = defaultdict(list)
+        kept = []
+        for term, seqs in self._pending.items():
+            if len(term) < SHORTEST or len(seqs) >= _FREQUENT:
+                kept.append((term, BitMap(seqs).serialize()))
+            else:
+                for seq in seqs:
+                    rare[seq].append(term)
+        self._db.executemany(
+            "INSERT OR IGNORE INTO term (term) VALUES (?)", ((term,) for term, _ in kept)
+        )
+        self._db.executemany(
+            "INSERT INTO posting SELECT id, ?, ? FROM term WHERE term = ?",
+            ((part, flags, term) for term, flags in kept),
+        )
+        self._db.executemany(
+            "INSERT INTO rare (rowid, text) VALUES (?, ?)",
+            ((seq, "\n".join(words)) for seq, words in sorted(rare.items())),
+        )
+        self._pending.clear()
+        self._part = part
+
+
+def matching(db: sqlite3.Connection, table: str, text: str, after: int, last: int) -> BitMap:
+    """The rows of the full-text *table* beyond *after*, up to *last*, that have *text* in them."""
+    phrase = '"' + text.replace('"', '""') + '"'
+    found = BitMap()
+    for start in range(after, last, _AT_ONCE):
+        # As one text of JSON: a row for each finding takes three times as long.
+        ((rows,),) = db.execute(
+            f"SELECT json_group_array(rowid) FROM {table} "  # noqa: S608 - a table of ours
+            f"WHERE {table} MATCH ? AND rowid > ? AND rowid <= ?",
+            [phrase, start, min(last, start + _AT_ONCE)],
+        )
+        found.update(orjson.loads(rows))
+    return found
+
+
+def _union(rows: Iterable[tuple[bytes]], seqs: Iterable[int]) -> BitMap:
+    """All flags of the bitmaps in *rows*, and *seqs*."""
+    return BitMap.union(BitMap(seqs), *(BitMap.deserialize(flags) for (flags,) in rows))
