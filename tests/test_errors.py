@@ -168,6 +168,26 @@ def test_the_tree_is_as_drawn():
             LookupError,
         ),
         (
+            errors.LostCopyError(where="b.db", noted_in="a.db.targets"),
+            "Cannot find the copy b.db: no store is there now, or none that may be seen. Nothing "
+            "was made there. Bring it back, or name its new place with --also; when it is gone for "
+            "good, take its line out of a.db.targets.",
+            LookupError,
+        ),
+        (
+            errors.SecretCopyError(where="shards:ftp://***@h/f"),
+            "Cannot open the copy shards:ftp://***@h/f: its URL had a secret, which is not kept. "
+            "Nothing was done there. Name it in full with --also.",
+            errors.FlagstoneError,
+        ),
+        (
+            errors.NotForgottenError(reasons={"b.db": "It is away.", "c.db": "It is torn."}),
+            "Cannot forget in b.db, c.db: what is asked for may still be there. It is away. It is "
+            "torn. No other place is kept from forgetting by that. Once that is mended run it "
+            "again: what is gone already does not matter.",
+            errors.FlagstoneError,
+        ),
+        (
             errors.UnknownFlagError(flag_id="i", where="flags.db"),
             "Cannot find flag 'i' in flags.db: none there has this id. `flagstone list` shows the "
             "ids.",

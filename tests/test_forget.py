@@ -5,6 +5,8 @@ Forget: gone from a store and its copies, for good, with a receipt that names no
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from test_cli import run
@@ -60,7 +62,7 @@ def test_a_person_is_forgotten_everywhere(place, flags, tmp_path):
     copy = str(tmp_path / "copy.db")
     sync(open_store(place), open_store(copy))
 
-    told = run("forget", "--user", "ana", "-s", place, "--everywhere", copy, "--yes", "--json")
+    told = run("forget", "--user", "ana", "-s", place, "--also", copy, "--yes", "--json")
 
     receipt = json.loads(told)
     assert receipt["flag_ids"] == sorted(flag.id for flag in flags[:2])
@@ -193,7 +195,7 @@ def test_nobody_forgets_everything_by_saying_nothing(place, flags, arguments):
 
 def test_the_environment_names_the_copies(place, flags, tmp_path, monkeypatch):
     """
-    FLAGSTONE_TARGETS stands for --everywhere.
+    FLAGSTONE_TARGETS stands for --also.
     """
     copies = [str(tmp_path / "a.db"), str(tmp_path / "b.db")]
     for copy in copies:
@@ -209,7 +211,139 @@ def test_a_target_that_is_not_there_is_a_sentence(place, flags, tmp_path):
     """
     Where one place cannot be opened nothing is forgotten in any.
     """
-    arguments = ("--user", "ana", "-s", place, "--everywhere", tmp_path / "no.db", "--yes")
+    arguments = ("--user", "ana", "-s", place, "--also", tmp_path / "no.db", "--yes")
 
     assert "nothing has been kept there" in run("forget", *arguments, code=1)
     assert open_store(place).count() == 3
+
+
+def on_the_medium(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def test_everywhere_is_where_it_was_copied_to(place, flags, tmp_path):
+    """
+    Nobody has to name the copies: records and files leave the medium in each, and a later copy in
+    any direction brings nothing back.
+    """
+    places = [place, str(tmp_path / "b.db"), str(tmp_path / "c"), f"shards:{tmp_path / 'd'}"]
+    for target in places[1:]:
+        run("sync", place, target)
+    assert SECRET in on_the_medium(tmp_path)
+
+    told = run("forget", "--user", "ana", "-s", place, "--everywhere", "--yes", "--json")
+
+    receipt = json.loads(told)
+    assert receipt["flag_ids"] == sorted(flag.id for flag in flags[:2])
+    counts = {"flags": 2, "records": 4, "files": 1, "bytes": len(SECRET)}
+    assert receipt["places"] == [
+        {"where": str(Path(url.removeprefix("shards:")).resolve()), **counts} for url in places
+    ]
+    assert receipt["unreached"] == []
+    for source in places:
+        for target in places:
+            sync(open_store(source), open_store(target))
+    assert [texts_of(open_store(url)) for url in places] == [[flags[2].to_json()]] * 4
+    assert SECRET not in on_the_medium(tmp_path)
+    assert b"of ana" not in on_the_medium(tmp_path)
+
+
+def test_copies_of_copies_are_found(place, flags, tmp_path):
+    """
+    A chain of copies is followed to its end, also where it leads back; a later copy along it brings
+    nothing back.
+    """
+    chain = [place, str(tmp_path / "b.db"), str(tmp_path / "c"), place]
+    for source, target in pairwise(chain):
+        run("sync", source, target)
+
+    run("forget", "--user", "ana", "-s", place, "--everywhere", "--yes")
+
+    for source, target in pairwise(chain):
+        run("sync", source, target)
+    assert [texts_of(open_store(url)) for url in chain] == [[flags[2].to_json()]] * 4
+
+
+def test_only_everywhere_asks_the_copies(place, flags, tmp_path):
+    """
+    Without the word a copy stays as it is.
+    """
+    copy = tmp_path / "copy.db"
+    run("sync", place, copy)
+
+    run("forget", "--user", "ana", "-s", place, "--yes")
+
+    assert open_store(copy).count() == 3
+
+
+def test_a_copy_that_is_away_keeps_no_other_from_forgetting(place, flags, tmp_path):
+    """
+    It is named with the way out and exit status 1, is not made anew, and forgets when it is back.
+    """
+    away, here = tmp_path / "b.db", tmp_path / "c.db"
+    for target in (away, here):
+        run("sync", place, target)
+    files = [path for path in tmp_path.glob("b.db*") if path.is_file()]
+    for path in files:
+        path.rename(tmp_path / f"moved-{path.name}")
+    arguments = ("forget", "--user", "ana", "-s", place, "--everywhere", "--yes")
+
+    told = run(*arguments, code=1)
+
+    where = away.resolve()
+    assert f"Not reached: {where}." in told
+    assert told.endswith(
+        f"Cannot forget in {where}: what is asked for may still be there. Cannot find the copy "
+        f"{where}: no store is there now, or none that may be seen. Nothing was made there. Bring "
+        "it back, or name its new place with --also; when it is gone for good, take its line out "
+        f"of {open_store(place).targets}. No other place is kept from forgetting by that. Once "
+        "that is mended run it again: what is gone already does not matter.\n"
+    )
+    assert not away.exists()
+    assert [texts_of(open_store(url)) for url in (place, here)] == [[flags[2].to_json()]] * 2
+    for path in files:
+        (tmp_path / f"moved-{path.name}").rename(path)
+    assert flags[0].id in run(*arguments)
+    assert texts_of(open_store(away)) == [flags[2].to_json()]
+    assert run(*arguments).count("Forgot 0 flags") == 3
+
+
+def test_a_copy_that_fails_keeps_no_other_from_forgetting(place, flags, tmp_path):
+    """
+    One that cannot be read is told by its own words, in the JSON as well; nor is a dry run silent.
+    """
+    broken, here = tmp_path / "b.db", tmp_path / "c.db"
+    for target in (broken, here):
+        run("sync", place, target)
+    for path in tmp_path.glob("b.db-*"):
+        path.unlink()
+    broken.write_bytes(b"no database " * 1000)
+    arguments = ("forget", "--user", "ana", "-s", place, "--everywhere", "--json")
+
+    tried = run(*arguments, "--dry-run", code=1)
+    told = run(*arguments, "--yes", code=1)
+
+    receipt, _, sentence = told.partition("\n")
+    assert tried == told
+    assert json.loads(receipt)["unreached"] == [
+        {
+            "where": str(broken.resolve()),
+            "reason": f"Cannot read {broken.resolve()}: file is not a database. What was kept "
+            "before is untouched. Mend the cause and try again.",
+        }
+    ]
+    assert sentence.startswith(f"Cannot forget in {broken.resolve()}: ")
+    assert [texts_of(open_store(url)) for url in (place, here)] == [[flags[2].to_json()]] * 2
+
+
+def test_the_library_forgets_everywhere_too(place, flags, tmp_path):
+    """
+    `forget(…, everywhere=True)` is the command, with what was copied by `sync` of Python.
+    """
+    copy = open_store(tmp_path / "copy.db")
+    sync(open_store(place), copy)
+
+    receipt = forget([open_store(place)], flag_ids=[flags[2].id], everywhere=True)
+
+    assert [each.flags for each in receipt.places] == [1, 1]
+    assert flags[2].to_json() not in texts_of(copy)

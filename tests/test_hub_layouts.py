@@ -70,13 +70,13 @@ def on_disk(folder):
 
 def test_csv_as_gradio_4_tests_it(hub, tmp_path):
     """
-    Two flags are numbered 1 and 2, and on disk is nothing but `data.csv` (and locks).
+    Two flags are numbered 1 and 2, and on disk is nothing but `data.csv` (and what is hidden).
     """
     saver = set_up(tmp_path, layout="csv")
     assert saver.flag([None, "test"], "") == 1
     assert saver.flag([None, "test"]) == 2
     assert saver.flush(60)
-    assert on_disk(tmp_path) == {"data.csv"}
+    assert on_disk(tmp_path) == {"data.csv", ".targets"}
     assert [row["text"] for row in rows_of(files_on(hub)["data.csv"])] == ["test", "test"]
 
 

@@ -10,6 +10,7 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 from hub_server import Fault
+from test_cli import run
 
 import flagstone.gradio as gr
 from flagstone import Query, open_store
@@ -24,6 +25,12 @@ def rows_on(hub, name="ana/mistakes"):
     files = hub.dataset(name).head.files
     shards = [blob.content for path, blob in sorted(files.items()) if path.endswith(".parquet")]
     return [row for shard in shards for row in pq.read_table(io.BytesIO(shard)).to_pylist()]
+
+
+def all_content(hub, name="ana/mistakes"):
+    """The bytes of all commits, the old ones as well."""
+    commits = hub.dataset(name).commits
+    return b"".join(blob.content for commit in commits for blob in commit.files.values())
 
 
 def set_up(tmp_path, **options):
@@ -147,3 +154,48 @@ def test_status_tells_what_waits_and_why(hub, tmp_path):
     assert told.stdout.startswith("2 records wait")
     assert "the Hub knows no such token" in told.stderr
     assert told.returncode == 1
+
+
+def test_who_is_forgotten_here_is_forgotten_there(hub, tmp_path, monkeypatch):
+    """
+    The dataset is noted, and asked by `forget --everywhere`: not by who may not see it, which is
+    told, but by whose token may write; what is copied later has nothing of it.
+    """
+    saver = set_up(tmp_path, private=True)
+    saver.flag(["of ana", 1], "wrong", "ana")
+    saver.flag(["of bob", 2], "wrong", "bob")
+    assert saver.flush(60)
+    assert b"of ana" in all_content(hub)
+    arguments = ("forget", "--user", "ana", "-s", tmp_path, "--everywhere", "--yes")
+
+    monkeypatch.setenv("HF_TOKEN", "hf_wrong")
+    refused = run(*arguments, code=1)
+    monkeypatch.setenv("HF_TOKEN", "hf_ana")
+    told = run(*arguments)
+
+    assert "Not reached: hf://datasets/ana/mistakes." in refused
+    assert "the Hub knows no such token" in refused
+    assert "Forgot 1 flags in hf://datasets/ana/mistakes: 1 records" in told
+    saver.flag(["of bob", 3], "wrong", "bob")
+    assert saver.flush(60)
+    numbers = [row["inputs.number"] for row in rows_on(hub) if row["record"]]
+    assert numbers == [2.0, 3.0]
+    assert b"of ana" not in all_content(hub)
+    assert b"hf_ana" not in (tmp_path / "flags.db.targets").read_bytes()
+
+
+def test_a_dataset_that_is_gone_is_told(hub, tmp_path, monkeypatch):
+    """
+    One that was deleted, or is not to be seen with this token, may still have what is asked for.
+    """
+    saver = set_up(tmp_path)
+    saver.flag(["of ana", 1], "wrong", "ana")
+    assert saver.flush(60)
+    hub.repos.clear()
+    monkeypatch.setenv("HF_TOKEN", "hf_ana")
+
+    told = run("forget", "--user", "ana", "-s", tmp_path, "--everywhere", "--yes", code=1)
+
+    assert "Cannot find the copy hf://datasets/ana/mistakes: no store is there now" in told
+    with open_store(tmp_path / "flags.db") as store:
+        assert store.count(Query()) == 0

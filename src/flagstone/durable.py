@@ -82,6 +82,21 @@ def replace_durably(path: Path, content: bytes) -> None:
     sync_directory(path.parent)
 
 
+def append_durably(path: Path, line: bytes) -> None:
+    """Append *line*, which ends the file *path* or makes it; others may append at the same time."""
+    with path.open("a+b", buffering=0) as file:
+        if file.tell() and _last_byte(file) != b"\n":  # a crash cut the line before
+            line = b"\n" + line
+        file.write(line + b"\n")  # one call: lines of others come before or behind it
+        os.fsync(file.fileno())
+    sync_directory(path.parent)
+
+
+def _last_byte(file: io.FileIO) -> bytes:
+    file.seek(-1, os.SEEK_END)
+    return file.read(1)
+
+
 def sync_directory(path: Path) -> None:
     """Make the names in the directory *path* durable, where the system can (POSIX)."""
     if os.name == "posix":

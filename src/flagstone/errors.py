@@ -20,6 +20,9 @@ Everything this library raises on purpose.
     │   └── UnreadableValueError   a value is not what its kind says, or its file is gone
     ├── UnknownStoreError          a URL that names no kind of store (also a ValueError)
     ├── NoStoreError               a store to be read is not there (also a LookupError)
+    ├── LostCopyError              a copy is not where it was made (also a LookupError)
+    ├── SecretCopyError            a copy's URL had a secret, which is not kept
+    ├── NotForgottenError          some places still have what was to be forgotten
     ├── SamePlaceError             a copy from a place to itself (also a ValueError)
     ├── UnknownFlagError           no flag has this id (also a LookupError)
     ├── ForeignCallbackError       somebody's own callback cannot do this (also a TypeError)
@@ -244,6 +247,38 @@ class NoStoreError(FlagstoneError, LookupError):
         super().__init__(
             f"Cannot read {where}: nothing has been kept there. "
             "Name the folder or database that the demo writes to with --store."
+        )
+
+
+class LostCopyError(FlagstoneError, LookupError):
+    """A copy of a store is not where it was made."""
+
+    def __init__(self, *, where: str, noted_in: str) -> None:
+        super().__init__(
+            f"Cannot find the copy {where}: no store is there now, or none that may be seen. "
+            "Nothing was made there. Bring it back, or name its new place with --also; when it is "
+            f"gone for good, take its line out of {noted_in}."
+        )
+
+
+class SecretCopyError(FlagstoneError):
+    """The URL of a copy had a secret, which is not kept."""
+
+    def __init__(self, *, where: str) -> None:
+        super().__init__(
+            f"Cannot open the copy {where}: its URL had a secret, which is not kept. "
+            "Nothing was done there. Name it in full with --also."
+        )
+
+
+class NotForgottenError(FlagstoneError):
+    """Some places may still have what was to be forgotten; *reasons* says why, by place."""
+
+    def __init__(self, *, reasons: dict[str, str]) -> None:
+        super().__init__(
+            f"Cannot forget in {', '.join(reasons)}: what is asked for may still be there. "
+            f"{' '.join(reasons.values())} No other place is kept from forgetting by that. Once "
+            "that is mended run it again: what is gone already does not matter."
         )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from flagstone.codec import FileRef
@@ -171,6 +172,20 @@ class Store(ABC):
     def close(self) -> None:
         """Let go of what is held open. Nothing waits to be written: `append` did that."""
 
+    @property
+    def url(self) -> str | None:
+        """What `open_store` opens this place by, from any directory; None where nothing does."""
+        return None
+
+    @property
+    def targets(self) -> Path | None:
+        """The file beside it that notes where it is copied to; None where nothing lies beside."""
+        return None
+
+    def is_there(self) -> bool:
+        """Whether anything was ever kept here, as far as the store can tell; makes nothing."""
+        return True
+
     def known(self, ids: Iterable[str]) -> set[str]:
         """Those of *ids* that are here, and as far as the store can tell those erased here."""
         wanted = set(ids)
@@ -270,6 +285,17 @@ class Wrapper(Store):
         self.store = store
         self.where = store.where
         self.files = store.files
+
+    @property
+    def url(self) -> str | None:
+        return self.store.url
+
+    @property
+    def targets(self) -> Path | None:
+        return self.store.targets
+
+    def is_there(self) -> bool:
+        return self.store.is_there()
 
     def append(self, records: Iterable[Record]) -> None:
         self.store.append(records)

@@ -15,6 +15,7 @@ from flagstone.durable import hash_of
 from flagstone.errors import StoreError, UnreadableRecordError
 from flagstone.record import FileRef, Record
 from flagstone.store import Store
+from flagstone.targets import remember
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,8 @@ def sync(
     """
     Append to *target* every record of *source* that it lacks, files first.
 
-    With *after*, a mark of *source*, only what it got since then is looked at.
+    Where the copy goes is noted beside *source*, for `forget`. With *after*, a mark of *source*,
+    only what it got since then is looked at.
 
     May be cut off at any moment and begun again: what is done is read off *target*. With *dry_run*
     nothing is written. Raises `StoreError` where either fails; what was copied before stays.
@@ -89,6 +91,7 @@ def _copy(
         missing = [record for record in batch if record.id not in here]
         missing_files = _missing_files(missing, target)
         if not dry_run:
+            remember(source, target)  # first: a copy that is cut off is one, too
             for ref, record in missing_files.items():
                 _copy_file(ref, record, source, target)
             target.append(missing)

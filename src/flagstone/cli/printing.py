@@ -160,13 +160,14 @@ def summary_of_export(manifest: Manifest, folder: Path) -> str:
 
 
 def summary_of_receipt(receipt: Receipt, *, dry_run: bool) -> str:
-    """What was forgotten: a line for each place, and the ids."""
+    """What was forgotten: a line for each place, also for those not reached, and the ids."""
     would = "Would forget" if dry_run else "Forgot"
     lines = [
         f"{would} {place.flags:,} flags in {place.where}: {place.records:,} records and "
         f"{place.files:,} files ({megabytes(place.bytes)})."
         for place in receipt.places
     ]
+    lines += [f"Not reached: {place.where}." for place in receipt.unreached]
     return "\n".join([*lines, *receipt.flag_ids])
 
 

@@ -4,6 +4,7 @@ The commands that take flags out of a store: `export` and `forget`.
 
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,7 @@ from flagstone.cli.frame import (
     telling_errors,
 )
 from flagstone.cli.printing import summary_of_export, summary_of_receipt
+from flagstone.errors import NotForgottenError
 from flagstone.export import Format
 from flagstone.export import export as export_flags
 from flagstone.forget import forget as forget_flags
@@ -72,10 +74,13 @@ def forget(
     where: WhereOption = None,
     store: StoreOption = str(FLAGGING_DIR),
     everywhere: Annotated[
+        bool, typer.Option("--everywhere", help="Also wherever the store was copied to from here.")
+    ] = False,
+    also: Annotated[
         list[str] | None,
         typer.Option(
             envvar="FLAGSTONE_TARGETS",
-            help="A copy of the store to forget them, too; may be repeated.",
+            help="Another copy of the store; may be repeated.",
             metavar="TARGET",
         ),
     ] = None,
@@ -90,18 +95,21 @@ def forget(
     if query is None and not flag_ids:
         raise typer.BadParameter("Name flags by their ids, --user, --older-than or --where.")
     with ExitStack() as opened:
-        stores = [opened.enter_context(open_existing(url)) for url in (store, *(everywhere or ()))]
-        receipt = forget_flags(stores, flag_ids=flag_ids or (), query=query, dry_run=True)
+        stores = [opened.enter_context(open_existing(url)) for url in (store, *(also or ()))]
+        in_stores = partial(forget_flags, stores, everywhere=everywhere)
+        receipt = in_stores(flag_ids=flag_ids or (), query=query, dry_run=True)
         if receipt.flag_ids and not dry_run:
             if not yes:
                 err.print(summary_of_receipt(receipt, dry_run=True), soft_wrap=True)
                 typer.confirm("Forget them? This cannot be undone.", abort=True, err=True)
-            receipt = forget_flags(stores, flag_ids=receipt.flag_ids)
+            receipt = in_stores(flag_ids=receipt.flag_ids)
     if as_json:
-        places = [asdict(place) for place in receipt.places]
-        typer.echo(codec.dumps({"flag_ids": list(receipt.flag_ids), "places": places}))
+        facts = {name: list(told) for name, told in asdict(receipt).items()}
+        typer.echo(codec.dumps(facts))
     else:
         out.print(summary_of_receipt(receipt, dry_run=dry_run), soft_wrap=True)
+    if receipt.unreached:
+        raise NotForgottenError(reasons={lost.where: lost.reason for lost in receipt.unreached})
 
 
 def _query_to_forget(user: str | None, older_than: str | None, where: str | None) -> Query | None:

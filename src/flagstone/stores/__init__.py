@@ -26,7 +26,8 @@ def open_store(url: str | Path) -> Store:
     """
     # Drivers are imported here: `import flagstone` needs none of them.
     scheme, colon, rest = str(url).partition(":")
-    if isinstance(url, Path) or not colon or len(scheme) == 1:  # one letter: a Windows drive
+    is_path = not colon or "/" in scheme or len(scheme) == 1  # one letter: a Windows drive
+    if isinstance(url, Path) or is_path:
         return _open_path(Path(url))
     match scheme:
         case "memory":

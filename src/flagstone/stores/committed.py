@@ -66,6 +66,10 @@ class CommittedFolder(Store):
         self._store = self._check_out()
         self.files = self._store.files
 
+    @property
+    def url(self) -> str:
+        return self.where
+
     def append(self, records: Iterable[Record]) -> None:
         records = list(records)
         self._change("Add flags", lambda store: store.append(records))

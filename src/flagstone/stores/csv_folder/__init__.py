@@ -90,6 +90,18 @@ class CsvFolder(Store):
         except OSError:  # told when something is to be kept there
             self._known = KnownIds(())
 
+    @property
+    def url(self) -> str:
+        return f"csv:{self.path.resolve()}"
+
+    @property
+    def targets(self) -> Path:
+        return self.path.resolve() / ".targets"
+
+    def is_there(self) -> bool:
+        with self._telling(doing="read"):
+            return bool(self._logs())
+
     def append(self, records: Iterable[Record]) -> None:
         self._append(list(records))
 

@@ -101,6 +101,23 @@ class ShardStore(Store):
         self._known: dict[str, _Shard] = {}
         self._lock = threading.RLock()
 
+    @property
+    def url(self) -> str:
+        if self.where.startswith("hf://"):
+            return self.where
+        return f"shards:{self.where if self._is_far else Path(self.where).resolve()}"
+
+    @property
+    def targets(self) -> Path | None:
+        return None if self._is_far else Path(self.where).resolve() / ".targets"
+
+    def is_there(self) -> bool:
+        return bool(self._listed())
+
+    @property
+    def _is_far(self) -> bool:
+        return "://" in self.where
+
     def append(self, records: Iterable[Record]) -> None:
         unique = {record.id: record for record in records}
         ids = frozenset(unique)

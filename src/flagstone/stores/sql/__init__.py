@@ -53,6 +53,17 @@ class SqlStore(Store):
         self._appender: PoolProxiedConnection | None = None
         self._appender_pid = 0
 
+    @property
+    def url(self) -> str:
+        return self._dialect.url
+
+    @property
+    def targets(self) -> Path:
+        return self._dialect.targets
+
+    def is_there(self) -> bool:
+        return self._dialect.path.is_file()
+
     def append(self, records: Iterable[Record]) -> None:
         records = list(records)
         rows = [row_of(record) for record in records]

@@ -43,7 +43,10 @@ class Sqlite:
             raise UnknownStoreError(url=str(url))
         self.path = Path(url.database)
         self.where = str(self.path)
-        self.files = self.path.resolve().with_name(f"{self.path.resolve().name}.files")
+        place = self.path.resolve()
+        self.url = str(place) if place.suffix == ".db" else f"sqlite:///{place}"
+        self.files = place.with_name(f"{place.name}.files")
+        self.targets = place.with_name(f"{place.name}.targets")
         self.index = self.path.with_name(f"{self.path.name}.index")
         self.engine = sa.create_engine(
             url,

@@ -1,0 +1,121 @@
+"""
+Where a store was copied to: noted beside it, so that its copies can be asked to forget, too.
+
+A line of the file is a URL as JSON; what a secret was in it is not written. Whoever knows that a
+copy is gone for good may take its line out.
+"""
+
+import json
+import logging
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from flagstone.durable import append_durably
+from flagstone.errors import FlagstoneError, LostCopyError, SecretCopyError
+from flagstone.files import store_error
+from flagstone.store import Store
+from flagstone.stores import open_store
+
+logger = logging.getLogger(__name__)
+
+_SECRETS = re.compile(r"(?<=://)[^/@]*:[^/]*(?=@)|(?<=\?).*", re.DOTALL)
+"""User and password of a URL, and all behind a question mark, where keys and signatures are."""
+
+_MASK = "***"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unreached:
+    """A place that could not be asked, and why, in a sentence."""
+
+    where: str
+    reason: str
+
+
+def remember(source: Store, target: Store) -> None:
+    """
+    Note beside *source* that it is copied to *target*, unless that is known.
+
+    Nothing is noted where either is no place that could be opened again, or be written beside.
+    Where the note cannot be written the log says so: a full disk, or an old folder that may only
+    be read, must not keep its flags from being copied.
+    """
+    url = _url_of(target)
+    if source.targets is None or url in (None, _url_of(source)):
+        return
+    try:
+        if url not in targets_of(source):
+            append_durably(source.targets, json.dumps(url).encode())
+    except (OSError, FlagstoneError) as error:
+        logger.warning(
+            "Cannot note in %s that it is copied to %s (%s): to forget everywhere, name that with "
+            "--also", source.targets, url, error,
+        )  # fmt: skip
+
+
+def targets_of(store: Store) -> list[str]:
+    """The URLs that *store* is noted to be copied to. Raises `StoreError` if that is unreadable."""
+    if store.targets is None:
+        return []
+    try:
+        lines = store.targets.read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise store_error(error, doing="read", where=str(store.targets)) from error
+    return list(dict.fromkeys(_parse(line) for line in lines if line.strip()))
+
+
+def copies_of(stores: Iterable[Store]) -> tuple[list[Store], list[Unreached]]:
+    """
+    The copies of *stores*, copies of those, and so on, opened; and what could not be opened.
+    """
+    waiting = list(stores)
+    seen = {_url_of(store) for store in waiting}
+    copies: list[Store] = []
+    unreached: list[Unreached] = []
+    while waiting:
+        store = waiting.pop(0)
+        for url in _noted(store, unreached):
+            if url in seen:
+                continue
+            seen.add(url)
+            try:
+                copy = _open(url, noted_in=str(store.targets))
+            except FlagstoneError as error:
+                unreached.append(Unreached(where=url, reason=str(error)))
+            else:
+                copies.append(copy)
+                waiting.append(copy)
+    return copies, unreached
+
+
+def _noted(store: Store, unreached: list[Unreached]) -> list[str]:
+    try:
+        return targets_of(store)
+    except FlagstoneError as error:
+        unreached.append(Unreached(where=str(store.targets), reason=str(error)))
+        return []
+
+
+def _open(url: str, *, noted_in: str) -> Store:
+    if "://" in url and _MASK in url:
+        raise SecretCopyError(where=url)
+    store = open_store(url)
+    if not store.is_there():  # perhaps on a drive that is not mounted: to find nothing says nothing
+        raise LostCopyError(where=url, noted_in=noted_in)
+    return store
+
+
+def _url_of(store: Store) -> str | None:
+    """The URL of *store*, with a mask for what may be a secret."""
+    url = store.url
+    return _SECRETS.sub(_MASK, url) if url and "://" in url else url
+
+
+def _parse(line: str) -> str:
+    try:
+        return str(json.loads(line))
+    except ValueError:  # written by hand, or cut by a crash: then opening it says so
+        return line.strip()
