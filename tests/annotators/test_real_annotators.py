@@ -110,6 +110,35 @@ class TestArgilla:
             str({"app": "digits", "option": "wrong", "verdict": "open"})
         }
 
+    def test_what_its_server_would_refuse(self, tmp_path):
+        """
+        A single label, an empty or a long one, long names and pictures that no browser shows are
+        no reason to refuse the rest: the question is for text, the picture's place is told.
+        """
+        store = open_store(tmp_path / "flags.db")
+        large = picture() + bytes(4_000_000)
+        images = {"scan": put(store, large, "large.png", "image/png")}
+        images["old"] = put(store, b"II*", "old.tiff", "image/tiff")
+        outputs = {"one": label("a"), "long": label("b", "c" * 201), "none": label("d", "")}
+        store.append([make_flag(inputs=images | {"x" * 600: text("y")}, outputs=outputs)])
+        store.append([make_flag(inputs={"": text("z")}, outputs={"q" * 600: label("e", "f")})])
+        export(store, tmp_path / "out", format="argilla")
+
+        read = self.read(tmp_path / "out")
+
+        first, second = read["records"]
+        told, *places = first["fields"]["flag"].split("\n")
+        assert told == "digits, wrong"
+        names, paths = zip(*(place.split(": ") for place in places), strict=True)
+        assert names == ("scan", "old")
+        assert [(tmp_path / "out" / path).read_bytes() for path in paths] == [large, b"II*"]
+        assert [*first["fields"].values()][1:] == ["y"]
+        assert [*second["fields"].values()] == ["digits, wrong", "z"]
+        assert [choices(question) for question in read["settings"]["questions"]] == [
+            ("one", None), ("long", None), ("none", None), ("q" * 499 + "…", ["e", "f"]),
+        ]  # fmt: skip
+        assert [*suggested(first).values(), *suggested(second).values()] == ["a", "b", "d", "e"]
+
 
 def choices(question: dict[str, Any]) -> tuple[str, list[str] | None]:
     """The title of *question*, and the answers to choose from, if it has them."""
@@ -158,6 +187,16 @@ class TestLabelStudio:
         assert results(first, "annotations") == [[digit | {"value": {"choices": ["5"]}}]]
         assert results(second, "predictions") == [[digit | {"value": {"choices": ["1"]}}]]
         assert results(second, "annotations") == []
+
+    def test_labels_that_its_configuration_cannot_spell(self, tmp_path):
+        """
+        Of a label that XML would alter, the question is for text; nothing is wrong with the rest.
+        """
+        store = open_store("memory:")
+        store.append([make_flag(outputs={"odd": label("a\u202e", "b"), "even": label("c", " d&")})])
+        export(store, tmp_path / "out", format="label-studio")
+
+        assert json.loads(run("label-studio", "label_studio_says.py", tmp_path / "out")) == []
 
 
 def fixed(flag: Flag) -> dict[str, Any]:
