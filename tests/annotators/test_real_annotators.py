@@ -11,8 +11,8 @@ import wave
 from pathlib import Path
 from typing import Any
 
-from label_studio import LabelStudio
 from PIL import Image
+from studio_server import LabelStudio
 
 from flagstone import Flag, Review, Store, Value, open_store
 from flagstone.export import export
