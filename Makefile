@@ -10,6 +10,7 @@ JOBS ?= 2
 OLD_PYTHON ?= $(shell command -v python3.11 || echo $(PYTHON))
 OLD_GRADIOS := 4.44.1 5.50.0
 LOGGED_BY := 3.50.2 $(OLD_GRADIOS)
+ANNOTATORS := argilla label-studio
 
 .PHONY: help demo test quick compat lint format bench clean
 
@@ -17,7 +18,8 @@ help:
 	@echo "make demo    draw digits, see a model's mistakes, flag them (http://127.0.0.1:7860)"
 	@echo "make test    lint, types and all tests"
 	@echo "make quick   the fast tests only"
-	@echo "make compat  the host's tests on Gradio $(OLD_GRADIOS) and the newest"
+	@echo "make compat  the host's tests on Gradio $(OLD_GRADIOS) and the newest,"
+	@echo "             and exports on the annotators that import them: $(ANNOTATORS)"
 	@echo "make lint    ruff and mypy"
 	@echo "make format  put the code in order"
 	@echo "make bench   measure, beside Gradio's own logger"
@@ -33,13 +35,16 @@ test: lint
 quick: $(VENV)/dev
 	$(BIN)/python -m pytest tests --numprocesses $(JOBS) -m "not slow and not browser"
 
-compat: $(VENV)/dev $(OLD_GRADIOS:%=$(VENV)/gradio-%/dev) $(VENV)/gradio-3.50.2/gradio
+compat: $(VENV)/dev $(OLD_GRADIOS:%=$(VENV)/gradio-%/dev) $(VENV)/gradio-3.50.2/gradio \
+		$(ANNOTATORS:%=$(VENV)/annotators/%/server)
 	for gradio in $(OLD_GRADIOS); do \
 		$(VENV)/gradio-$$gradio/bin/python -m pytest tests/gradio \
 			--numprocesses $(JOBS) -W default || exit; \
 	done
 	FLAGSTONE_GRADIOS="$(LOGGED_BY:%=$(VENV)/gradio-%/bin/python)" \
 		$(BIN)/python -m pytest tests/gradio tests/imports --numprocesses $(JOBS)
+	FLAGSTONE_ANNOTATORS=$(VENV)/annotators $(BIN)/python -m pytest tests/annotators \
+		--numprocesses $(JOBS)
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
@@ -79,6 +84,11 @@ $(VENV)/gradio-%/dev: compat/gradio-%.txt pyproject.toml
 	touch $@
 
 $(VENV)/gradio-3.50.2/gradio: compat/gradio-3.50.2.txt
+	test -x $(@D)/bin/python || $(OLD_PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+$(VENV)/annotators/%/server: compat/%.txt
 	test -x $(@D)/bin/python || $(OLD_PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@

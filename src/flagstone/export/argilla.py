@@ -1,7 +1,8 @@
 """
 A dataset that Argilla 2 imports: `rg.Dataset.from_disk(OUT)`.
 
-What was answered so far is a suggestion. Pictures are within the records.
+What was answered so far is a suggestion. Pictures are within the records, as far as Argilla's
+server takes them: it refuses all records with one that is too large or of another kind.
 """
 
 import base64
@@ -22,6 +23,11 @@ _WHY = "flag"
 """The field that says why it was flagged, the one that every record has."""
 
 _METADATA = ("app", "option", "verdict")
+
+_LONGEST_TITLE = 500  # characters, as Argilla's server takes them
+_LARGEST_PICTURE = 3_700_000  # bytes, which it takes as 5 million characters
+
+_PICTURES = {f"image/{kind}" for kind in ("avif", "gif", "jpeg", "png", "webp")}
 
 
 def write_argilla(flags: FlagsInOrder, folder: Path) -> int:
@@ -51,8 +57,13 @@ def _record(
     fields = {_WHY: why or row["id"]}
     for part in shown:
         cell = row[part.column.name]
-        if cell is not None:
-            fields[part.name] = _spell(cell, part, media)
+        if isinstance(cell, FileRef) and part.column.type == "image":
+            if url := _data_url(cell, media):
+                fields[part.name] = url
+            else:
+                fields[_WHY] += f"\n{_title(part)}: {media.place(cell)}"
+        elif cell is not None:
+            fields[part.name] = media.place(cell) if isinstance(cell, FileRef) else str(cell)
     answers = {question.name: question.answer(row) for question in questions}
     return {
         "id": row["id"],
@@ -68,13 +79,12 @@ def _record(
     }
 
 
-def _spell(cell: Any, part: Shown, media: Media) -> str:
-    if not isinstance(cell, FileRef):
-        return str(cell)
-    if part.column.type != "image":
-        return media.place(cell)
-    content = base64.b64encode(media.content(cell)).decode()
-    return f"data:{cell.mime_type or 'image/png'};base64,{content}"
+def _data_url(ref: FileRef, media: Media) -> str | None:
+    """The picture *ref*, if it is one that Argilla's server takes."""
+    kind = ref.mime_type or "image/png"
+    if ref.size > _LARGEST_PICTURE or kind not in _PICTURES:
+        return None
+    return f"data:{kind};base64,{base64.b64encode(media.content(ref)).decode()}"
 
 
 def _settings(shown: Sequence[Shown], questions: Sequence[Question]) -> dict[str, Any]:
@@ -104,8 +114,15 @@ def _settings(shown: Sequence[Shown], questions: Sequence[Question]) -> dict[str
 
 
 def _field_of(part: Shown) -> dict[str, Any]:
-    title = part.column.field[1] if part.column.field else part.name
-    return _field(part.name, title, "image" if part.column.type == "image" else "text")
+    return _field(part.name, _title(part), "image" if part.column.type == "image" else "text")
+
+
+def _title(part: Shown) -> str:
+    return _cut(part.column.field[1] if part.column.field else "") or part.name
+
+
+def _cut(title: str) -> str:
+    return title if len(title) <= _LONGEST_TITLE else title[: _LONGEST_TITLE - 1] + "…"
 
 
 def _field(name: str, title: str, kind: str, *, required: bool = False) -> dict[str, Any]:
@@ -120,7 +137,7 @@ def _question(question: Question, *, required: bool) -> dict[str, Any]:
         settings = {"type": "label_selection", "options": options, "visible_options": None}
     return {
         "name": question.name,
-        "title": question.title,
+        "title": _cut(question.title) or question.name,
         "required": required,
         "settings": settings,
     }

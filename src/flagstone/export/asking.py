@@ -15,6 +15,8 @@ from flagstone.export.table import Column, Table
 from flagstone.record import unique_names
 
 _MOST_LABELS = 250
+_LONGEST_LABEL = 200  # what Argilla takes
+_LONGEST_NAME = 100  # of the 200 characters that Argilla takes
 _UNSAFE = re.compile(r"[^a-z0-9]+")
 
 
@@ -76,7 +78,8 @@ def labels_of(flags: FlagsInOrder) -> dict[str, tuple[str, ...]]:
     """
     The names to choose from for each output that always is a label: those it had or could have had.
 
-    None for an output with so many that nobody would look through them.
+    None for an output with one alone, with so many that nobody would look through them, or with
+    one that no tool could show.
     """
     found: dict[str, set[str]] = {}
     others: set[str] = set()
@@ -94,9 +97,17 @@ def labels_of(flags: FlagsInOrder) -> dict[str, tuple[str, ...]]:
                 names |= {str(part["label"]) for part in parts if part.get("label") is not None}
                 if len(names) > _MOST_LABELS:
                     others.add(name)
-    return {name: tuple(sorted(names)) for name, names in found.items() if name not in others}
+    return {
+        name: tuple(sorted(names))
+        for name, names in found.items()
+        if name not in others and len(names) > 1 and all(map(_can_be_shown, names))
+    }
+
+
+def _can_be_shown(label: str) -> bool:
+    return 0 < len(label) <= _LONGEST_LABEL and label.isprintable()
 
 
 def _names_for(columns: Sequence[Column]) -> list[str]:
-    names = [_UNSAFE.sub("_", column.name.lower()).strip("_") or "field" for column in columns]
-    return unique_names(names)
+    names = [_UNSAFE.sub("_", column.name.lower()[:_LONGEST_NAME]).strip("_") for column in columns]
+    return unique_names(name or "field" for name in names)
