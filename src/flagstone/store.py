@@ -186,6 +186,13 @@ class Store(ABC):
         """Whether anything was ever kept here, as far as the store can tell; makes nothing."""
         return True
 
+    def edition(self) -> str:
+        """
+        A word that stays while records are only appended, and is another once some were erased,
+        by anybody. This object's word says nothing to another one. "" where the store cannot tell.
+        """
+        return ""
+
     def known(self, ids: Iterable[str]) -> set[str]:
         """Those of *ids* that are here, and as far as the store can tell those erased here."""
         wanted = set(ids)
@@ -311,6 +318,9 @@ class Wrapper(Store):
 
     def close(self) -> None:
         self.store.close()
+
+    def edition(self) -> str:
+        return self.store.edition()
 
     def known(self, ids: Iterable[str]) -> set[str]:
         return self.store.known(ids)

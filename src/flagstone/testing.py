@@ -392,6 +392,19 @@ class StoreContract:
         assert store.count(Query(tag="b")) == 0
         assert store.facets()["verdict"] == {"fixed": 1}
 
+    def test_the_edition_tells_of_erasures(self, place: Path) -> None:
+        """
+        It stays when flags are added, and is another once one was erased, by whoever did it.
+        """
+        store = self.open(place)
+        first, second = make_flag("first"), make_flag("second")
+        store.append([first])
+        edition = store.edition()
+        store.append([second])
+        assert store.edition() == edition
+        self.open(place).erase([first.id])
+        assert store.edition() != edition or edition == ""
+
     def test_an_unknown_flag_is_an_error(self, place: Path) -> None:
         """
         To ask for a flag that is not there says so.

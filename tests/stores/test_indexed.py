@@ -289,11 +289,3 @@ def test_another_database_under_the_name(path):
     second = for_reading(open_store(path))
     assert second.count() == 1
     second.close()
-
-
-def test_other_stores_are_read_as_they_are(tmp_path):
-    """
-    Only a database has an index.
-    """
-    store = open_store(tmp_path)
-    assert for_reading(store) is store

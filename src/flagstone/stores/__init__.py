@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flagstone.errors import MissingExtraError, UnknownStoreError
+from flagstone.files import Files
 from flagstone.store import Store
 
 DATABASE = "flags.db"
@@ -54,22 +55,39 @@ def open_store(url: str | Path) -> Store:
 
 def for_reading(store: Store, progress: Callable[[int], None] | None = None) -> Store:
     """
-    *store* with an index beside it, made now if it was not, where it can have one; else itself.
+    *store* for those who read much: with an index, made now if it was not.
 
-    *progress* is called meanwhile with the number of the row read last.
+    A database has it beside it; of another store a copy with an index is kept in a scratch folder
+    until it is closed. One in memory, and one that cannot tell when something was erased, is given
+    back as it is. *progress* is called meanwhile with the number of the row read last.
+
+    Raises `MissingExtraError` where the index is not installed.
     """
+    from flagstone.stores.memory import MemoryStore
     from flagstone.stores.sql import SqlStore
 
-    if not isinstance(store, SqlStore):
+    if isinstance(store, MemoryStore):
         return store
     try:
+        from flagstone.stores.copied import CopiedStore
         from flagstone.stores.sql.indexed import IndexedStore
     except ImportError as error:
         raise MissingExtraError(asked="to read quickly", extra="review") from error
 
-    indexed = IndexedStore(store)
-    indexed.prepare(progress)
-    return indexed
+    def copy_in(folder: Path, files: Files) -> Store:
+        return IndexedStore(SqlStore(folder / DATABASE, files=files))
+
+    reading: IndexedStore | CopiedStore
+    if isinstance(store, IndexedStore | CopiedStore):
+        reading = store
+    elif isinstance(store, SqlStore):
+        reading = IndexedStore(store)
+    elif store.edition():
+        reading = CopiedStore(store, copy_in)
+    else:
+        return store
+    reading.prepare(progress)
+    return reading
 
 
 def _open_path(path: Path) -> Store:

@@ -85,6 +85,8 @@ class CsvFolder(Store):
         self._address = address
         self._lock = threading.Lock()  # threads queue here, and not for the system's file locks
         self._chosen: dict[_Kind, Path] = {}
+        self._inodes: dict[str, int] = {}
+        self._editions = 0
         try:
             self._known = KnownIds(self._logs())
         except OSError:  # told when something is to be kept there
@@ -134,6 +136,15 @@ class CsvFolder(Store):
                 self._rewrite(path, doomed, kept, dropped)
             self._known = KnownIds(self._logs())
             self.files.remove(dropped - kept, before=began)
+
+    def edition(self) -> str:
+        # A log that was rewritten, or edited by hand, is another file under the same name.
+        inodes = {path.name: path.stat().st_ino for path in self._logs()}
+        with self._lock:
+            is_new = any(inodes.get(name) != inode for name, inode in self._inodes.items())
+            self._editions += is_new
+            self._inodes = inodes
+            return str(self._editions)
 
     def known(self, ids: Iterable[str]) -> set[str]:
         with self._lock:

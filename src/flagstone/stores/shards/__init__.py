@@ -160,6 +160,9 @@ class ShardStore(Store):
     def mark(self) -> str:
         return str(_last(self._shards()))
 
+    def edition(self) -> str:
+        return str(len(_erased_in(self._shards())))
+
     def known(self, ids: Iterable[str]) -> set[str]:
         wanted = set(ids)
         return {id_ for shard in self._shards() for id_ in shard.ids & wanted}

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import PoolProxiedConnection
 
 from flagstone.errors import StoreError, UnknownStoreError, UnreadableRecordError
-from flagstone.files import DirectoryFiles, begin_removal, store_error
+from flagstone.files import DirectoryFiles, Files, begin_removal, store_error
 from flagstone.record import Flag, Record, record_from_json
 from flagstone.store import Query, State, Store, fold, require_files
 from flagstone.stores.sql.sqlite import Sqlite
@@ -36,17 +36,17 @@ class SqlStore(Store):
     Records in the database at *url*: the path of an SQLite file, or an SQLAlchemy URL.
 
     The table is made on first use; nothing is touched before. Files lie in a directory beside an
-    SQLite database: `flags.db.files` for `flags.db`.
+    SQLite database, `flags.db.files` for `flags.db`, if they are not in *files*.
     """
 
-    def __init__(self, url: str | Path) -> None:
+    def __init__(self, url: str | Path, *, files: Files | None = None) -> None:
         if isinstance(url, Path):
             self._dialect = Sqlite(sa.URL.create("sqlite", database=str(url)))
         else:
             self._dialect = Sqlite(_parse(url))
         self._engine = self._dialect.engine
         self.where = self._dialect.where
-        self.files = DirectoryFiles(self._dialect.files)
+        self.files = files or DirectoryFiles(self._dialect.files)
         self.index = self._dialect.index
         self._preparing = threading.Lock()
         self._appending = threading.Lock()  # one connection appends: a database has one writer
@@ -88,6 +88,10 @@ class SqlStore(Store):
         began = begin_removal()
         while chunk := list(islice(ids, _CHUNK)):
             self._erase(chunk, began)
+
+    def edition(self) -> str:
+        erased = sa.select(sa.func.count()).where(RECORD.c.type == "erased")
+        return str(self._read(erased)[0][0])
 
     def known(self, ids: Iterable[str]) -> set[str]:
         wanted = iter(set(ids))

@@ -1,0 +1,113 @@
+"""
+Any store for those who read it: its records are copied to a database, which has an index.
+
+A folder of CSV files or of shards is read whole for each question. So a reader keeps a copy of its
+own, brings it up to date before it asks, and makes it anew when something was erased. What is
+written goes to the store; files stay where they are.
+"""
+
+import threading
+import weakref
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
+
+from flagstone.codec import FileRef
+from flagstone.files import Files
+from flagstone.record import Flag
+from flagstone.store import Pair, Query, State, Store, Wrapper
+
+_AT_ONCE = 5_000
+
+Make = Callable[[Path, Files], Store]
+"""Makes an empty store in a folder, whose files are elsewhere."""
+
+
+class CopiedStore(Wrapper):
+    """*store*, read by way of a copy in a scratch folder that *make* makes a store in."""
+
+    def __init__(self, store: Store, make: Make) -> None:
+        super().__init__(store)
+        self._make = make
+        self._lock = threading.Lock()  # guards what follows
+        self._copy: Store | None = None
+        self._edition = ""
+        self._mark: str | None = None
+
+    def prepare(self, progress: Callable[[int], None] | None = None) -> None:
+        """Bring the copy up to date; *progress* is called with the records read so far."""
+        self._current(progress).count()  # and its index
+
+    def states(self, flag_ids: Iterable[str]) -> dict[str, State]:
+        return self._current().states(flag_ids)
+
+    def repeats(self, fingerprints: Iterable[str]) -> Counter[str]:
+        return self._current().repeats(fingerprints)
+
+    def find(self, query: Query | None = None) -> Iterator[Flag]:
+        return self._current().find(query)
+
+    def count(self, query: Query | None = None) -> int:
+        return self._current().count(query)
+
+    def facets(self, query: Query | None = None) -> dict[str, Counter[str | None]]:
+        return self._current().facets(query)
+
+    def tally(self, query: Query, *pairs: tuple[str, str]) -> list[Counter[Pair]]:
+        return self._current().tally(query, *pairs)
+
+    def discussed(self, query: Query) -> Iterator[State]:
+        return self._current().discussed(query)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._copy is not None:
+                self._copy.close()
+            self._copy = None
+        self.store.close()
+
+    def _current(self, progress: Callable[[int], None] | None = None) -> Store:
+        """The copy, up to date."""
+        with self._lock:
+            edition, mark = self.store.edition(), self.store.mark()
+            if self._copy is None or edition != self._edition:
+                folder = TemporaryDirectory(prefix="flagstone-")
+                self._copy = self._make(Path(folder.name), FilesElsewhere(self.store.files))
+                # It goes with its last reader, who may not be done when the next one is made.
+                weakref.finalize(self._copy, folder.cleanup)
+                self._edition, self._mark = edition, None
+            if mark != self._mark:
+                records, done = self.store.scan(after=self._mark), 0
+                while some := list(islice(records, _AT_ONCE)):
+                    self._copy.append(some)
+                    done += len(some)
+                    if progress is not None:
+                        progress(done)
+                self._mark = mark
+            return self._copy
+
+
+class FilesElsewhere(Files):
+    """*files* for a copy of the records that refer to them: to be opened, and left as they are."""
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+
+    def put(self, source: Path | BinaryIO, *, name: str, mime_type: str | None = None) -> FileRef:
+        return self._files.put(source, name=name, mime_type=mime_type)
+
+    def open(self, ref: FileRef) -> BinaryIO:
+        return self._files.open(ref)
+
+    def has(self, ref: FileRef) -> bool:
+        return True  # or it is not there either
+
+    def remove(self, hashes: Iterable[str], *, before: float | None = None) -> None:
+        """They are not the copy's to remove."""
+
+    def sweep(self, needed: Container[str], *, age: float, dry_run: bool = False) -> dict[str, int]:
+        """They are not the copy's to sweep."""
+        return {}

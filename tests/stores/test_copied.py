@@ -1,0 +1,165 @@
+"""
+A store that has no index, for those who read it: a copy answers, and knows what the store knows.
+"""
+
+import gc
+import io
+import tempfile
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from flagstone import Flag, Query, Review, Value, open_store
+from flagstone.stores import for_reading
+from flagstone.stores.copied import CopiedStore
+from flagstone.testing import make_flag
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture(params=["csv:{}", "shards:{}"])
+def url(request, tmp_path):
+    return request.param.format(tmp_path / "flags")
+
+
+@pytest.fixture
+def scratch(tmp_path, monkeypatch):
+    """Where scratch folders are made."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def without_zeros(facets):
+    return {name: +counts for name, counts in facets.items() if +counts}
+
+
+def flags_at(*hours, **fields):
+    return [make_flag(created_at=START + timedelta(hours=hour), **fields) for hour in hours]
+
+
+def test_it_answers_as_the_store_does(url, scratch):
+    """
+    What is asked of the copy has the store's answer, also after somebody else has written.
+    """
+    store, other = open_store(url), open_store(url)
+    flags = [*flags_at(3, app="a"), *flags_at(1, 2, app="b", text="dark")]
+    store.append(flags)
+    reading = for_reading(store)
+    assert isinstance(reading, CopiedStore)
+
+    for written in ([], flags_at(0, text="dark"), [Review(flag_id=flags[0].id, tags=("t",))]):
+        other.append(written)
+        for query in (Query(), Query(app="b"), Query(text="dark"), Query(tag="t", order="oldest")):
+            assert list(reading.find(query)) == list(other.find(query))
+            assert reading.count(query) == other.count(query)
+            assert without_zeros(reading.facets(query)) == without_zeros(other.facets(query))
+            pairs = [("day", "app"), ("user", "verdict")]
+            assert reading.tally(query, *pairs) == other.tally(query, *pairs)
+            assert list(reading.discussed(query)) == list(other.discussed(query))
+        assert reading.states([flags[0].id]) == other.states([flags[0].id])
+        prints = [flags[0].fingerprint]
+        assert reading.repeats(prints) == other.repeats(prints)
+    reading.close()
+
+
+def test_what_is_written_reaches_the_store(url, scratch):
+    """
+    A decision is in the store when `append` returns, and a file comes from where it lies.
+    """
+    store = open_store(url)
+    ref = store.files.put(io.BytesIO(b"bytes"), name="a.bin")
+    flag = Flag(inputs={"file": Value(kind="file", data=ref)})
+    store.append([flag])
+    reading = for_reading(store)
+
+    reading.append([Review(flag_id=flag.id, verdict="fixed")])
+
+    assert open_store(url).state(flag.id).verdict == reading.state(flag.id).verdict == "fixed"
+    kept = reading.state(flag.id).flag.inputs["file"].to_python()
+    assert Path(kept).read_bytes() == b"bytes"
+    reading.close()
+
+
+def test_a_file_that_is_gone_is_in_nobodys_way(tmp_path, scratch):
+    """
+    A flag is read all the same where somebody deleted its picture.
+    """
+    store = open_store(f"csv:{tmp_path / 'flags'}")
+    ref = store.files.put(io.BytesIO(b"bytes"), name="a.png")
+    flag = Flag(inputs={"file": Value(kind="file", data=ref)})
+    store.append([flag])
+    store.files.remove([ref.sha256])
+
+    assert list(for_reading(store).find()) == [flag]
+
+
+@pytest.mark.parametrize("by_another", [False, True])
+def test_what_is_erased_is_in_no_copy(url, scratch, by_another):
+    """
+    An erased flag is found no more, and no byte of it is left in a scratch folder.
+    """
+    secret, other = flags_at(1, text="a secret"), flags_at(2, text="b")
+    store = open_store(url)
+    store.append([*secret, *other])
+    reading = for_reading(store)
+    assert reading.count(Query(text="secret")) == 1
+
+    (open_store(url) if by_another else reading).erase([secret[0].id])
+
+    assert reading.count(Query(text="secret")) == 0
+    assert list(reading.find()) == other
+    gc.collect()
+    copied = b"".join(path.read_bytes() for path in scratch.rglob("*") if path.is_file())
+    assert b"secret" not in copied
+    reading.close()
+
+
+def test_nothing_is_left_of_it(url, scratch):
+    """
+    The scratch folder is for its owner alone, and goes when the store is closed.
+    """
+    store = open_store(url)
+    store.append(flags_at(1))
+    reading = for_reading(store)
+    (folder,) = scratch.iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    reading.close()
+    del reading
+    gc.collect()
+    assert list(scratch.iterdir()) == []
+
+
+def test_many_threads_read_one_copy(url, scratch):
+    """
+    Threads that ask while others write see each flag once.
+    """
+    store = open_store(url)
+    store.append(flags_at(*range(5)))
+    reading = for_reading(store)
+    seen: list[list[str]] = []
+
+    def ask():
+        seen.extend([flag.id for flag in reading.find()] for _ in range(5))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    reading.append(flags_at(*range(5, 10)))
+    for thread in threads:
+        thread.join()
+
+    assert all(len(ids) == len(set(ids)) in (5, 10) for ids in seen)
+    assert reading.count() == 10
+    reading.close()
+
+
+def test_a_store_in_memory_is_read_as_it_is():
+    """
+    Nothing is gained by a copy of what is in memory already.
+    """
+    store = open_store("memory:")
+    assert for_reading(store) is store
