@@ -350,6 +350,18 @@ class Wrapper(Store):
         return self.store.discussed(query)
 
 
+class Reader(Wrapper):
+    """A store for those who read much, which has to make itself ready for it."""
+
+    @abstractmethod
+    def prepare(self, progress: Callable[[int], None] | None = None) -> None:
+        """Make ready; *progress* is called with the number of records read so far."""
+
+    @abstractmethod
+    def is_ready(self) -> bool:
+        """Whether it would answer at once; does not wait for a `prepare` that is under way."""
+
+
 _TOLD: dict[str, Callable[[State], str | None]] = {
     "day": lambda state: utc_text(state.flag.created_at)[:10],
     "app": lambda state: state.flag.app,

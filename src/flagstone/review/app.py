@@ -25,9 +25,11 @@ from flagstone.review.gate import Gate, Shell
 from flagstone.review.news import News
 from flagstone.review.people import Users
 from flagstone.review.posting import LoggingIn, Posting
+from flagstone.review.preparing import Preparing
 from flagstone.review.rendering import STATIC, render
 from flagstone.review.sending import Told
 from flagstone.store import Store
+from flagstone.stores import reader_of
 
 _SESSION = 12 * 3600
 """Seconds after which one has to log in again."""
@@ -54,6 +56,7 @@ def create_app(
     Raises `UsersError` where the file of users cannot be read.
     """
     access = _access(users, trusted_header)
+    store = reader_of(store)
     browsing, posting = Browsing(store, News(store)), Posting(store)
     routes = [
         Route("/", browsing.list),
@@ -83,7 +86,11 @@ def create_app(
     handlers: dict[Any, Callable[..., Any]] = {HTTPException: _refuse, FlagstoneError: _fail}
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(SessionMiddleware, **session), Middleware(Gate, access=access)],
+        middleware=[
+            Middleware(SessionMiddleware, **session),
+            Middleware(Gate, access=access),
+            Middleware(Preparing, store=store),
+        ],
         exception_handlers=handlers,
     )
     app.state.access = access

@@ -74,7 +74,7 @@ class Gate:
     def _refusal(self, request: Request, person: Person | None) -> Response | None:
         if request.method not in _READING and _is_foreign(request):
             return PlainTextResponse("This came from another site. Nothing was changed.", 403)
-        path = _path_of(request)
+        path = path_of(request)
         has_login = isinstance(self._access, WithLogin)
         if person is not None or (has_login and path.startswith(_OPEN_ROUTES)):
             return None
@@ -91,6 +91,11 @@ def base_of(request: HTTPConnection) -> str:
     return str(request.scope.get("root_path", "")).rstrip("/")
 
 
+def path_of(request: HTTPConnection) -> str:
+    """The path of a page, below the prefix where the app is mounted."""
+    return str(request.scope["path"]).removeprefix(base_of(request))
+
+
 def person_of(request: HTTPConnection) -> Person:
     """Who asks; the gate let nobody else through."""
     person: Person = request.scope["state"]["person"]
@@ -101,10 +106,6 @@ def token_of(request: HTTPConnection) -> str:
     """The word that shows a post to come from a page of this session."""
     token = request.session.setdefault("token", secrets.token_urlsafe(24))
     return str(token)
-
-
-def _path_of(request: Request) -> str:
-    return str(request.scope["path"]).removeprefix(base_of(request))
 
 
 def _is_foreign(request: Request) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flagstone.errors import MissingExtraError, UnknownStoreError
 from flagstone.files import Files
-from flagstone.store import Store
+from flagstone.store import Reader, Store
 
 DATABASE = "flags.db"
 """The database within a folder that makes the folder an SQLite store."""
@@ -59,14 +59,22 @@ def for_reading(store: Store, progress: Callable[[int], None] | None = None) -> 
 
     A database has it beside it; of another store a copy with an index is kept in a scratch folder
     until it is closed. One in memory, and one that cannot tell when something was erased, is given
-    back as it is. *progress* is called meanwhile with the number of the row read last.
+    back as it is. *progress* is called meanwhile with the number of the record read last.
 
     Raises `MissingExtraError` where the index is not installed.
     """
+    reader = reader_of(store)
+    if isinstance(reader, Reader):
+        reader.prepare(progress)
+    return reader
+
+
+def reader_of(store: Store) -> Store:
+    """What `for_reading` gives, to be made ready later: by `prepare`, or the first question."""
     from flagstone.stores.memory import MemoryStore
     from flagstone.stores.sql import SqlStore
 
-    if isinstance(store, MemoryStore):
+    if isinstance(store, MemoryStore | Reader):
         return store
     try:
         from flagstone.stores.copied import CopiedStore
@@ -77,17 +85,9 @@ def for_reading(store: Store, progress: Callable[[int], None] | None = None) -> 
     def copy_in(folder: Path, files: Files) -> Store:
         return IndexedStore(SqlStore(folder / DATABASE, files=files))
 
-    reading: IndexedStore | CopiedStore
-    if isinstance(store, IndexedStore | CopiedStore):
-        reading = store
-    elif isinstance(store, SqlStore):
-        reading = IndexedStore(store)
-    elif store.edition():
-        reading = CopiedStore(store, copy_in)
-    else:
-        return store
-    reading.prepare(progress)
-    return reading
+    if isinstance(store, SqlStore):
+        return IndexedStore(store)
+    return CopiedStore(store, copy_in) if store.edition() else store
 
 
 def _open_path(path: Path) -> Store:

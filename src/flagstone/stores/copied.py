@@ -18,15 +18,17 @@ from typing import BinaryIO
 from flagstone.codec import FileRef
 from flagstone.files import Files
 from flagstone.record import Flag
-from flagstone.store import Pair, Query, State, Store, Wrapper
+from flagstone.store import Pair, Query, Reader, State, Store
 
 _AT_ONCE = 5_000
+_PATIENCE = 0.2
+"""Seconds for which somebody may bring the copy up to date before it is being made."""
 
 Make = Callable[[Path, Files], Store]
 """Makes an empty store in a folder, whose files are elsewhere."""
 
 
-class CopiedStore(Wrapper):
+class CopiedStore(Reader):
     """*store*, read by way of a copy in a scratch folder that *make* makes a store in."""
 
     def __init__(self, store: Store, make: Make) -> None:
@@ -38,8 +40,15 @@ class CopiedStore(Wrapper):
         self._mark: str | None = None
 
     def prepare(self, progress: Callable[[int], None] | None = None) -> None:
-        """Bring the copy up to date; *progress* is called with the records read so far."""
         self._current(progress).count()  # and its index
+
+    def is_ready(self) -> bool:
+        if not self._lock.acquire(timeout=_PATIENCE):
+            return False
+        try:
+            return self._copy is not None and self.store.edition() == self._edition
+        finally:
+            self._lock.release()
 
     def states(self, flag_ids: Iterable[str]) -> dict[str, State]:
         return self._current().states(flag_ids)

@@ -13,11 +13,17 @@ from itertools import islice
 from pyroaring import BitMap
 
 from flagstone.record import Flag, Review, utc_text
-from flagstone.store import Pair, Query, State, Wrapper, model_of, texts_of
+from flagstone.store import Pair, Query, Reader, State, model_of, texts_of
 from flagstone.stores.sql import SqlStore
 from flagstone.stores.sql.index import Entry, Index, Key
 
 _BATCH = 2_000
+_PATIENCE = 0.2
+"""Seconds for which somebody may look something up before the index is being made."""
+
+_SOON = 5_000
+"""Rows that the index learns while somebody waits for an answer: half a second."""
+
 _PAGE = 100
 _FEW = 2_000
 """Flags that came late, up to which it is faster to sort them than to look for them in order."""
@@ -26,7 +32,7 @@ _FIRST: Key = ("", "")
 _LAST: Key = ("~", "")
 
 
-class IndexedStore(Wrapper):
+class IndexedStore(Reader):
     """
     *store*, with an index in the file `flags.db.index` for `flags.db`.
 
@@ -42,9 +48,16 @@ class IndexedStore(Wrapper):
         self._index: Index | None = None
 
     def prepare(self, progress: Callable[[int], None] | None = None) -> None:
-        """Bring the index up to date; *progress* is called with the rows read so far."""
         with self._lock:
             self._current(progress)
+
+    def is_ready(self) -> bool:
+        if not self._lock.acquire(timeout=_PATIENCE):
+            return False
+        try:
+            return int(self.store.mark()) - self._opened().seq < _SOON
+        finally:
+            self._lock.release()
 
     def find(self, query: Query | None = None) -> Iterator[Flag]:
         query = query or Query()
@@ -165,16 +178,20 @@ class IndexedStore(Wrapper):
         [(key, _)] = self.store.keys_of([seq])
         return key
 
-    def _current(self, progress: Callable[[int], None] | None = None) -> Index:
-        """The index, up to date."""
+    def _opened(self) -> Index:
+        """The index as far as it has come."""
         if self._index is not None and not self._index.is_current():
             self._index = None  # somebody erased flags
         if self._index is None:
             self._index = Index(self.store.index)
             if self._index.seq > int(self.store.mark()):  # of another database
                 self._drop()
-                return self._current(progress)
-        index = self._index
+                self._index = Index(self.store.index)
+        return self._index
+
+    def _current(self, progress: Callable[[int], None] | None = None) -> Index:
+        """The index, up to date."""
+        index = self._opened()
         while rows := self.store.rows_after(index.seq, _BATCH):
             flags = [(seq, record) for seq, record in rows if isinstance(record, Flag)]
             touched = {record.flag_id for _, record in rows if isinstance(record, Review)}
