@@ -14,7 +14,7 @@ from flagstone import Review, Value, open_store
 from flagstone.testing import EXACT_TEXTS, make_flag
 
 PATHS = ["/", "/rows", "/flag", "/file", "/preview", "/records", "/dashboard", "/news", "/login",
-         "/decide", "/undo", "/correct", "/logout", "/static/", "/static/list.js"]  # fmt: skip
+         "/decide", "/undo", "/keep", "/logout", "/static/", "/static/list.js"]  # fmt: skip
 NAMES = ["q", "after", "id", "flag", "sha256", "field", "name", "since", "to", "x"]
 WORDS = st.sampled_from(
     ["app:", "verdict:open", "since:7d", "until:0001-01-01T00:00+14:00", "since:9999-12-31", '"',

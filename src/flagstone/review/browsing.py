@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from flagstone.codec import FileRef, files_in
+from flagstone.codec import FileRef, files_in, spelled
 from flagstone.errors import BadQueryError, MissingExtraError, UnknownFlagError
 from flagstone.query_text import parse_query
 from flagstone.record import Flag, Record, Review
@@ -185,11 +185,11 @@ class Browsing:
 def told(review: Review) -> dict[str, Any]:
     """What pages are told of *review*."""
     return {
-        "id": review.id,
-        "flag": review.flag_id,
-        "by": review.by or "somebody",
+        "id": spelled(review.id),
+        "flag": spelled(review.flag_id),
+        "by": spelled(review.by or "somebody"),
         "verdict": review.verdict,
-        "tags": list(review.tags),
+        "tags": [spelled(tag) for tag in review.tags],
         "corrected": bool(review.correction),
     }
 
