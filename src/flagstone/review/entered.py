@@ -225,7 +225,7 @@ def _read_items(before: Parts, entered: Any, known: _Known) -> tuple[Item, ...]:
 def _item_like(item: Item, caption: str, captions: str) -> Item:
     if not captions or typed(item.caption or "") == caption:
         return item
-    return replace(item, caption=caption)
+    return replace(item, caption=caption or None)
 
 
 def _text_like(before: str, entered: Any) -> str:

@@ -7,7 +7,7 @@ const EMPTY = { width: 800, height: 800 };
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 export async function load(src) {
-  const image = Object.assign(new Image(), { src });
+  const image = Object.assign(new Image(), { src: src ?? "data:," });
   await image.decode().catch(() => {
     throw new Error("This picture cannot be drawn on. Replace it by a file.");
   });
@@ -61,7 +61,8 @@ export class Studio {
     canvas.addEventListener("pointerup", () => this.#lift());
     canvas.addEventListener("pointercancel", () => this.#lift());
     canvas.addEventListener("keydown", (event) => this.#press(event));
-    for (const name of ["focus", "blur"]) canvas.addEventListener(name, () => (this.#lift(), this.#showCross()));
+    canvas.addEventListener("focus", () => this.#showCross());
+    canvas.addEventListener("blur", () => (this.#lift(), this.#showCross()));
     element.addEventListener("click", ({ target }) => {
       const button = target.closest("button");
       if (button?.dataset.tool) this.#take(button);
@@ -84,7 +85,7 @@ export class Studio {
 
   #begin(point) {
     const [color, range] = this.element.querySelectorAll(".tools input");
-    const width = Math.max(1, range.value * this.unit);
+    const width = Math.max(1.5, range.value * this.unit);
     this.pen = { color: color.value, width, erases: this.#tool === "eraser", points: [point] };
     this.#strokes.push(this.pen);
     this.#line(this.pen, [point, point]);
@@ -108,7 +109,7 @@ export class Studio {
     Object.assign(context, { strokeStyle: color, lineWidth: width, lineCap: "round", lineJoin: "round" });
     context.globalCompositeOperation = erases ? "destination-out" : "source-over";
     context.beginPath();
-    context.moveTo(...points[0]);
+    context.moveTo(points[0][0] - 0.01, points[0][1]); // a line of no length would not be drawn
     for (const point of points) context.lineTo(...point);
     context.stroke();
     context.globalCompositeOperation = "source-over";

@@ -57,7 +57,7 @@ function add(form, file) {
   const part = form.querySelector(".part:last-child");
   for (const labelled of part.querySelectorAll("[aria-label]")) labelled.ariaLabel = labelled.ariaLabel.replace(/nothing$/, () => file.name);
   choose(part, file);
-  part.querySelector("input, button").focus();
+  (part.querySelector("[data-caption]") ?? part.querySelector("button")).focus();
 }
 
 async function choose(part, file) {

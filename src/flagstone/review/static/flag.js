@@ -89,7 +89,7 @@ for (const editor of editors) {
   editor.querySelector("[data-cancel]").addEventListener("click", () => (editor.hidden = true));
   editor.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) editor.requestSubmit();
-    if (event.key === "Escape") editor.hidden = true;
+    if (event.key === "Escape") (event.target.blur(), (editor.hidden = true));
     // A key on one of its buttons, or on a canvas, is not about the flag.
     if (!event.target.matches("input, textarea, select")) event.stopPropagation();
   });
