@@ -121,6 +121,27 @@ def test_a_change_fits_the_component(kept):
 
 
 @pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        *[(kind, None) for kind in sorted(KINDS - {"table", "color", "datetime", "text", "code",
+                                                   "html", "markdown"})],
+        ("multimodal", {"text": "a\r\nb\0\ud800", "files": []}),
+        ("gallery", []),
+        ("file", []),
+        ("image_pair", [None, None]),
+    ],
+)  # fmt: skip
+def test_what_is_empty_or_odd_comes_back_as_it_was(kind, data):
+    """
+    None stays None, a list a list, and text that no field holds what it was.
+    """
+    value = Value(kind=kind, data=data)
+    entered = held(editor_for(value))
+    assert read(value, entered, field="o") == value
+    assert type(read(value, entered, field="o").data) is type(data)
+
+
+@pytest.mark.parametrize(
     ("classes", "entered", "made"),
     [
         ([None, 0.5, 1], ["", "0.75", "1", "2"], [None, 0.75, 1, 2.0]),
@@ -139,6 +160,8 @@ def test_a_class_has_the_type_of_the_others(classes, entered, made):
     right = read(value, [["\\ud800", name] for name in entered], field="o").data
     assert [part["class_or_confidence"] for part in right] == made
     assert {part["token"] for part in right[: len(classes)]} <= {"\ud800"}
+    right = read(value, [["new", name] for name in entered], field="o").data
+    assert [part["class_or_confidence"] for part in right] == [name or None for name in made]
 
 
 def test_items_keep_what_no_editor_shows():
@@ -209,8 +232,8 @@ def test_nobody_names_a_file_of_somebody_else(tmp_path):
     secret = store.files.put(io.BytesIO(b"secret"), name="secret.png")
     flag = Flag(outputs={"o": Value(kind="image", data=ref)})
     store.append([flag, Flag(outputs={"o": Value(kind="image", data=secret)})])
-    users = people(tmp_path)
-    ana, bo, vi = (Reviewer(store, users=users) for _ in range(3))
+    ana = Reviewer(store, users=people(tmp_path))
+    bo, vi = ana.another(), ana.another()
     for reviewer, name in ((ana, "ana"), (bo, "bo"), (vi, "vi")):
         reviewer.log_in(name, name * 2)
         reviewer.get("/")

@@ -124,9 +124,10 @@ def _like(before: list[list[Any]], row: int, column: int, text: str) -> Any:
     return text
 
 
-def _read_highlighted(value: Value, entered: Any) -> list[dict[str, Any]]:
+def _read_highlighted(value: Value, entered: Any) -> Any:
     before = list(value.data or ())
-    return [_part_like(before, *row) for row in _rows_of(entered, 2)]
+    after = [_part_like(before, *row) for row in _rows_of(entered, 2)]
+    return value.data if after == before else after
 
 
 def _part_like(before: list[dict[str, Any]], token: str, name: str) -> dict[str, Any]:
