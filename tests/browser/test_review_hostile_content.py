@@ -98,6 +98,9 @@ def hostile_flag(store: MemoryStore, attack: str) -> Flag:
         "annotated_image": {"image": files[0],
                             "annotations": [{"image": files[0], "label": attack}]},
         "gallery": [{"image": files[0], "caption": attack}, {"video": files[1], "caption": attack}],
+        "image_editor": {"background": files[2], "layers": [files[0]], "composite": files[0],
+                         "id": attack},
+        "image_pair": (files[0], files[2]),
         "image": files[2], "file": files, "model3d": files[3], "video": files[0], "audio": files[1],
         "plot": {"columns": [attack, attack], "data": [[attack, 1]], "mark": attack},
         "multimodal": {"text": attack, "files": files},
@@ -174,9 +177,15 @@ def test_nothing_runs_in_a_flag(
     expect(page.locator("html[data-ready=flag]")).to_be_attached()
 
     page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true })")
-    for _ in range(8):
+    for _ in range(page.locator(".editor").count()):
         page.keyboard.press("e")
         page.keyboard.press("Escape")
+    page.evaluate("for (const each of document.querySelectorAll('.editor')) each.hidden = false")
+    page.evaluate("for (const each of document.querySelectorAll('[data-draw]')) each.click()")
+    captions = page.locator(".editor [data-caption]")
+    held = captions.evaluate_all("(fields) => fields.map((field) => field.value)")
+    assert held == [flag.option] * 3  # to the character
+    page.evaluate("for (const each of document.querySelectorAll('.editor')) each.hidden = true")
     page.keyboard.press("z")
     page.keyboard.press("Escape")
 

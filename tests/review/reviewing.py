@@ -2,6 +2,7 @@
 A reviewer without a browser: reads pages and posts what the page's own script would.
 """
 
+import copy
 import re
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,16 @@ class Reviewer:
             create_app(store, **app), client=(client, 50000), base_url=url, follow_redirects=False
         )
         self.token = ""
+
+    def another(self) -> "Reviewer":
+        """Somebody else at the same server."""
+        other = copy.copy(self)
+        other.token = ""
+        url = str(self.http.base_url)
+        other.http = TestClient(
+            self.http.app, client=("127.0.0.1", 50001), base_url=url, follow_redirects=False
+        )
+        return other
 
     def get(self, path: str, **request: Any) -> httpx.Response:
         """A page; its token is kept, as a browser's page would."""

@@ -15,7 +15,7 @@ from flagstone.stores.memory import MemoryStore
 from flagstone.testing import make_flag
 
 ROUTES = ["/", "/rows", "/flag?id=x", "/file", "/preview", "/records", "/dashboard", "/news"]
-ACTIONS = ["/decide", "/undo", "/correct", "/logout"]
+ACTIONS = ["/decide", "/undo", "/keep", "/logout"]
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +129,7 @@ def test_a_viewer_only_looks(store, users):
         page = viewer.get(path)
         assert page.status_code == 200
         assert "data-do=" not in page.text
-    for action in ("/decide", "/undo", "/correct"):
+    for action in ("/decide", "/undo", "/keep"):
         body = {"flags": {flag.id: ""}, "verdict": "fixed"}
         assert viewer.post(action, body).status_code == 403
     assert store.state(flag.id).reviews == ()

@@ -277,9 +277,11 @@ TABLE = {"headers": ["n", "x", "t"], "data": [[1, 1.5, "a"], [2, 2.5, "b"]], "me
         (Value(kind="chat", data=[["a", "b"]]), "c", [["a", "c"]]),
         (Value(kind="json", data={"a": (1, float("inf"))}),
          '{"a": {"$tuple": [2, {"$float": "inf"}]}}', {"a": (2, float("inf"))}),
-        (Value(kind="highlighted_text", data=[{"token": "a", "class_or_confidence": None}]),
-         '[{"token": "b", "class_or_confidence": "x"}]',
-         [{"token": "b", "class_or_confidence": "x"}]),
+        (Value(kind="datetime", data="2020-10-01 05:20:15"), "2021-10-01T05:20",
+         "2021-10-01 05:20:00"),
+        (Value(kind="datetime", data="2020-10-01 05:20:15"), "", None),
+        (Value(kind="datetime", data="2020-02-30 05:20:15"), "now - 1d", "now - 1d"),
+        (Value(kind="text", data="a\r\nb\0c\rd"), "a\nb\ufffdc\nd", "a\r\nb\0c\rd"),
     ],
 )  # fmt: skip
 def test_a_correction_has_the_type_of_its_output(value, entered, data):
@@ -304,6 +306,8 @@ def test_a_correction_has_the_type_of_its_output(value, entered, data):
     ("value", "entered"),
     [
         (Value(kind="number", data=3), "three"),
+        (Value(kind="datetime", data="2020-10-01 05:20:15"), "2021-02-30T05:20"),
+        (Value(kind="datetime", data="2020-10-01 05:20:15"), "tomorrow"),
         (Value(kind="boolean", data=True), "perhaps"),
         (Value(kind="table", data=TABLE), [["1"]]),
         (Value(kind="table", data=TABLE), [[1, 2, 3]]),
@@ -330,32 +334,6 @@ def test_an_unfit_correction_is_refused(value, entered):
 
     assert answer.status_code == 400
     assert store.state(flag.id).reviews == ()
-
-
-def test_a_file_is_corrected_by_a_file():
-    """
-    The file sent is kept, and is the correction; other corrections of the flag stay.
-    """
-    store = MemoryStore()
-    ref = store.files.put(io.BytesIO(b"wrong"), name="a.png")
-    other = {"t": Value(kind="text", data="better")}
-    outputs = {"o": Value(kind="image", data=ref), "t": Value(kind="text", data="bad")}
-    flag = Flag(outputs=outputs, correction=other)
-    store.append([flag])
-    reviewer = Reviewer(store)
-    reviewer.get("/")
-
-    def send(field, token):
-        path = f"/correct?flag={flag.id}&field={field}&name=../b%20.png"
-        return reviewer.http.post(path, content=b"right", headers={"x-token": token}).status_code
-
-    assert [send("t", reviewer.token), send("x", reviewer.token), send("o", "x")] == [400, 400, 403]
-    assert send("o", reviewer.token) == 200
-    correction = store.state(flag.id).correction
-    assert correction["t"] == other["t"]
-    assert correction["o"].data.name == "../b .png"
-    with store.files.open(correction["o"].data) as file:
-        assert file.read() == b"right"
 
 
 def test_reviews_of_other_programs_are_shown():

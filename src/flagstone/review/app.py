@@ -69,7 +69,7 @@ def create_app(
         Route("/news", browsing.news),
         Route("/decide", posting.decide, methods=["POST"]),
         Route("/undo", posting.undo, methods=["POST"]),
-        Route("/correct", posting.correct_with_file, methods=["POST"]),
+        Route("/keep", posting.keep, methods=["POST"]),
         Mount("/static", _Static(directory=STATIC)),
     ]
     if isinstance(access, WithLogin):

@@ -6,13 +6,15 @@ is appended, and the page tells its reader, who may decide all the same.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from flagstone.codec import FileRef, files_in
 from flagstone.errors import UnkeepableValueError
 from flagstone.record import Review, Value, Verdict
-from flagstone.review import editors
+from flagstone.review.entered import read
+from flagstone.review.kept import Kept
 from flagstone.review.people import Person
 from flagstone.store import State, Store
 
@@ -78,10 +80,11 @@ def read_undo(body: Any) -> Mapping[str, str]:
 
 
 class Decider:
-    """Appends decisions to *store*, one request after the other."""
+    """Appends decisions to *store*, one after the other; *kept* is what people have sent."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, kept: Kept) -> None:
         self._store = store
+        self._kept = kept
         self._mutex = threading.Lock()
 
     def decide(self, decision: Decision, person: Person) -> Decided:
@@ -97,21 +100,9 @@ class Decider:
                 if faster := _decided_since(state, seen, person):
                     decided.faster.append(faster)
                 else:
-                    decided.reviews.append(_review(state, decision, person))
+                    decided.reviews.append(self._review(state, decision, person))
             self._store.append(decided.reviews)
         return decided
-
-    def correct(
-        self, flag_id: str, name: str, person: Person, make: Callable[[Value], Value]
-    ) -> Review:
-        """Append a correction of the output *name*: what *make* makes of it as it is now."""
-        with self._mutex:
-            state = self._store.state(flag_id)
-            right = make(_current(state, name))
-            correction = {**state.correction, name: right}
-            review = Review(flag_id=flag_id, by=person.name, correction=correction)
-            self._store.append([review])
-        return review
 
     def undo(self, flag_id: str, review_id: str, person: Person) -> State | None:
         """
@@ -127,6 +118,34 @@ class Decider:
                 return None
             self._store.append([Review(flag_id=flag_id, by=person.name, withdraws=review_id)])
             return self._store.state(flag_id)
+
+    def _review(self, state: State, decision: Decision, person: Person) -> Review:
+        corrected = {
+            name: self._corrected(state, name, entered, person)
+            for name, entered in decision.entered.items()
+        }
+        return Review(
+            flag_id=state.flag.id,
+            by=person.name,
+            verdict=decision.verdict,
+            tags=decision.tags,
+            note=decision.note,
+            assignee=decision.assignee,
+            correction={**state.correction, **corrected} if corrected else {},
+        )
+
+    def _corrected(self, state: State, name: str, entered: Any, person: Person) -> Value:
+        """
+        The output *name* as it was *entered*, with files of the flag's own records, or that
+        *person* has just sent.
+        """
+        own = _files_of(state)
+        right = read(
+            _current(state, name), entered, field=name, files=[*own, *self._kept.of(person.name)]
+        )
+        if self._store.files.missing(set(files_in(right.data)) - set(own)):
+            raise _refusal(name, "a file that was sent for it is no longer there")
+        return right
 
 
 def may_be_withdrawn(review: Review, person: Person) -> bool:
@@ -156,20 +175,9 @@ def _decided_since(state: State, seen: str, person: Person) -> Review | None:
     )
 
 
-def _review(state: State, decision: Decision, person: Person) -> Review:
-    corrected = {
-        name: editors.read(_current(state, name), entered, field=name)
-        for name, entered in decision.entered.items()
-    }
-    return Review(
-        flag_id=state.flag.id,
-        by=person.name,
-        verdict=decision.verdict,
-        tags=decision.tags,
-        note=decision.note,
-        assignee=decision.assignee,
-        correction={**state.correction, **corrected} if corrected else {},
-    )
+def _files_of(state: State) -> list[FileRef]:
+    records = (state.flag, *state.reviews, *state.outcomes)
+    return [ref for record in records for ref in record.files()]
 
 
 def _current(state: State, name: str) -> Value:

@@ -1,34 +1,41 @@
 """
-How a correction is entered: the control for a kind, and what was entered as a value again.
+How a correction is entered: the control for a kind, and what it holds.
 """
 
 import json
+import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flagstone import codec
-from flagstone.codec import FileRef
 from flagstone.errors import UnkeepableValueError
 from flagstone.record import Value
+from flagstone.review.parts import Parts, parts_of
 from flagstone.review.plain import Exact
 from flagstone.review.shown import argument_of
 from flagstone.review.tree import spell
 
 _LONGEST = 200_000
 _MOST_CELLS = 5_000
-_BRIEF = 200
+_COLOR = re.compile("#[0-9a-fA-F]{6}")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
+
+BRIEF = 200
+"""How many characters of a choice are shown."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Editor:
-    """A *control* of pages/editors.html that holds *text* (or *cells*), with what to choose."""
+    """A *control* of pages/editors.html, the *text*, *cells* or *parts* it holds, and choices."""
 
     control: str
     text: str = ""
     choices: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
     cells: tuple[tuple[str, ...], ...] = ()
+    parts: Parts | None = None
 
 
 def editor_for(value: Value) -> Editor | None:
@@ -39,29 +46,6 @@ def editor_for(value: Value) -> Editor | None:
         editor = _json_editor(value)
     too_long = editor is not None and len(editor.text) > _LONGEST
     return None if too_long else editor
-
-
-def read(value: Value, entered: Any, *, field: str) -> Value:
-    """
-    *entered* by the editor for *value*, as a value like it.
-
-    Raises `UnkeepableValueError` for what the editor cannot have given.
-    """
-    editor = editor_for(value)
-    if editor is None or editor.control == "file":
-        raise UnkeepableValueError(where=field, reason="it is not edited so")
-    try:
-        data = _READERS[editor.control](value, entered)
-    except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise UnkeepableValueError(where=field, reason=str(error)[:_BRIEF]) from error
-    return replace(value, data=data)
-
-
-def read_file(value: Value, ref: FileRef, *, field: str) -> Value:
-    """The file *ref* as a value like *value*. Raises `UnkeepableValueError` as `read` does."""
-    if (editor := editor_for(value)) is None or editor.control != "file":
-        raise UnkeepableValueError(where=field, reason="it is no file")
-    return replace(value, data=ref)
 
 
 # --- editors ------------------------------------------------------------------------------------
@@ -85,20 +69,20 @@ def _boolean(value: Value) -> Editor:
 
 def _label(value: Value) -> Editor:
     data = value.data or {"label": "", "confidences": []}
-    names = [spell(part["label"], _BRIEF) for part in data["confidences"] or ()]
-    text = spell(data["label"], _BRIEF)
+    names = [spell(part["label"], BRIEF) for part in data["confidences"] or ()]
+    text = spell(data["label"], BRIEF)
     return Editor(control="label", text=Exact(text), choices=tuple(map(Exact, names)))
 
 
 def _choice(value: Value) -> Editor:
     if isinstance(value.data, list):
         return _choices(value)
-    text = "" if value.data is None else spell(value.data, _BRIEF)
+    text = "" if value.data is None else spell(value.data, BRIEF)
     return Editor(control="choice", text=Exact(text), choices=tuple(_offered(value)))
 
 
 def _choices(value: Value) -> Editor:
-    chosen = [spell(choice, _BRIEF) for choice in value.data or ()]
+    chosen = [spell(choice, BRIEF) for choice in value.data or ()]
     return Editor(control="choices", text=Exact("\n".join(chosen)), choices=tuple(_offered(value)))
 
 
@@ -106,7 +90,7 @@ def _table(value: Value) -> Editor | None:
     headers, rows = value.data["headers"], value.data["data"]
     if len(headers) * len(rows) > _MOST_CELLS:
         return None
-    cells = tuple(tuple(Exact(_cell(cell)) for cell in row) for row in rows)
+    cells = tuple(tuple(Exact(cell_of(cell)) for cell in row) for row in rows)
     return Editor(control="table", headers=tuple(map(str, headers)), cells=cells)
 
 
@@ -114,9 +98,37 @@ def _chat(value: Value) -> Editor:
     return Editor(control="reply", text=Exact(_reply_in(value.data)))
 
 
-def _file(value: Value) -> Editor | None:
-    is_file = value.data is None or isinstance(value.data, FileRef)
-    return Editor(control="file") if is_file else None
+def _highlighted(value: Value) -> Editor:
+    parts = value.data or ()
+    if 2 * len(parts) > _MOST_CELLS:
+        raise ValueError("it has more parts than a page can edit")
+    cells = tuple((Exact(_expect(str, each["token"])), Exact(class_of(each))) for each in parts)
+    return Editor(control="highlighted", headers=("token", "class"), cells=cells)
+
+
+def _files(value: Value) -> Editor:
+    parts = parts_of(value)
+    control = "drawing" if value.kind == "image_editor" else "files"
+    return Editor(control=control, text=Exact(parts.text or ""), parts=parts)
+
+
+def _color(value: Value) -> Editor:
+    is_plain = isinstance(value.data, str) and _COLOR.fullmatch(value.data)
+    return Editor(control="color", text=value.data) if is_plain else _line(value)
+
+
+def _moment(value: Value) -> Editor:
+    """A field for date and time, where one can hold all that there is."""
+    if not isinstance(value.data, str) or not _is_moment(value.data):
+        return _line(value)
+    return Editor(control="moment", text=value.data.replace(" ", "T"))
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        return bool(_MOMENT.fullmatch(text) and datetime.fromisoformat(text))
+    except ValueError:  # the 30th of February
+        return False
 
 
 def _json_editor(value: Value) -> Editor | None:
@@ -128,17 +140,32 @@ def _json_editor(value: Value) -> Editor | None:
 
 
 def _offered(value: Value) -> list[str]:
-    return [Exact(spell(choice, _BRIEF)) for choice in _choices_of(value)]
+    return [Exact(spell(choice, BRIEF)) for choice in choices_of(value)]
 
 
-def _choices_of(value: Value) -> list[Any]:
+def choices_of(value: Value) -> list[Any]:
     """What can be chosen: Gradio's choices are values, or pairs of what is shown and the value."""
     choices = argument_of(value, "choices") or ()
     return [choice[1] if isinstance(choice, list | tuple) else choice for choice in choices]
 
 
-def _cell(cell: Any) -> str:
+def cell_of(cell: Any) -> str:
+    """What a field of a table holds of *cell*."""
     return "" if cell is None else spell(cell, _LONGEST)
+
+
+def class_of(part: Any) -> str:
+    """What a field holds of the class of *part*, a piece of highlighted text."""
+    name = part["class_or_confidence"]
+    if not isinstance(name, str | int | float | None):
+        raise TypeError("a class is text or a number")
+    return "" if name is None else str(name)
+
+
+def _expect(kind: type, data: Any) -> Any:
+    if not isinstance(data, kind):
+        raise TypeError(f"{kind.__name__} was expected")
+    return data
 
 
 def _reply_in(messages: Any) -> str:
@@ -152,117 +179,29 @@ def _reply_in(messages: Any) -> str:
 
 
 _MAKERS: dict[str, Callable[[Value], Editor | None]] = {
-    "audio": _file,
+    "annotated_image": _files,
+    "audio": _files,
     "boolean": _boolean,
     "chat": _chat,
     "choice": _choice,
     "choices": _choices,
     "code": _lines,
-    "color": _line,
-    "datetime": _line,
-    "file": _file,
+    "color": _color,
+    "datetime": _moment,
+    "file": _files,
+    "gallery": _files,
+    "highlighted_text": _highlighted,
     "html": _lines,
-    "image": _file,
+    "image": _files,
+    "image_editor": _files,
+    "image_pair": _files,
     "label": _label,
     "markdown": _lines,
-    "model3d": _file,
+    "model3d": _files,
+    "multimodal": _files,
     "number": _number,
     "plot": lambda _: None,
     "table": _table,
     "text": _lines,
-    "video": _file,
-}
-
-
-# --- what was entered ---------------------------------------------------------------------------
-
-
-def _read_text(_: Value, entered: Any) -> str:
-    return str(_expect(str, entered))
-
-
-def _read_number(value: Value, entered: Any) -> int | float | None:
-    text = _expect(str, entered).strip()
-    if not text:
-        return None
-    try:
-        return int(text) if not isinstance(value.data, float) else float(text)
-    except ValueError:
-        return float(text)
-
-
-def _read_choice(value: Value, entered: Any) -> Any:
-    text = _expect(str, entered)
-    if value.kind == "boolean":
-        return {"yes": True, "no": False}[text]
-    return _of_offered(value, text)
-
-
-def _read_choices(value: Value, entered: Any) -> list[Any]:
-    return [_of_offered(value, text) for text in _expect(str, entered).split("\n") if text]
-
-
-def _of_offered(value: Value, text: str) -> Any:
-    """The choice that is spelled *text*, with its type."""
-    choices = _choices_of(value)
-    return next((choice for choice in choices if spell(choice, _BRIEF) == text), text)
-
-
-def _read_table(value: Value, entered: Any) -> dict[str, Any]:
-    before = value.data["data"]
-    rows = [
-        [_like(before, r, c, _expect(str, cell)) for c, cell in enumerate(_expect(list, row))]
-        for r, row in enumerate(_expect(list, entered))
-    ]
-    if {len(row) for row in rows} - {len(value.data["headers"])}:
-        raise ValueError("its rows are not as wide as its head")
-    return {**value.data, "data": rows, "metadata": None}
-
-
-def _like(before: list[list[Any]], row: int, column: int, text: str) -> Any:
-    """*text* as the cell that stood there, or above it, has it: the same, or of its type."""
-    cell = before[min(row, len(before) - 1)][column] if before else text
-    if row < len(before) and text == _cell(cell):
-        return cell
-    if isinstance(cell, int | float) and not isinstance(cell, bool):
-        try:
-            return float(text) if isinstance(cell, float) else int(text)
-        except ValueError:
-            return text
-    return text
-
-
-def _read_reply(value: Value, entered: Any) -> list[Any]:
-    text = _expect(str, entered)
-    *before, last = value.data
-    if not isinstance(last, dict):
-        return [*before, [last[0], text]]
-    content = text if isinstance(last["content"], str) else [{**last["content"][0], "text": text}]
-    return [*before, {**last, "content": content}]
-
-
-def _read_json(value: Value, entered: Any) -> Any:
-    data = codec.loads(_expect(str, entered))
-    known = {ref.sha256 for ref in codec.files_in(value.data)}
-    if not {ref.sha256 for ref in codec.files_in(data)} <= known:
-        raise ValueError("it names a file that the output has not")
-    return data
-
-
-def _expect(kind: type, entered: Any) -> Any:
-    if not isinstance(entered, kind):
-        raise TypeError(f"{kind.__name__} was expected")
-    return entered
-
-
-_READERS: dict[str, Callable[[Value, Any], Any]] = {
-    "choice": _read_choice,
-    "choices": _read_choices,
-    "json": _read_json,
-    "label": lambda value, entered: {"label": _read_text(value, entered), "confidences": None},
-    "line": _read_text,
-    "lines": _read_text,
-    "number": _read_number,
-    "reply": _read_reply,
-    "table": _read_table,
+    "video": _files,
 }

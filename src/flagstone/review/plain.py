@@ -7,6 +7,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from flagstone.codec import spelled
+
 _SHOWN = frozenset("\n\t\u200c\u200d\xad")  # joiners make letters and emoji, and hide nothing
 _SPELLED = frozenset(["Cc", "Cf", "Cs", "Zl", "Zp"])
 
@@ -25,6 +27,11 @@ def plain(shown: Any) -> Any:
         char if char in _SHOWN or unicodedata.category(char) not in _SPELLED else _spelled(char)
         for char in shown.replace("\r\n", "\n")
     )
+
+
+def typed(text: str) -> str:
+    """*text* as a field of a page gives it back when nobody has touched it."""
+    return spelled(text).replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
 
 
 def _spelled(char: str) -> str:

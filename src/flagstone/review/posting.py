@@ -20,8 +20,8 @@ from starlette.responses import RedirectResponse, Response
 from flagstone.errors import FlagstoneError, RefusedError, UnknownFlagError
 from flagstone.review.browsing import told
 from flagstone.review.deciding import Decider, last_review, read_decision, read_undo
-from flagstone.review.editors import read_file
 from flagstone.review.gate import base_of, person_of
+from flagstone.review.kept import Kept
 from flagstone.review.people import Person, Users
 from flagstone.review.plain import plain
 from flagstone.review.rendering import render
@@ -40,7 +40,8 @@ class Posting:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._decider = Decider(store)
+        self._kept = Kept()
+        self._decider = Decider(store, self._kept)
 
     async def decide(self, request: Request) -> Response:
         """Append a review to each of some flags."""
@@ -78,21 +79,17 @@ class Posting:
 
         return await _answer(act)
 
-    async def correct_with_file(self, request: Request) -> Response:
-        """Append a correction that is the file sent."""
+    async def keep(self, request: Request) -> Response:
+        """Put the file sent where a correction by the same person may name it by its hash."""
         person = _reviewer_of(request)
         _require_token(request, request.headers.get("x-token", ""))
         content = await _body_of(request, _MOST_FILE)
-        asked = request.query_params
-        flag_id, field = asked.get("flag", ""), asked.get("field", "")
+        name = request.query_params.get("name", "file")
 
         def act() -> Response:
-            self._store.state(flag_id)
-            ref = self._store.files.put(io.BytesIO(content), name=asked.get("name", "file"))
-            review = self._decider.correct(
-                flag_id, field, person, lambda value: read_file(value, ref, field=field)
-            )
-            return Told({"decided": [told(review)]})
+            ref = self._store.files.put(io.BytesIO(content), name=name)
+            self._kept.add(person.name, ref)
+            return Told({"sha256": ref.sha256, "name": ref.name, "size": ref.size})
 
         return await _answer(act)
 

@@ -1,6 +1,6 @@
 // One flag: decide and go on, correct it, look closer.
 
-import { ask, bind, decide, follow, mayDecide, post, remember, saying, tellLast, toast, undo, undoReviews } from "./page.js";
+import { ask, bind, decide, follow, mayDecide, saying, tellLast, toast, undo, undoReviews } from "./page.js";
 
 const { flag } = document.body.dataset;
 const after = document.querySelector("#after");
@@ -48,15 +48,21 @@ function edit() {
   if (!editor) return toast("There is nothing here that can be edited.");
   editor.hidden = false;
   editor.scrollIntoView({ block: "nearest" });
-  const field = editor.querySelector("input, textarea, select");
+  const field = editor.querySelector("input:not([hidden]), textarea, select") ?? editor.querySelector("button");
   field?.focus();
   field?.select?.();
 }
 
-function entered(editor) {
+// What holds files or a drawing is a module of its own, which comes only where it is needed.
+const MODULES = { files: "./files.js", drawing: "./drawing.js" };
+const holds = new Map();
+
+async function entered(editor) {
+  if (holds.has(editor)) return holds.get(editor)();
   switch (editor.dataset.control) {
     case "table":
-      return [...editor.querySelectorAll("tbody tr")].map((row) => [...row.querySelectorAll("input")].map((cell) => cell.value));
+    case "highlighted":
+      return [...editor.querySelectorAll("tbody tr")].map((row) => [...row.querySelectorAll("input, textarea")].map((cell) => cell.value));
     case "choices":
       if (editor.querySelector(".options")) return [...editor.querySelectorAll(":checked")].map((box) => box.value).join("\n");
   }
@@ -64,36 +70,50 @@ function entered(editor) {
 }
 
 async function save(editor) {
-  const { field, control } = editor.dataset;
-  if (control !== "file") return say({ correction: { [field]: entered(editor) } });
-  const [file] = editor.elements.entered.files;
-  if (!file) return toast("Choose a file first.");
-  const path = `/correct?${new URLSearchParams({ flag, field, name: file.name })}`;
-  const answer = await post(path, file, { "content-type": "application/octet-stream" });
-  if (answer.error) return toast(answer.error);
-  remember(answer.decided, "Corrected.");
-  reload();
+  const button = editor.querySelector(".main");
+  if (button.disabled) return;
+  button.disabled = true; // sending files takes its time
+  try {
+    await say({ correction: { [editor.dataset.field]: await entered(editor) } });
+  } catch (error) {
+    toast(error.message);
+  }
+  button.disabled = false;
 }
 
 for (const editor of editors) {
+  const { control } = editor.dataset;
+  if (control in MODULES) holds.set(editor, (await import(MODULES[control])).take(editor));
+  if (control === "color") pair(...editor.querySelectorAll(".paired input"));
   editor.addEventListener("submit", (event) => (event.preventDefault(), save(editor)));
   editor.querySelector("[data-cancel]").addEventListener("click", () => (editor.hidden = true));
   editor.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) editor.requestSubmit();
-    if (event.key === "Escape") editor.hidden = true;
+    if (event.key === "Escape") (event.target.blur(), (editor.hidden = true));
+    // A key on one of its buttons, or on a canvas, is not about the flag.
+    if (!event.target.matches("input, textarea, select")) event.stopPropagation();
   });
-  editor.addEventListener("click", (event) => {
-    if (event.target.closest("[data-remove]")) event.target.closest("tr").remove();
-    if (event.target.closest("[data-add]")) addRow(editor);
+  editor.addEventListener("click", ({ target }) => {
+    const row = target.closest("tr");
+    if (target.closest("[data-remove]")) row.remove();
+    if (target.closest("[data-below]")) addRow(editor, row);
+    if (target.closest("[data-add]")) addRow(editor);
   });
 }
 
-function addRow(editor) {
+function pair(swatch, line) {
+  swatch.addEventListener("input", () => (line.value = swatch.value));
+  line.addEventListener("input", () => /^#[0-9a-f]{6}$/i.test(line.value) && (swatch.value = line.value));
+}
+
+function addRow(editor, above) {
   const body = editor.querySelector("tbody");
   const row = document.createElement("tr");
   for (let n = 1; n < editor.querySelectorAll("th").length; n++) row.insertCell().append(document.createElement("input"));
-  row.insertCell();
-  body.append(row);
+  const last = row.insertCell();
+  if (body.rows[0]) last.append(...[...body.rows[0].cells].at(-1).cloneNode(true).childNodes);
+  if (above) above.after(row);
+  else body.append(row);
   row.querySelector("input").focus();
 }
 
