@@ -20,7 +20,8 @@ from flagstone.review.people import Person
 _HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        "media-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+        "media-src 'self'; connect-src 'self'; frame-src 'self'; form-action 'self'; "
+        "base-uri 'none'; "
         "frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",

@@ -100,15 +100,20 @@ function addRow(editor) {
 // --- looking ------------------------------------------------------------------------------------
 
 const zoomed = document.querySelector("#zoomed");
-const pictures = [...document.querySelectorAll(".zoom")];
+const pictures = [...document.querySelectorAll(".zoom, .enlarge")];
 let nextPicture = 0;
 
+const frameOf = (button) => button.closest(".value").querySelector(".frame iframe");
+
 function zoom(button) {
+  if (button.matches(".enlarge")) return frameOf(button).requestFullscreen();
   zoomed.querySelector("img").src = button.querySelector("img").src;
   zoomed.showModal();
 }
 pictures.forEach((button) => button.addEventListener("click", () => zoom(button)));
 zoomed.addEventListener("click", () => zoomed.close());
+// A frame that was turned or zoomed by mouse would go on to have the keys.
+for (const frame of document.querySelectorAll(".frame iframe")) frame.addEventListener("pointerleave", () => frame.blur());
 document.addEventListener("change", (event) => {
   const mask = event.target.dataset?.mask;
   const around = mask && event.target.closest(".value").querySelector(`img[data-mask="${Number(mask)}"]`);
