@@ -4,6 +4,7 @@ What draws plots in a browser: the JavaScript that comes with packages installed
 None of it is a part of Flagstone, and none is asked for elsewhere.
 """
 
+import gzip
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -24,10 +25,11 @@ _PACKAGES: dict[Library, tuple[str, str]] = {
 """The module that has each library's JavaScript, and the distribution that has the module."""
 _VEGA = "window.vegaEmbed = vegaEmbed;"
 _HEADERS = {
-    # Its address has its version, so a browser never need ask again.
+    # Its address has its version, so who keeps it never need ask again. (Chromium does not keep
+    # what a frame of no origin asked for: it is sent packed.)
     "cache-control": "public, max-age=31536000, immutable",
-    # A frame in a sandbox is of no origin.
-    "cross-origin-resource-policy": "cross-origin",
+    "cross-origin-resource-policy": "cross-origin",  # for frames of no origin
+    "vary": "accept-encoding",
 }
 
 
@@ -45,11 +47,22 @@ def send_library(request: Request) -> Response:
     """The JavaScript of the library that the path names."""
     for library in get_args(Library):
         if library == request.path_params["name"] and has_library(library):
-            return Response(_script(library), headers=_HEADERS, media_type="text/javascript")
+            return _packed_or_not(request, _packed(library))
     raise HTTPException(404)
 
 
+def _packed_or_not(request: Request, packed: bytes) -> Response:
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(gzip.decompress(packed), headers=_HEADERS, media_type="text/javascript")
+    headers = {**_HEADERS, "content-encoding": "gzip"}
+    return Response(packed, headers=headers, media_type="text/javascript")
+
+
 @cache
+def _packed(library: Library) -> bytes:
+    return gzip.compress(_script(library))
+
+
 def _script(library: Library) -> bytes:
     match library:
         case "plotly":
