@@ -112,13 +112,13 @@ def test_keys_go_on_to_work(page: Page, serve: Callable[..., str]) -> None:
     page.keyboard.press("Escape")
 
     page.keyboard.press("z")
-    page.wait_for_function("document.fullscreenElement?.title === 'plotly plot'")
+    page.wait_for_function("() => document.fullscreenElement?.title === 'plotly plot'")
     page.evaluate("document.exitFullscreen()")
-    page.wait_for_function("document.fullscreenElement === null")
-    page.locator("iframe").click()
-    page.wait_for_function("document.activeElement.localName === 'iframe'")
+    page.wait_for_function("() => document.fullscreenElement === null")
+    page.locator("iframe").click(position={"x": 8, "y": 8})  # beside the plot, which takes no focus
+    page.wait_for_function("() => document.activeElement.localName === 'iframe'")
     page.mouse.move(5, 5)
-    page.wait_for_function("document.activeElement.localName === 'body'")
+    page.wait_for_function("() => document.activeElement.localName === 'body'")
     with page.expect_navigation():
         page.keyboard.press("a")
 

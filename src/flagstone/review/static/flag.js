@@ -112,8 +112,8 @@ function zoom(button) {
 }
 pictures.forEach((button) => button.addEventListener("click", () => zoom(button)));
 zoomed.addEventListener("click", () => zoomed.close());
-// A frame that was turned or zoomed by mouse would go on to have the keys.
-for (const frame of document.querySelectorAll(".frame iframe")) frame.addEventListener("pointerleave", () => frame.blur());
+// A frame that was used by mouse would go on to have the keys, when the mouse is somewhere else.
+addEventListener("pointermove", () => document.activeElement.matches(".frame iframe") && document.activeElement.blur());
 document.addEventListener("change", (event) => {
   const mask = event.target.dataset?.mask;
   const around = mask && event.target.closest(".value").querySelector(`img[data-mask="${Number(mask)}"]`);

@@ -34,6 +34,7 @@
         spec.width ??= "container";
         spec.height ??= "container";
         spec.autosize ??= { type: "fit", contains: "padding" };
+        spec.padding ??= 10;
       }
       const theme = usermeta?.embedOptions?.theme;
       const loader = { target: "_blank" };  // where nothing can be opened
