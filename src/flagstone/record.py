@@ -117,11 +117,15 @@ class _Record:
         """
         return codec.dumps(_to_dict(self), where=self.type)
 
+    def values(self) -> Iterator["Value"]:
+        """The values this record holds, in all its fields."""
+        for values in _values_of(self):
+            yield from values.values()
+
     def files(self) -> Iterator[FileRef]:
         """The files this record refers to, repeats included."""
-        for values in _values_of(self):
-            for value in values.values():
-                yield from codec.files_in(value.data)
+        for value in self.values():
+            yield from codec.files_in(value.data)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,7 +14,8 @@ from flagstone.review.serving import serve
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import make_flag
 
-ROUTES = ["/", "/rows", "/flag?id=x", "/file", "/preview", "/records", "/dashboard", "/news"]
+ROUTES = ["/", "/rows", "/flag?id=x", "/file", "/preview", "/plot", "/model", "/records",
+          "/dashboard", "/news"]  # fmt: skip
 ACTIONS = ["/decide", "/undo", "/keep", "/logout"]
 
 
@@ -206,6 +207,7 @@ def test_a_proxy_says_who_it_is(store, users):
     assert '<span title="viewer">vi</span>' in behind.get("/", headers={"x-user": "vi"}).text
     assert behind.get("/").status_code == 403
     assert behind.get("/login").status_code == 403
+    assert behind.get("/static/frame.js").status_code == 200
     elsewhere = Reviewer(store, trusted_header="X-User", client="10.0.0.9")
     assert elsewhere.get("/", headers=page).status_code == 403
 

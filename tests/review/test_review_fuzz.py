@@ -2,6 +2,7 @@
 Whatever is sent to whichever route, the answer is never that the server broke.
 """
 
+import hashlib
 import io
 from urllib.parse import quote
 
@@ -14,7 +15,8 @@ from flagstone import Review, Value, open_store
 from flagstone.testing import EXACT_TEXTS, make_flag
 
 PATHS = ["/", "/rows", "/flag", "/file", "/preview", "/records", "/dashboard", "/news", "/login",
-         "/decide", "/undo", "/keep", "/logout", "/static/", "/static/list.js"]  # fmt: skip
+         "/decide", "/undo", "/keep", "/logout", "/static/", "/static/list.js",
+         "/plot", "/model", "/static/libraries/plotly.js", "/static/libraries/x.js"]  # fmt: skip
 NAMES = ["q", "after", "id", "flag", "sha256", "field", "name", "since", "to", "x"]
 WORDS = st.sampled_from(
     ["app:", "verdict:open", "since:7d", "until:0001-01-01T00:00+14:00", "since:9999-12-31", '"',
@@ -53,9 +55,14 @@ class World:
                             data=[{"token": "a", "class_or_confidence": 1}]),
             "moment": Value(kind="datetime", data="2020-10-01 05:20:15"),
         })  # fmt: skip
+        plot = Value(kind="plot", data={"type": "plotly", "plot": '{"data": "\ud800"}'})
+        torn = self.store.files.put(io.BytesIO(b"glTF" * 9), name="a.glb")
+        drawn = make_flag(outputs={"p": plot, "m": Value(kind="model3d", data=torn)})
         review = Review(flag_id=odd.id, verdict="fixed", by="\ud800")
-        self.store.append([*texts, odd, self.edited, review])
+        self.store.append([drawn, *texts, odd, self.edited, review])
+        of_text = hashlib.sha256(plot.data["plot"].encode(errors="surrogatepass")).hexdigest()
         self.known = [odd.id, texts[0].id, ref.sha256, texts[0].fingerprint]
+        self.known += [drawn.id, of_text, torn.sha256]
         self.reviewer = Reviewer(self.store, users=people(folder))
         self.reviewer.log_in("ada", "adaada")
         self.reviewer.get("/")

@@ -21,7 +21,9 @@ from starlette.types import ASGIApp
 from flagstone.errors import FlagstoneError
 from flagstone.review.access import Access, BehindProxy, OnThisMachine, WithLogin
 from flagstone.review.browsing import Browsing
+from flagstone.review.frames import Frames
 from flagstone.review.gate import Gate, Shell
+from flagstone.review.libraries import send_library
 from flagstone.review.news import News
 from flagstone.review.people import Users
 from flagstone.review.posting import LoggingIn, Posting
@@ -57,19 +59,22 @@ def create_app(
     """
     access = _access(users, trusted_header)
     store = reader_of(store)
-    browsing, posting = Browsing(store, News(store)), Posting(store)
+    browsing, frames, posting = Browsing(store, News(store)), Frames(store), Posting(store)
     routes = [
         Route("/", browsing.list),
         Route("/rows", browsing.rows),
         Route("/flag", browsing.flag),
         Route("/file", browsing.file),
         Route("/preview", browsing.preview),
+        Route("/plot", frames.plot),
+        Route("/model", frames.model),
         Route("/records", browsing.records),
         Route("/dashboard", browsing.dashboard),
         Route("/news", browsing.news),
         Route("/decide", posting.decide, methods=["POST"]),
         Route("/undo", posting.undo, methods=["POST"]),
         Route("/keep", posting.keep, methods=["POST"]),
+        Route("/static/libraries/{name}.js", send_library),
         Mount("/static", _Static(directory=STATIC)),
     ]
     if isinstance(access, WithLogin):
@@ -103,6 +108,7 @@ class _Static(StaticFiles):
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(*args, **kwargs)
         response.headers["cache-control"] = "no-cache"
+        response.headers["cross-origin-resource-policy"] = "cross-origin"  # for frames of no origin
         return response
 
 

@@ -3,7 +3,7 @@ What can be looked at: the list, a flag, the dashboard, and the files.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,14 +13,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from flagstone.codec import FileRef, files_in
-from flagstone.errors import BadQueryError, MissingExtraError, UnknownFlagError
+from flagstone.errors import BadQueryError, MissingExtraError
 from flagstone.query_text import parse_query
-from flagstone.record import Flag, Record, Review
+from flagstone.record import Flag, Review
 from flagstone.review import charts
 from flagstone.review.agreement import Measure, agreement
 from flagstone.review.deciding import last_review, may_be_withdrawn
 from flagstone.review.editors import editor_for
 from flagstone.review.figures import Figures, figures_of
+from flagstone.review.finding import file_of, records_of, state_of
 from flagstone.review.gate import person_of
 from flagstone.review.listing import neighbours, page_of
 from flagstone.review.news import News
@@ -28,7 +29,7 @@ from flagstone.review.plain import plain
 from flagstone.review.preview import has_preview, preview
 from flagstone.review.rendering import render
 from flagstone.review.sending import HARMLESS, Told, attachment, send
-from flagstone.store import FACETS, VERIFIED, Query, State, Store
+from flagstone.store import FACETS, VERIFIED, Query, Store
 
 _GROUP = 12
 _MOST_VALUES = 8
@@ -83,7 +84,7 @@ class Browsing:
     def flag(self, request: Request) -> Response:
         """One flag in full."""
         query = _query_of(request)
-        state = self._state(request.query_params.get("id", ""))
+        state = state_of(self._store, request, "id")
         flag = state.flag
         before, after = neighbours(self._store, query, flag.id)
         group: list[Flag] = []
@@ -136,7 +137,7 @@ class Browsing:
 
     def file(self, request: Request) -> Response:
         """The bytes of a file, which a record of the flag must name by its hash."""
-        ref = self._ref(request)
+        ref = file_of(self._store, request)
         try:
             return send(request, ref, self._store.files.open(ref))
         except FileNotFoundError as error:
@@ -144,7 +145,7 @@ class Browsing:
 
     def preview(self, request: Request) -> Response:
         """A picture or sound in small."""
-        ref = self._ref(request)
+        ref = file_of(self._store, request)
         try:
             with self._store.files.open(ref) as file:
                 found = preview(ref, file)
@@ -157,26 +158,11 @@ class Browsing:
 
     def records(self, request: Request) -> Response:
         """A flag's records as the store has them, a line of JSON each."""
-        state = self._state(request.query_params.get("flag", ""))
-        lines = [record.to_json() for record in _records_of(state)]
+        state = state_of(self._store, request)
+        lines = [record.to_json() for record in records_of(state)]
         headers = {**HARMLESS, "content-disposition": attachment(f"flag-{state.flag.id}.jsonl")}
         text = "\n".join([*lines, ""])
         return Response(text.encode(), headers=headers, media_type="application/jsonl")
-
-    def _state(self, flag_id: str) -> State:
-        try:
-            return self._store.state(flag_id)
-        except UnknownFlagError as error:
-            raise HTTPException(404) from error
-
-    def _ref(self, request: Request) -> FileRef:
-        wanted = request.query_params.get("sha256", "")
-        state = self._state(request.query_params.get("flag", ""))
-        for record in _records_of(state):
-            for ref in record.files():
-                if ref.sha256 == wanted:
-                    return ref
-        raise HTTPException(404)
 
     def _figures_of(self, query: Query) -> Figures:
         """The figures, counted again only where the store has grown or another query asks."""
@@ -204,10 +190,6 @@ def _query_of(request: Request) -> Query:
         return parse_query(request.query_params.get("q", ""))
     except BadQueryError as error:
         raise HTTPException(400, str(error)) from error
-
-
-def _records_of(state: State) -> Iterable[Record]:
-    return (state.flag, *state.reviews, *state.outcomes)
 
 
 def _facets(query: Query, counts: Any) -> Iterator[tuple[str, list[Link]]]:

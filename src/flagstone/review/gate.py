@@ -20,7 +20,8 @@ from flagstone.review.people import Person
 _HEADERS = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-        "media-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+        "media-src 'self'; connect-src 'self'; frame-src 'self'; form-action 'self'; "
+        "base-uri 'none'; "
         "frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
@@ -30,7 +31,6 @@ _HEADERS = {
     "cache-control": "no-store",
 }
 _READING = ("GET", "HEAD")
-_OPEN_ROUTES = ("/login", "/static/")
 
 
 class Shell:
@@ -76,7 +76,9 @@ class Gate:
             return PlainTextResponse("This came from another site. Nothing was changed.", 403)
         path = path_of(request)
         has_login = isinstance(self._access, WithLogin)
-        if person is not None or (has_login and path.startswith(_OPEN_ROUTES)):
+        # What is installed is no secret, and frames of no origin ask for it without cookies.
+        is_open = path.startswith("/static/") or (has_login and path.startswith("/login"))
+        if person is not None or is_open:
             return None
         if not has_login:
             return PlainTextResponse("This page is not open to you.", 403)

@@ -16,7 +16,10 @@ from flagstone.codec import FileRef
 from flagstone.record import Value
 from flagstone.review import markdown
 from flagstone.review.charts import plot_of
+from flagstone.review.libraries import has_library
 from flagstone.review.media import media_of
+from flagstone.review.models import can_show_models, is_model
+from flagstone.review.plots import plot_in
 from flagstone.review.tree import spell, tree_of
 
 MOST_TEXT = 20_000
@@ -218,7 +221,16 @@ def _plot(data: Any) -> _Shape:
         return "plot", {"chart": plot_of(data), "table": _table(table)[1]}
     if data["type"] == "matplotlib":
         return "pictures", [_picture({"url": data["plot"]})]
-    return _tree(orjson.loads(data["plot"]))
+    plot, tree = plot_in(data), tree_of(orjson.loads(data["plot"]))
+    if plot is None:
+        return "tree", tree
+    return "drawn", {"plot": plot, "tree": tree, "has_library": has_library(plot.library)}
+
+
+def _model3d(data: Any) -> _Shape:
+    if not (isinstance(data, FileRef) and is_model(data)):
+        return _media(data)
+    return "model3d", {"file": data, "has_library": can_show_models()}
 
 
 def _expect(kind: type, data: Any) -> Any:
@@ -246,7 +258,7 @@ _SHAPES: dict[str, Callable[[Any], _Shape]] = {
     "image_pair": _media,
     "label": _label,
     "markdown": _markdown,
-    "model3d": _media,
+    "model3d": _model3d,
     "multimodal": _multimodal,
     "number": _text,
     "paths": _tree,

@@ -120,15 +120,20 @@ function addRow(editor, above) {
 // --- looking ------------------------------------------------------------------------------------
 
 const zoomed = document.querySelector("#zoomed");
-const pictures = [...document.querySelectorAll(".zoom")];
+const pictures = [...document.querySelectorAll(".zoom, .enlarge")];
 let nextPicture = 0;
 
+const frameOf = (button) => button.closest(".value").querySelector(".frame iframe");
+
 function zoom(button) {
+  if (button.matches(".enlarge")) return frameOf(button).requestFullscreen();
   zoomed.querySelector("img").src = button.querySelector("img").src;
   zoomed.showModal();
 }
 pictures.forEach((button) => button.addEventListener("click", () => zoom(button)));
 zoomed.addEventListener("click", () => zoomed.close());
+// A frame that was used by mouse would go on to have the keys, when the mouse is somewhere else.
+addEventListener("pointermove", () => document.activeElement.matches(".frame iframe") && document.activeElement.blur());
 document.addEventListener("change", (event) => {
   const mask = event.target.dataset?.mask;
   const around = mask && event.target.closest(".value").querySelector(`img[data-mask="${Number(mask)}"]`);
