@@ -33,7 +33,10 @@ def store():
         for n in range(6)
     ]  # fmt: skip
     corrected = Review(flag_id=flags[5].id, by="cy", correction=label("8"), verdict="fixed")
-    store.append([*flags, corrected, Review(flag_id=flags[0].id, by="cy", verdict="accepted")])
+    confirmed = Review(flag_id=flags[4].id, by="cy", correction=label("3"))
+    store.append(
+        [*flags, corrected, confirmed, Review(flag_id=flags[0].id, by="cy", verdict="accepted")]
+    )
     return store
 
 

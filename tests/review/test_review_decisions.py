@@ -90,6 +90,32 @@ def test_nobody_is_overwritten_unseen(store, users):
     assert store.state(flag.id).verdict == "accepted"
 
 
+@pytest.mark.parametrize("place", ["flags.db", "folder"])
+def test_two_servers_of_one_store(users, place, tmp_path):
+    """
+    Where two servers have one store, each tells what was decided at the other, and overwrites
+    nothing of it unseen.
+    """
+    flag = make_flag()
+    with open_store(tmp_path / place) as store:
+        store.append([flag])
+    (ana,) = logged_in(open_store(tmp_path / place), users, "ana")
+    (bo,) = logged_in(open_store(tmp_path / place), users, "bo")
+    assert ana.get(f"/flag?id={flag.id}").status_code == 200
+    number = bo.get("/").text.partition('data-news="')[2].partition('"')[0]
+
+    ana.decide(flag.id, verdict="rejected", tags=["hard"])
+
+    (faster,) = bo.decide(flag.id, verdict="accepted")["faster"]
+    assert (faster["by"], faster["verdict"]) == ("ana", "rejected")
+    while not (news := bo.get(f"/news?since={number}").json()["decided"]):
+        pass
+    assert news == [faster]
+    assert f'data-flag="{flag.id}"' in bo.get("/rows?q=tag:hard").text
+    bo.decide(flag.id, seen=faster["id"], verdict="accepted")
+    assert "accepted" in ana.get(f"/flag?id={flag.id}").text
+
+
 def test_others_hear_of_it(store, users):
     """
     The news has what others have decided since, and nothing of one's own.

@@ -132,6 +132,22 @@ def test_a_flag_is_shown_in_full(store):
     assert f"/flag?id={twin.id}" in links(page)
 
 
+def test_the_list_says_of_a_plot_that_it_is_one():
+    """
+    A row of the list has words for a plot, and not the first characters of its text.
+    """
+    native = {"columns": ["x", "y"], "data": [[1, 2], [3, 4]], "datatypes": {}, "mark": "bar"}
+    store = MemoryStore()
+    for data in ({"type": "plotly", "plot": '{"data": []}'}, native):
+        store.append([make_flag(str(data), outputs={"plot": Value(kind="plot", data=data)})])
+
+    page = Reviewer(store).get("/").text
+
+    assert re.findall(r'class="out">.*?<bdi>(.*?)</bdi>', page) == [
+        "a bar plot of 2 rows: x, y", "a plot by plotly",
+    ]  # fmt: skip
+
+
 def test_no_flag_no_page(store):
     """
     For what is not there the answer is 404, in a sentence.

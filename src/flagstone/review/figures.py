@@ -77,7 +77,9 @@ def _confusions_of(
 ) -> Iterator[tuple[str, str]]:
     for name, right in correction.items():
         if name in outputs and right.kind in ("label", "choice", "text", "boolean", "number"):
-            yield _said(outputs[name]), _said(right)
+            pair = _said(outputs[name]), _said(right)
+            if pair[0] != pair[1]:  # otherwise somebody confirmed it
+                yield pair
 
 
 def _said(value: Value) -> str:

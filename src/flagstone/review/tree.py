@@ -44,7 +44,7 @@ def tree_of(data: Any, depth: int = 0) -> Node:
     return Node("branch", text, branches, more=len(data) - len(branches))
 
 
-def spell(data: Any, most: int, depth: int = 0) -> str:  # noqa: PLR0911 - a line a kind
+def spell(data: Any, most: int, depth: int = 0) -> str:
     """*data* in about *most* characters: a file by its name, a label by the one that leads."""
     if depth > _DEEPEST:
         return "…"
@@ -53,20 +53,29 @@ def spell(data: Any, most: int, depth: int = 0) -> str:  # noqa: PLR0911 - a lin
             return data[:most]
         case FileRef():
             return data.name[:most]
+        case dict():
+            return _spell_dict(data, most, depth)
+        case list() | tuple():
+            return _joined((spell(part, most, depth + 1) for part in data[:most]), most)
+        case int() if abs(data) >= _LONGEST_INTEGER:
+            return f"an integer of {data.bit_length()} bits"
+    return str(data)[:most]
+
+
+def _spell_dict(data: dict[Any, Any], most: int, depth: int) -> str:
+    match data:
         case {"label": label, "confidences": [{"confidence": float(chance)}, *_]}:
             return f"{spell(label, most, depth + 1)} ({chance:.0%})"
         case {"label": label, "confidences": None}:
             return spell(label, most, depth + 1)
         case {"composite": FileRef() as drawing}:
             return spell(drawing, most)
-        case dict():
-            parts = [part for part in islice(data.items(), most) if part[1] not in (None, "", [])]
-            return _joined((f"{key}: {spell(part, most, depth + 1)}" for key, part in parts), most)
-        case list() | tuple():
-            return _joined((spell(part, most, depth + 1) for part in data[:most]), most)
-        case int() if abs(data) >= _LONGEST_INTEGER:
-            return f"an integer of {data.bit_length()} bits"
-    return str(data)[:most]
+        case {"type": str(library), "plot": str()}:
+            return f"a plot by {library}"[:most]
+        case {"columns": list(columns), "mark": str(mark), "data": list(rows)}:
+            return f"a {mark} plot of {len(rows):,} rows: {spell(columns, most, depth + 1)}"[:most]
+    parts = [part for part in islice(data.items(), most) if part[1] not in (None, "", [])]
+    return _joined((f"{key}: {spell(part, most, depth + 1)}" for key, part in parts), most)
 
 
 def _joined(texts: Any, most: int) -> str:
