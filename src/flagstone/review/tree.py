@@ -44,7 +44,7 @@ def tree_of(data: Any, depth: int = 0) -> Node:
     return Node("branch", text, branches, more=len(data) - len(branches))
 
 
-def spell(data: Any, most: int, depth: int = 0) -> str:
+def spell(data: Any, most: int, depth: int = 0) -> str:  # noqa: PLR0911 - a line a kind
     """*data* in about *most* characters: a file by its name, a label by the one that leads."""
     if depth > _DEEPEST:
         return "…"
