@@ -214,7 +214,7 @@ def at_95(taken: list[float]) -> float:
     return statistics.quantiles(taken, n=20)[-1]
 
 
-LARGE = 2 << 30
+LARGE = 200 << 20
 """Bytes of a store that without its index nobody waits for."""
 
 COLUMNS = ("page", "next page", "facets")

@@ -81,6 +81,21 @@ def test_stats_count_by_facet(place, flags):
     }  # fmt: skip
 
 
+def test_stats_of_many_values_are_short(place):
+    """
+    The table has the most frequent values of a facet, and says how many more there are.
+    """
+    with open_store(place) as store:
+        users = [f"user {n}" for n in range(25)]
+        store.append([make_flag(user=user) for user in [*users, "user 24"]])
+
+    table = run("stats", "-s", place)
+
+    assert table.index("user 24") < table.index("user 0")
+    assert "and 5 others" in table
+    assert len(run("stats", "-s", place, "--json").splitlines()) == 25 + 5
+
+
 @pytest.mark.parametrize(
     ("verb", "said", "decided"),
     [

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -182,3 +183,25 @@ def test_a_path_with_odd_characters(tmp_path):
     open_store(place).append([make_flag()])
 
     assert place.is_file()
+
+
+def test_many_flags_are_put_in_order_once(tmp_path, monkeypatch):
+    """
+    Flags of many chunks come in the order of the query, whatever is appended meanwhile.
+    """
+    monkeypatch.setattr("flagstone.stores.sql._CHUNK", 3)
+    store = open_store(tmp_path / "flags.db")
+    start = datetime(2026, 3, 1, tzinfo=UTC)
+    flags = [make_flag(created_at=start + timedelta(hours=n * 7 % 11)) for n in range(11)]
+    store.append(flags)
+    in_order = sorted(flags, key=lambda flag: flag.created_at)
+
+    found = store.find()
+    some = [next(found) for _ in range(4)]
+    store.append([make_flag(created_at=start + timedelta(days=9))])
+
+    assert [*some, *found] == in_order[::-1]
+    assert list(store.find(Query(order="oldest", limit=8))) == in_order[:8]
+    assert list(store.find(Query(after=in_order[5].id))) == in_order[4::-1]
+    assert store.facets()["app"].total() == 12
+    assert store.count(Query(verdict="open")) == 12

@@ -27,6 +27,7 @@ _VERIFIED = {
     False: "no: the page says so, but the server did not make these outputs from these inputs",
     None: "unknown",
 }
+_MOST_VALUES = 20
 _DEEPEST = 20
 _LONGEST_INTEGER = 10**100  # Python spells none of more than 4,300 digits
 
@@ -74,8 +75,11 @@ def table_of_facets(facets: Mapping[str, Counter[str | None]], where: str) -> Ta
         table.add_column(name, overflow="fold")
     table.add_column("flags", justify="right")
     for facet in FACETS:
-        for value, count in facets.get(facet, Counter()).most_common():
+        counts = facets.get(facet, Counter())
+        for value, count in counts.most_common(_MOST_VALUES):
             table.add_row(facet, _printable("(none)" if value is None else value), f"{count:,}")
+        if len(counts) > _MOST_VALUES:
+            table.add_row(facet, f"and {len(counts) - _MOST_VALUES:,} others", "")
         table.add_section()
     return table
 

@@ -10,6 +10,7 @@ the driver's own connection: Core's way to execute costs as much as the fsync it
 
 import os
 import threading
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -164,7 +165,8 @@ class SqlStore(Store):
         """The states of the flags in these rows, in this order; those erased are left out."""
         c = RECORD.c
         flags = self._read(sa.select(c.id, c.json, c.seq).where(c.seq.in_(seqs), c.json != ""))
-        place = {row[0]: seqs.index(row[2]) for row in flags}
+        order = {seq: place for place, seq in enumerate(seqs)}
+        place = {record_id: order[seq] for record_id, _, seq in flags}
         states = self._states_in([row[:2] for row in flags])
         return sorted(states, key=lambda state: place[state.flag.id])
 
@@ -192,29 +194,37 @@ class SqlStore(Store):
     def _find_states(self, query: Query) -> Iterator[State]:
         """The states of the flags whose columns match *query*, in its order."""
         c = RECORD.c
+        is_newest = query.order == "newest"
         key = sa.tuple_(c.created_at, c.id)
-        newest = query.order == "newest"
-        statement = (
-            sa.select(c.created_at, c.id, c.json)
+
+        def beyond(last: tuple[str, str]) -> sa.ColumnElement[bool]:
+            bound = sa.tuple_(*map(sa.literal, last))
+            return key < bound if is_newest else key > bound
+
+        wanted = (
+            sa.select(c.seq, c.created_at, c.id)
             .where(*conditions_of(query))
-            .order_by(*(column.desc() if newest else column for column in (c.created_at, c.id)))
-            .limit(_CHUNK)
+            .order_by(*(column.desc() if is_newest else column for column in (c.created_at, c.id)))
         )
-        last: Any = None
         if query.after:
             last = self.key_of(query.after)
             if last is None:
                 return
-        while True:
-            page = statement
-            if last is not None:
-                bound = sa.tuple_(sa.literal(last[0]), sa.literal(last[1]))
-                page = statement.where(key < bound if newest else key > bound)
-            rows = self._read(page)
-            if not rows:
-                return
-            yield from self._states_in([row[1:] for row in rows])
-            last = rows[-1]
+            wanted = wanted.where(beyond(last))
+        first = self._read(wanted.limit(_CHUNK))
+        yield from self.states_of([seq for seq, *_ in first])
+        if len(first) == _CHUNK:  # most are content with those; all others are put in order once
+            others = self._seqs(wanted.where(beyond(first[-1][1:])))
+            for start in range(0, len(others), _CHUNK):
+                yield from self.states_of(others[start : start + _CHUNK])
+
+    def _seqs(self, statement: "sa.Select[Any]") -> Sequence[int]:
+        """The numbers of the rows that *statement* asks for; there may be millions."""
+        seqs = array("q")
+        with self._telling(doing="read"), self._engine.connect() as connection:
+            for rows in connection.execute(statement.with_only_columns(RECORD.c.seq)).partitions():
+                seqs.extend(seq for (seq,) in rows)
+        return seqs
 
     def _texts_after(self, seq: int, most: int) -> list[Any]:
         c = RECORD.c
