@@ -38,6 +38,7 @@ LAYERS = [
     "files",
     "durable",
     "redact",
+    "words",
     "when",
     "provenance",
     "record",

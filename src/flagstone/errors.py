@@ -400,11 +400,12 @@ class UsersError(FlagstoneError):
 class BadQueryError(FlagstoneError, ValueError):
     """A query that says nothing we understand; `part` is the part of it."""
 
-    def __init__(self, *, part: str, reason: str) -> None:
+    def __init__(self, *, part: str, reason: str, properties: tuple[str, ...]) -> None:
+        names = ", ".join(f"{name}:" for name in properties)
         super().__init__(
-            f"Cannot search for {part!r}: {reason}. A query is words to be found, and app:, "
-            "option:, user:, verdict:, tag:, since:, until:, verified:, fingerprint: or order: "
-            "with what is asked for; what is to be found as it stands goes in double quotes."
+            f"Cannot search for {part!r}: {reason}. A query is words to be found, and one of "
+            f"{names} with what is asked for; what is to be found as it stands goes in double "
+            "quotes."
         )
 
 

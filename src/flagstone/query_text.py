@@ -38,16 +38,16 @@ def parse_query(text: str, *, now: datetime | None = None) -> Query:
     while place < len(text):
         term = _TERM.match(text, place)
         if term is None:
-            raise BadQueryError(part=text[place:], reason="a quote in it is not closed")
+            raise _refusal(text[place:], "a quote in it is not closed")
         place = len(text) - len(text[term.end() :].lstrip())
         key, quoted, plain = term.groups()
         said = plain if quoted is None else re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
         if key in (None, "text") or said.startswith("//"):  # an address is text, too
             words.append(said if key in (None, "text") else term[0])
         elif key not in _READ:
-            raise BadQueryError(part=term[0], reason=f"there is no property {key!r}")
+            raise _refusal(term[0], f"there is no property {key!r}")
         elif key in found:
-            raise BadQueryError(part=term[0], reason=f"{key!r} is asked for twice")
+            raise _refusal(term[0], f"{key!r} is asked for twice")
         else:
             found[key] = _read(key, said, term[0], now)
     return Query(**found, text=" ".join(words) or None)
@@ -69,7 +69,11 @@ def _read(key: str, said: str, part: str, now: datetime) -> Any:
     try:
         return _READ[key](said, now)
     except (ValueError, OverflowError) as error:
-        raise BadQueryError(part=part, reason=str(error)) from error
+        raise _refusal(part, str(error)) from error
+
+
+def _refusal(part: str, reason: str) -> BadQueryError:
+    return BadQueryError(part=part, reason=reason, properties=tuple(_READ))
 
 
 def _said(value: Any) -> str:

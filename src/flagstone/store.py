@@ -85,6 +85,11 @@ class State:
     outcomes: tuple[Outcome, ...] = ()
 
     @property
+    def records(self) -> tuple[Record, ...]:
+        """The flag, its reviews and its outcomes."""
+        return (self.flag, *self.reviews, *self.outcomes)
+
+    @property
     def standing(self) -> tuple[Review, ...]:
         """The reviews that count: all but those that were withdrawn."""
         withdrawn = {review.withdraws for review in self.reviews}
@@ -248,9 +253,8 @@ class Store(ABC):
         for state in self._states():
             if query.matches(state):
                 for name in FACETS:
-                    if name != "tag":
-                        facets[name][_TOLD[name](state)] += 1
-                facets["tag"].update(state.tags)
+                    said = state.tags if name == "tag" else [_TOLD[name](state)]
+                    facets[name].update(said)
         return dict(facets)
 
     def tally(self, query: Query, *pairs: tuple[str, str]) -> list[Counter[Pair]]:

@@ -333,11 +333,11 @@ def test_a_file_that_cannot_be_sent_is_told(desk: Desk) -> None:
     desk.choose("Add files", "new.png")
     expect(editor.locator(".thumb canvas")).to_be_visible()
     desk.page.keyboard.type("mine")
-    desk.page.route("**/keep*", lambda route: route.abort())
+    desk.page.route("**/upload*", lambda route: route.abort())
     desk.page.keyboard.press("Control+Enter")
     expect(desk.page.locator(".toast")).to_contain_text("The server cannot be reached.")
 
-    desk.page.unroute("**/keep*")
+    desk.page.unroute("**/upload*")
     (item,) = desk.save()
     assert (item["image"].name, item["caption"]) == ("new.png", "mine")
 

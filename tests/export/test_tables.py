@@ -468,3 +468,22 @@ def test_memory_does_not_grow_with_the_flags(tmp_path):
         tracemalloc.stop()
 
     assert peaks[1] < 1.5 * peaks[0]
+
+
+def test_a_drawing_is_a_picture(tmp_path):
+    """
+    What was drawn is the picture of all its layers, in a table and as an image folder.
+    """
+    store = open_store(tmp_path / "flags.db")
+    ref = store.files.put(picture(), name="composite.png", mime_type="image/png")
+    drawing = {"background": None, "layers": [ref], "composite": ref, "id": None}
+    flag = flag_at(1, inputs={"digit": Value(kind="image_editor", data=drawing)})
+    empty = flag_at(2, inputs={"digit": Value(kind="image_editor", data=None)})
+    store.append([flag, empty])
+
+    export(store, tmp_path / "table")
+    assert export(store, tmp_path / "images", format="imagefolder").rows == 1
+
+    first, second = pq.read_table(tmp_path / "table" / "flags.parquet").to_pylist()
+    assert first["inputs.digit"]["bytes"] == picture().getvalue()
+    assert second["inputs.digit"] is None

@@ -16,7 +16,7 @@ from flagstone.testing import make_flag
 
 ROUTES = ["/", "/rows", "/flag?id=x", "/file", "/preview", "/plot", "/model", "/records",
           "/dashboard", "/news"]  # fmt: skip
-ACTIONS = ["/decide", "/undo", "/keep", "/logout"]
+ACTIONS = ["/decide", "/undo", "/upload", "/logout"]
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_a_viewer_only_looks(store, users):
         page = viewer.get(path)
         assert page.status_code == 200
         assert "data-do=" not in page.text
-    for action in ("/decide", "/undo", "/keep"):
+    for action in ("/decide", "/undo", "/upload"):
         body = {"flags": {flag.id: ""}, "verdict": "fixed"}
         assert viewer.post(action, body).status_code == 403
     assert store.state(flag.id).reviews == ()

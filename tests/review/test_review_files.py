@@ -12,8 +12,8 @@ from reviewing import Reviewer, people
 from flagstone import Flag, Value, open_store
 from flagstone.review.editors import editor_for
 from flagstone.review.entered import read
-from flagstone.review.kept import LIFE, Kept
 from flagstone.review.plain import typed
+from flagstone.review.uploads import LIFE, Uploads
 from flagstone.stores.memory import MemoryStore
 
 KINDS = {"annotated_image", "audio", "file", "gallery", "highlighted_text", "image", "image_editor",
@@ -190,7 +190,7 @@ def test_items_keep_what_no_editor_shows():
 
 def sent(reviewer, content, name, **headers):
     headers = {"x-token": reviewer.token, **headers}
-    return reviewer.http.post("/keep", params={"name": name}, content=content, headers=headers)
+    return reviewer.http.post("/upload", params={"name": name}, content=content, headers=headers)
 
 
 def naming(sha256, **more):
@@ -272,7 +272,7 @@ def test_what_was_sent_is_forgotten():
     After an hour, or ten thousand files more, nobody may name it.
     """
     now = 0.0
-    sent_files = Kept(lambda: now)
+    sent_files = Uploads(lambda: now)
     put = MemoryStore().files.put
     first, second = (put(io.BytesIO(text), name="a") for text in (b"1", b"2"))
     sent_files.add("ana", first)

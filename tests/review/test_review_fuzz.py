@@ -15,7 +15,7 @@ from flagstone import Review, Value, open_store
 from flagstone.testing import EXACT_TEXTS, make_flag
 
 PATHS = ["/", "/rows", "/flag", "/file", "/preview", "/records", "/dashboard", "/news", "/login",
-         "/decide", "/undo", "/keep", "/logout", "/static/", "/static/list.js",
+         "/decide", "/undo", "/upload", "/logout", "/static/", "/static/list.js",
          "/plot", "/model", "/static/libraries/plotly.js", "/static/libraries/x.js"]  # fmt: skip
 NAMES = ["q", "after", "id", "flag", "sha256", "field", "name", "since", "to", "x"]
 WORDS = st.sampled_from(
@@ -146,7 +146,9 @@ def test_no_correction_breaks_the_server(world, data):
     """
     name, content = data.draw(ANY_TEXT), data.draw(st.binary(max_size=5))
     token = {"x-token": world.reviewer.token}
-    sent = world.reviewer.http.post("/keep", params={"name": name}, content=content, headers=token)
+    sent = world.reviewer.http.post(
+        "/upload", params={"name": name}, content=content, headers=token
+    )
     assert sent.status_code == 200
     assert (sent.json()["name"], sent.json()["size"]) == (name, len(content))
     hashes = [sent.json()["sha256"], world.known[2], "0" * 64]

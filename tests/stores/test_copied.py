@@ -14,6 +14,8 @@ import pytest
 from flagstone import Flag, Query, Review, Value, open_store
 from flagstone.stores import for_reading
 from flagstone.stores.copied import CopiedStore
+from flagstone.stores.group import GroupCommit
+from flagstone.stores.sql.indexed import IndexedStore
 from flagstone.testing import make_flag
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -163,3 +165,31 @@ def test_a_store_in_memory_is_read_as_it_is():
     """
     store = open_store("memory:")
     assert for_reading(store) is store
+
+
+def test_what_is_edited_by_hand_is_read_anew(tmp_path, scratch):
+    """
+    Rows that a person takes out of a log, or changes in place, are read as they are now.
+    """
+    store = open_store(f"csv:{tmp_path / 'flags'}")
+    flags = flags_at(1, text="first")
+    store.append([*flags, *flags_at(2, text="second"), *flags_at(3, text="third")])
+    reading = for_reading(store)
+    log = tmp_path / "flags" / "dataset1.csv"
+    assert reading.count() == 3
+
+    log.write_bytes(log.read_bytes().replace(b"second", b"another"))
+    assert reading.count(Query(text="second")) == 0
+    assert reading.count(Query(text="another")) == 1
+
+    rows = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(row for row in rows if b"another" not in row))
+    assert [flag.inputs["text"].data for flag in reading.find()] == ["third", "first"]
+    reading.close()
+
+
+def test_a_store_whose_appends_are_grouped_has_its_own_index(tmp_path):
+    """
+    A database behind a group commit is no other store, and is not copied.
+    """
+    assert isinstance(for_reading(GroupCommit(open_store(tmp_path / "flags.db"))), IndexedStore)

@@ -71,7 +71,7 @@ def show(
     with open_existing(store) as opened:
         state = opened.state(flag_id)
         if as_json:
-            for record in (state.flag, *state.reviews, *state.outcomes):
+            for record in state.records:
                 typer.echo(record.to_json())
         else:
             out.print(card_of(state))

@@ -5,14 +5,12 @@ Records as a terminal shows them: tables, cards, and nothing that could command 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from flagstone.codec import FileRef
 from flagstone.doctor import Finding
 from flagstone.errors import megabytes
 from flagstone.export.manifest import Manifest
@@ -21,6 +19,7 @@ from flagstone.importing import Imported
 from flagstone.record import Flag, Value
 from flagstone.store import FACETS, State
 from flagstone.sync import Synced
+from flagstone.words import spell
 
 _VERIFIED = {
     True: "yes: the server made these outputs from these inputs",
@@ -28,8 +27,7 @@ _VERIFIED = {
     None: "unknown",
 }
 _MOST_VALUES = 20
-_DEEPEST = 20
-_LONGEST_INTEGER = 10**100  # Python spells none of more than 4,300 digits
+_LONGEST = 1_000_000
 
 
 def table_of(flags: Iterable[Flag], where: str) -> Table:
@@ -58,8 +56,10 @@ def card_of(state: State) -> RenderableType:
             facts.add_row(name, _printable(str(getattr(flag, name))))
     facts.add_row("verified", _VERIFIED[flag.verified])
     facts.add_row("state", _printable(", ".join([state.verdict, *state.tags])))
+    if state.assignee:
+        facts.add_row("assignee", _printable(state.assignee))
     for name, known in flag.context.items():
-        facts.add_row(_printable(name), _printable(_spell(known)))
+        facts.add_row(_printable(name), _printable(spell(known, _LONGEST)))
     sections = [("inputs", flag.inputs), ("outputs", flag.outputs), ("correct", state.correction)]
     tables = [_values_table(title, values) for title, values in sections if values]
     notes = [Text(f"Note: {note}") for note in map(_printable_text, state.notes)]
@@ -89,34 +89,15 @@ def _values_table(title: str, values: Mapping[str, Value]) -> Table:
     for _ in range(3):
         table.add_column(overflow="fold")
     for name, value in values.items():
-        table.add_row(_printable(name), _printable(value.kind), _printable(_spell(value.data)))
+        table.add_row(
+            _printable(name), _printable(value.kind), _printable(spell(value.data, _LONGEST))
+        )
     return table
 
 
 def _brief(values: Mapping[str, Value], most: int = 80) -> str:
-    spelled = ", ".join(f"{name}: {_spell(value.data)}" for name, value in values.items())
+    spelled = ", ".join(f"{name}: {spell(value.data, most)}" for name, value in values.items())
     return spelled if len(spelled) <= most else f"{spelled[: most - 1]}…"
-
-
-def _spell(data: Any, depth: int = 0) -> str:  # noqa: PLR0911 - a line a kind
-    """*data* for a person: files by their name, a label by the one that leads."""
-    if depth > _DEEPEST:
-        return "…"
-    match data:
-        case FileRef():
-            return f"{data.name} ({data.size:,} bytes)"
-        case {"label": label, "confidences": [{"confidence": float(chance)}, *_]}:
-            return f"{label} ({chance:.0%})"
-        case {"composite": FileRef() as drawing}:
-            return _spell(drawing)
-        case dict():
-            parts = (f"{key}: {_spell(part, depth + 1)}" for key, part in data.items() if part)
-            return ", ".join(parts)
-        case list() | tuple():
-            return ", ".join(_spell(part, depth + 1) for part in data)
-        case int() if abs(data) >= _LONGEST_INTEGER:
-            return f"an integer of {data.bit_length()} bits"
-    return str(data)
 
 
 def _printable(text: str) -> Text:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from flagstone.cli.frame import app, open_existing, out, progress_bar, telling_errors
+from flagstone.cli.frame import FLAGGING_DIR, app, open_existing, out, progress_bar, telling_errors
 from flagstone.errors import MissingExtraError
 from flagstone.store import Store
 from flagstone.stores import for_reading
@@ -16,7 +16,9 @@ from flagstone.stores import for_reading
 @app.command()
 @telling_errors
 def review(
-    store: Annotated[str, typer.Argument(help="The store to review.")],
+    store: Annotated[
+        str, typer.Argument(help="The store to review.", envvar="FLAGSTONE_STORE")
+    ] = str(FLAGGING_DIR),
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on.")] = 7870,
     users: Annotated[

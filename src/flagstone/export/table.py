@@ -142,8 +142,9 @@ class Table:
         data = [value and value.get("data") for value in values]
         if column.type == "number":
             return [float(datum) if type(datum) is int else datum for datum in data]
-        if column.type in MEDIA and not self._embedded:
-            return [ref and self._place(ref) for ref in data]
+        if column.type in MEDIA:
+            refs = [_medium_in(datum) for datum in data]
+            return refs if self._embedded else [ref and self._place(ref) for ref in refs]
         if column.type == "text" and not set(map(type, data)) <= _TEXT:
             return [value and text_of(value, self._place) for value in values]
         return data
@@ -214,17 +215,29 @@ def _is_file(data: Any) -> bool:
     return isinstance(data, FileRef)
 
 
+def _is_drawing(data: Any) -> bool:
+    return isinstance(data, dict) and _is_file(data.get("composite"))
+
+
+def _medium_in(data: Any) -> FileRef | None:
+    """The file that *data* is; of a drawing all of it together, and not its layers."""
+    ref: FileRef | None = data["composite"] if isinstance(data, dict) else data
+    return ref
+
+
 _NONE: dict[str, _Value] = {}
 _TEXT = {str, type(None)}
 _FITS: dict[str, Callable[[Any], bool]] = {
     "boolean": lambda data: type(data) is bool,
     "number": _is_exact,
     "image": _is_file,
+    "image_editor": _is_drawing,
     "audio": _is_file,
 }
 _TYPES: dict[str, Type] = {
     "boolean": "boolean",
     "number": "number",
     "image": "image",
+    "image_editor": "image",
     "audio": "audio",
 }

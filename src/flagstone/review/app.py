@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -29,7 +29,7 @@ from flagstone.review.people import Users
 from flagstone.review.posting import LoggingIn, Posting
 from flagstone.review.preparing import Preparing
 from flagstone.review.rendering import STATIC, render
-from flagstone.review.sending import Told
+from flagstone.review.telling import Told
 from flagstone.store import Store
 from flagstone.stores import reader_of
 
@@ -59,8 +59,27 @@ def create_app(
     """
     access = _access(users, trusted_header)
     store = reader_of(store)
+    session: dict[str, Any] = {
+        "session_cookie": "flagstone_review", "max_age": _SESSION, "same_site": "lax",
+        "https_only": https, "secret_key": secret or secrets.token_urlsafe(32),
+    }  # fmt: skip
+    handlers: dict[Any, Callable[..., Any]] = {HTTPException: _refuse, FlagstoneError: _fail}
+    app = Starlette(
+        routes=_routes(store, access),
+        middleware=[
+            Middleware(SessionMiddleware, **session),
+            Middleware(Gate, access=access),
+            Middleware(Preparing, store=store),
+        ],
+        exception_handlers=handlers,
+    )
+    app.state.access = access
+    return Shell(app)
+
+
+def _routes(store: Store, access: Access) -> list[BaseRoute]:
     browsing, frames, posting = Browsing(store, News(store)), Frames(store), Posting(store)
-    routes = [
+    routes: list[BaseRoute] = [
         Route("/", browsing.list),
         Route("/rows", browsing.rows),
         Route("/flag", browsing.flag),
@@ -73,7 +92,7 @@ def create_app(
         Route("/news", browsing.news),
         Route("/decide", posting.decide, methods=["POST"]),
         Route("/undo", posting.undo, methods=["POST"]),
-        Route("/keep", posting.keep, methods=["POST"]),
+        Route("/upload", posting.upload, methods=["POST"]),
         Route("/static/libraries/{name}.js", send_library),
         Mount("/static", _Static(directory=STATIC)),
     ]
@@ -84,22 +103,7 @@ def create_app(
             Route("/login", login.log_in, methods=["POST"]),
             Route("/logout", login.log_out, methods=["POST"]),
         ]
-    session: dict[str, Any] = {
-        "session_cookie": "flagstone_review", "max_age": _SESSION, "same_site": "lax",
-        "https_only": https, "secret_key": secret or secrets.token_urlsafe(32),
-    }  # fmt: skip
-    handlers: dict[Any, Callable[..., Any]] = {HTTPException: _refuse, FlagstoneError: _fail}
-    app = Starlette(
-        routes=routes,
-        middleware=[
-            Middleware(SessionMiddleware, **session),
-            Middleware(Gate, access=access),
-            Middleware(Preparing, store=store),
-        ],
-        exception_handlers=handlers,
-    )
-    app.state.access = access
-    return Shell(app)
+    return routes
 
 
 class _Static(StaticFiles):

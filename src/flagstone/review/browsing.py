@@ -15,20 +15,20 @@ from starlette.responses import Response
 from flagstone.codec import FileRef, files_in
 from flagstone.errors import BadQueryError, MissingExtraError
 from flagstone.query_text import parse_query
-from flagstone.record import Flag, Review
+from flagstone.record import Flag
 from flagstone.review import charts
 from flagstone.review.agreement import Measure, agreement
-from flagstone.review.deciding import last_review, may_be_withdrawn
+from flagstone.review.deciding import may_be_withdrawn
 from flagstone.review.editors import editor_for
 from flagstone.review.figures import Figures, figures_of
-from flagstone.review.finding import file_of, records_of, state_of
+from flagstone.review.finding import file_of, state_of
 from flagstone.review.gate import person_of
 from flagstone.review.listing import neighbours, page_of
 from flagstone.review.news import News
-from flagstone.review.plain import plain
 from flagstone.review.preview import has_preview, preview
 from flagstone.review.rendering import render
-from flagstone.review.sending import HARMLESS, Told, attachment, send
+from flagstone.review.sending import HARMLESS, attachment, send
+from flagstone.review.telling import Told, last_review, review_told, state_told
 from flagstone.store import FACETS, VERIFIED, Query, Store
 
 _GROUP = 12
@@ -92,7 +92,7 @@ class Browsing:
             alike = Query(fingerprint=flag.fingerprint, limit=_GROUP)
             group = [other for other in self._store.find(alike) if other.id != flag.id]
         right = {**flag.outputs, **state.correction}
-        editors = {name: editor_for(right[name]) for name in flag.outputs}
+        editors = {name: editor_for(right[name], was) for name, was in flag.outputs.items()}
         return render(
             request, "flag.html", state=state, flag=flag, query=query, before=before, after=after,
             group=group, editors={name: found for name, found in editors.items() if found},
@@ -131,26 +131,25 @@ class Browsing:
         number = int(since) if since.isascii() and since.isdigit() and len(since) < 16 else 0  # noqa: PLR2004
         latest, reviews = self._news.since(number)
         me = person_of(request).name
+        decided = [review for review in reviews if review.by != me]
+        states = self._store.states(review.flag_id for review in decided)
         return Told(
-            {"latest": latest, "decided": [told(review) for review in reviews if review.by != me]}
+            {
+                "latest": latest,
+                "decided": list(map(review_told, decided)),
+                "states": list(map(state_told, states.values())),
+            }
         )
 
     def file(self, request: Request) -> Response:
         """The bytes of a file, which a record of the flag must name by its hash."""
-        ref = file_of(self._store, request)
-        try:
-            return send(request, ref, self._store.files.open(ref))
-        except FileNotFoundError as error:
-            raise HTTPException(404) from error
+        return send(request, *file_of(self._store, request))
 
     def preview(self, request: Request) -> Response:
         """A picture or sound in small."""
-        ref = file_of(self._store, request)
-        try:
-            with self._store.files.open(ref) as file:
-                found = preview(ref, file)
-        except FileNotFoundError as error:
-            raise HTTPException(404) from error
+        ref, file = file_of(self._store, request)
+        with file:
+            found = preview(ref, file)
         if found is None:
             raise HTTPException(404)
         headers = {**HARMLESS, "cache-control": "private, max-age=86400"}
@@ -159,7 +158,7 @@ class Browsing:
     def records(self, request: Request) -> Response:
         """A flag's records as the store has them, a line of JSON each."""
         state = state_of(self._store, request)
-        lines = [record.to_json() for record in records_of(state)]
+        lines = [record.to_json() for record in state.records]
         headers = {**HARMLESS, "content-disposition": attachment(f"flag-{state.flag.id}.jsonl")}
         text = "\n".join([*lines, ""])
         return Response(text.encode(), headers=headers, media_type="application/jsonl")
@@ -170,19 +169,6 @@ class Browsing:
         if self._figures is None or self._figures[:2] != (mark, query):
             self._figures = mark, query, figures_of(self._store, query)
         return self._figures[2]
-
-
-def told(review: Review) -> dict[str, Any]:
-    """What pages are told of *review*."""
-    return {
-        "id": review.id,
-        "flag": review.flag_id,
-        "by": plain(review.by or "somebody"),
-        "verdict": review.verdict,
-        "tags": list(map(plain, review.tags)),
-        "corrected": bool(review.correction),
-        "withdraws": bool(review.withdraws),
-    }
 
 
 def _query_of(request: Request) -> Query:

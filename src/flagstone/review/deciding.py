@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from flagstone.codec import FileRef, files_in
-from flagstone.errors import UnkeepableValueError
+from flagstone.errors import UnkeepableValueError, UnknownFlagError
 from flagstone.record import Review, Value, Verdict
 from flagstone.review.entered import read
-from flagstone.review.kept import Kept
 from flagstone.review.people import Person
+from flagstone.review.uploads import Uploads
 from flagstone.store import State, Store
 
 _MOST_FLAGS = 500
@@ -80,11 +80,11 @@ def read_undo(body: Any) -> Mapping[str, str]:
 
 
 class Decider:
-    """Appends decisions to *store*, one after the other; *kept* is what people have sent."""
+    """Appends decisions to *store*, one after the other; *uploads* is what people have sent."""
 
-    def __init__(self, store: Store, kept: Kept) -> None:
+    def __init__(self, store: Store, uploads: Uploads) -> None:
         self._store = store
-        self._kept = kept
+        self._uploads = uploads
         self._mutex = threading.Lock()
 
     def decide(self, decision: Decision, person: Person) -> Decided:
@@ -95,8 +95,11 @@ class Decider:
         """
         decided = Decided()
         with self._mutex:
+            states = self._store.states(decision.seen)
             for flag_id, seen in decision.seen.items():
-                state = self._store.state(flag_id)
+                if flag_id not in states:
+                    raise UnknownFlagError(flag_id=flag_id, where=self._store.where)
+                state = states[flag_id]
                 if faster := _decided_since(state, seen, person):
                     decided.faster.append(faster)
                 else:
@@ -104,20 +107,22 @@ class Decider:
             self._store.append(decided.reviews)
         return decided
 
-    def undo(self, flag_id: str, review_id: str, person: Person) -> State | None:
+    def undo(self, reviews: Mapping[str, str], person: Person) -> list[Review]:
         """
-        Append a review that withdraws *review_id*, and say where the flag stands then.
+        Append, for each of *reviews*, by flag, one that withdraws it.
 
-        None, and nothing appended, where it is no longer there to be withdrawn, or is somebody
-        else's and *person* no admin.
+        Left out are those that are no longer there to be withdrawn, or are somebody else's and
+        *person* no admin.
         """
         with self._mutex:
-            state = self._store.state(flag_id)
-            review = next((each for each in state.standing if each.id == review_id), None)
-            if review is None or not may_be_withdrawn(review, person):
-                return None
-            self._store.append([Review(flag_id=flag_id, by=person.name, withdraws=review_id)])
-            return self._store.state(flag_id)
+            withdrawals = [
+                Review(flag_id=flag_id, by=person.name, withdraws=review.id)
+                for flag_id, state in self._store.states(reviews).items()
+                for review in state.standing
+                if review.id == reviews[flag_id] and may_be_withdrawn(review, person)
+            ]
+            self._store.append(withdrawals)
+        return withdrawals
 
     def _review(self, state: State, decision: Decision, person: Person) -> Review:
         corrected = {
@@ -141,7 +146,7 @@ class Decider:
         """
         own = _files_of(state)
         right = read(
-            _current(state, name), entered, field=name, files=[*own, *self._kept.of(person.name)]
+            _current(state, name), entered, field=name, files=[*own, *self._uploads.of(person.name)]
         )
         if self._store.files.missing(set(files_in(right.data)) - set(own)):
             raise _refusal(name, "a file that was sent for it is no longer there")
@@ -152,11 +157,6 @@ def may_be_withdrawn(review: Review, person: Person) -> bool:
     """Whether *person* may take back *review*: their own, or as an admin, but no withdrawal."""
     is_theirs = review.by == person.name or person.role == "admin"
     return person.may_decide and is_theirs and review.withdraws is None
-
-
-def last_review(state: State) -> str:
-    """The id of the last review, by which a page says what it has seen."""
-    return state.reviews[-1].id if state.reviews else ""
 
 
 def _decided_since(state: State, seen: str, person: Person) -> Review | None:
@@ -176,7 +176,7 @@ def _decided_since(state: State, seen: str, person: Person) -> Review | None:
 
 
 def _files_of(state: State) -> list[FileRef]:
-    records = (state.flag, *state.reviews, *state.outcomes)
+    records = state.records
     return [ref for record in records for ref in record.files()]
 
 

@@ -5,7 +5,7 @@ How a correction is entered: the control for a kind, and what it holds.
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from flagstone.record import Value
 from flagstone.review.parts import Parts, parts_of
 from flagstone.review.plain import Exact
 from flagstone.review.shown import argument_of
-from flagstone.review.tree import spell
+from flagstone.words import spell
 
 _LONGEST = 200_000
 _MOST_CELLS = 5_000
@@ -38,10 +38,16 @@ class Editor:
     parts: Parts | None = None
 
 
-def editor_for(value: Value) -> Editor | None:
-    """The editor for an output like *value*; None where there is nothing a page can edit."""
+def editor_for(value: Value, output: Value | None = None) -> Editor | None:
+    """
+    The editor for an output like *value*; None where there is nothing a page can edit.
+
+    *output* is what the model made: its labels are offered after a correction, too.
+    """
     try:
         editor = _MAKERS.get(value.kind, _json_editor)(value)
+        if output and editor and editor.control == "label" == output.kind:
+            editor = replace(editor, choices=_label(output).choices)
     except (LookupError, TypeError, AttributeError, ValueError):
         editor = _json_editor(value)
     too_long = editor is not None and len(editor.text) > _LONGEST

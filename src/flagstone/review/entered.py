@@ -15,7 +15,7 @@ from flagstone.record import Value
 from flagstone.review.editors import BRIEF, cell_of, choices_of, class_of, editor_for
 from flagstone.review.parts import MOST_ITEMS, Item, Part, Parts, parts_of, put_together
 from flagstone.review.plain import typed
-from flagstone.review.tree import spell
+from flagstone.words import spell
 
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?", re.ASCII)
 

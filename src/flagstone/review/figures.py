@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from flagstone.record import Value
-from flagstone.review.tree import spell
 from flagstone.store import Pair, Query, State, Store
+from flagstone.words import spell
 
 _BRIEF = 60
 

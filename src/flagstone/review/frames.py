@@ -38,12 +38,9 @@ class Frames:
 
     def model(self, request: Request) -> Response:
         """A 3D model of a flag, by the hash of its file."""
-        ref = file_of(self._store, request)
-        try:
-            with self._store.files.open(ref) as file:
-                figure = figure_of(ref, file)
-        except FileNotFoundError as error:
-            raise HTTPException(404) from error
+        ref, file = file_of(self._store, request)
+        with file:
+            figure = figure_of(ref, file)
         return _frame(request, "plotly", figure)
 
 

@@ -8,6 +8,7 @@ import io
 import threading
 import time
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -18,14 +19,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from flagstone.errors import FlagstoneError, RefusedError, UnknownFlagError
-from flagstone.review.browsing import told
-from flagstone.review.deciding import Decider, last_review, read_decision, read_undo
+from flagstone.review.deciding import Decider, read_decision, read_undo
 from flagstone.review.gate import base_of, person_of
-from flagstone.review.kept import Kept
 from flagstone.review.people import Person, Users
-from flagstone.review.plain import plain
 from flagstone.review.rendering import render
-from flagstone.review.sending import Told
+from flagstone.review.telling import Told, review_told, state_told
+from flagstone.review.uploads import Uploads
 from flagstone.store import Store
 
 _MOST_JSON = 2_000_000
@@ -40,46 +39,44 @@ class Posting:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._kept = Kept()
-        self._decider = Decider(store, self._kept)
+        self._uploads = Uploads()
+        self._decider = Decider(store, self._uploads)
 
     async def decide(self, request: Request) -> Response:
         """Append a review to each of some flags."""
         person, body = await _json_of(request)
 
         def act() -> Response:
-            decided = self._decider.decide(read_decision(body), person)
-            reviews = [told(review) for review in decided.reviews]
-            return Told({"decided": reviews, "faster": [told(review) for review in decided.faster]})
+            decision = read_decision(body)
+            decided = self._decider.decide(decision, person)
+            return Told(
+                {
+                    "decided": list(map(review_told, decided.reviews)),
+                    "faster": list(map(review_told, decided.faster)),
+                    "states": self._states(decision.seen),
+                }
+            )
 
         return await _answer(act)
 
     async def undo(self, request: Request) -> Response:
-        """Withdraw each of some reviews; tells where their flags stand now."""
+        """Withdraw each of some reviews."""
         person, body = await _json_of(request)
 
         def act() -> Response:
-            undone = [
-                self._decider.undo(flag_id, review_id, person)
-                for flag_id, review_id in read_undo(body).items()
-            ]
-            states = [state for state in undone if state is not None]
-            if not states:
+            asked = read_undo(body)
+            withdrawals = self._decider.undo(asked, person)
+            if not withdrawals:
                 return _sentence("This can no longer be undone. Nothing was changed.", 409)
-            stand = [
-                {
-                    "flag": state.flag.id,
-                    "id": last_review(state),
-                    "verdict": state.verdict,
-                    "tags": list(map(plain, state.tags)),
-                }
-                for state in states
-            ]
-            return Told({"undone": stand, "left": len(undone) - len(states)})
+            states = self._states(review.flag_id for review in withdrawals)
+            return Told({"states": states, "left": len(asked) - len(withdrawals)})
 
         return await _answer(act)
 
-    async def keep(self, request: Request) -> Response:
+    def _states(self, flag_ids: Iterable[str]) -> list[dict[str, Any]]:
+        return list(map(state_told, self._store.states(flag_ids).values()))
+
+    async def upload(self, request: Request) -> Response:
         """Put the file sent where a correction by the same person may name it by its hash."""
         person = _reviewer_of(request)
         _require_token(request, request.headers.get("x-token", ""))
@@ -88,7 +85,7 @@ class Posting:
 
         def act() -> Response:
             ref = self._store.files.put(io.BytesIO(content), name=name)
-            self._kept.add(person.name, ref)
+            self._uploads.add(person.name, ref)
             return Told({"sha256": ref.sha256, "name": ref.name, "size": ref.size})
 
         return await _answer(act)

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from flagstone.errors import FlagstoneError
 from flagstone.review.gate import path_of
 from flagstone.review.rendering import render
-from flagstone.review.sending import Told
+from flagstone.review.telling import Told
 from flagstone.store import Reader, Store
 
 _SOON = 1.0

@@ -1,16 +1,14 @@
 """
-The bytes of flagged files on their way to a browser: in part where it asks so, and never to run;
-and what our own scripts are told.
+The bytes of flagged files on their way to a browser: in part where it asks so, and never to run.
 """
 
-import json
 import re
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from flagstone.codec import FileRef
 from flagstone.files import safe_name
@@ -49,13 +47,6 @@ def send(request: Request, ref: FileRef, file: BinaryIO) -> Response:
     headers["content-length"] = str(last - first + 1)
     content = _blocks(file, first, last - first + 1)
     return StreamingResponse(content, status, headers, media_type=type_of(ref))
-
-
-class Told(JSONResponse):
-    """JSON for a script of ours; of ASCII, as UTF-8 has no bytes for a lone surrogate."""
-
-    def render(self, content: Any) -> bytes:
-        return json.dumps(content).encode()
 
 
 def attachment(name: str) -> str:

@@ -20,7 +20,8 @@ from flagstone.review.libraries import has_library
 from flagstone.review.media import media_of
 from flagstone.review.models import can_show_models, is_model
 from flagstone.review.plots import plot_in
-from flagstone.review.tree import spell, tree_of
+from flagstone.review.tree import tree_of
+from flagstone.words import spell
 
 MOST_TEXT = 20_000
 _MOST_ROWS = 100

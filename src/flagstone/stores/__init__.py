@@ -58,8 +58,8 @@ def for_reading(store: Store, progress: Callable[[int], None] | None = None) -> 
     *store* for those who read much: with an index, made now if it was not.
 
     A database has it beside it; of another store a copy with an index is kept in a scratch folder
-    until it is closed. One in memory, and one that cannot tell when something was erased, is given
-    back as it is. *progress* is called meanwhile with the number of the record read last.
+    until it is closed. One that cannot tell when something was erased, such as one in memory, is
+    given back as it is. *progress* is called meanwhile with the number of the record read last.
 
     Raises `MissingExtraError` where the index is not installed.
     """
@@ -71,10 +71,12 @@ def for_reading(store: Store, progress: Callable[[int], None] | None = None) -> 
 
 def reader_of(store: Store) -> Store:
     """What `for_reading` gives, to be made ready later: by `prepare`, or the first question."""
-    from flagstone.stores.memory import MemoryStore
+    from flagstone.stores.group import GroupCommit
     from flagstone.stores.sql import SqlStore
 
-    if isinstance(store, MemoryStore | Reader):
+    if isinstance(store, GroupCommit):
+        store = store.store
+    if isinstance(store, Reader) or not (isinstance(store, SqlStore) or store.edition()):
         return store
     try:
         from flagstone.stores.copied import CopiedStore
@@ -85,9 +87,7 @@ def reader_of(store: Store) -> Store:
     def copy_in(folder: Path, files: Files) -> Store:
         return IndexedStore(SqlStore(folder / DATABASE, files=files))
 
-    if isinstance(store, SqlStore):
-        return IndexedStore(store)
-    return CopiedStore(store, copy_in) if store.edition() else store
+    return IndexedStore(store) if isinstance(store, SqlStore) else CopiedStore(store, copy_in)
 
 
 def _open_path(path: Path) -> Store:

@@ -46,10 +46,6 @@ class MemoryStore(Store):
         self._texts.update(dict.fromkeys(ids, ""))
         self.files.remove(hashes)
 
-    def edition(self) -> str:
-        with self._lock:
-            return str(sum(not text for text in self._texts.values()))
-
     def known(self, ids: Iterable[str]) -> set[str]:
         return set(ids) & self._texts.keys()
 

@@ -1,6 +1,6 @@
 // A drawing over a picture: pen and eraser, by pointer and by keys; saved as PNG.
 
-import { keep } from "./files.js";
+import { upload } from "./page.js";
 
 const MOST_PIXELS = 40_000_000;
 const EMPTY = { width: 800, height: 800 };
@@ -196,8 +196,8 @@ async function held(parts, studio, background) {
   const layers = parts.filter((part) => !part.dataset.place).map(named);
   const isDrawn = studio?.isTouched();
   if (!isDrawn && !background) return { places: { background: before, composite: after }, items: layers };
-  const under = background ? await keep(background) : before;
+  const under = background ? await upload(background) : before;
   if (!isDrawn) return { places: { background: under, composite: under }, items: [] };
-  const layer = await keep(await studio.layer());
-  return { places: { background: under, composite: await keep(await studio.picture("composite.png")) }, items: [layer] };
+  const layer = await upload(await studio.layer());
+  return { places: { background: under, composite: await upload(await studio.picture("composite.png")) }, items: [layer] };
 }

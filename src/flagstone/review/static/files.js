@@ -1,6 +1,6 @@
 // The files of a correction: chosen, captioned and put in order here, sent when it is saved.
 
-import { post, toast } from "./page.js";
+import { toast, upload } from "./page.js";
 
 const SMALL = 96;
 const chosen = new WeakMap(); // by part the file that is to be sent
@@ -25,12 +25,6 @@ export function take(form) {
   return () => held(form);
 }
 
-export async function keep(file) {
-  const kept = await post(`/keep?${new URLSearchParams({ name: file.name })}`, file, { "content-type": "application/octet-stream" });
-  if (kept.error) throw new Error(kept.error);
-  return { sha256: kept.sha256, name: kept.name };
-}
-
 async function held(form) {
   const places = {};
   const items = [];
@@ -45,7 +39,7 @@ async function held(form) {
 async function named(part) {
   const studio = studios.get(part);
   if (studio?.isTouched()) chosen.set(part, await studio.picture(`${part.dataset.name.replace(/\.\w{1,5}$/, "") || "picture"}.png`));
-  if (chosen.has(part)) Object.assign(part.dataset, await keep(chosen.get(part)));
+  if (chosen.has(part)) Object.assign(part.dataset, await upload(chosen.get(part)));
   const { sha256, name } = part.dataset;
   return sha256 ? { sha256, name } : null;
 }

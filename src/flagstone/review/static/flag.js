@@ -165,5 +165,5 @@ if (mayDecide) bind({ a: DO.accepted, r: DO.rejected, f: DO.fixed, t: DO.tag, n:
 
 sessionStorage.setItem("row", flag);
 tellLast(reload);
-follow(tell);
+follow(({ decided }) => decided.forEach(tell));
 document.documentElement.dataset.ready = "flag";

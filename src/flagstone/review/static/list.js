@@ -41,7 +41,7 @@ async function say(said) {
   if (!about.length) return toast("Go to a flag first: j and k.");
   const answer = await decide(Object.fromEntries(about.map((row) => [row.dataset.flag, row.dataset.seen])), said);
   if (answer.error) return;
-  answer.decided.forEach(show);
+  answer.states.forEach(show);
   answer.faster.forEach(warn);
   select(false);
   if (!chosen.length && !answer.faster.length) step(1);
@@ -49,38 +49,38 @@ async function say(said) {
   else tellLast(undone);
 }
 
-function undone(flags) {
-  for (const flag of flags) {
-    rowOf(flag)?.querySelectorAll(".chip.tag").forEach((tag) => tag.remove());
-    show(flag);
-  }
+function undone(states) {
+  states.forEach(show);
   tellLast(undone);
 }
 
-const rowOf = (review) => rows().find((row) => row.dataset.flag === review.flag);
+const rowOf = ({ flag }) => rows().find((row) => row.dataset.flag === flag);
 
-function show(review) {
-  const row = rowOf(review);
+function show(state) {
+  const row = rowOf(state);
   if (!row) return;
-  row.dataset.seen = review.id;
-  if (review.verdict) {
-    const word = row.querySelector(".verdict");
-    word.textContent = review.verdict;
-    word.className = `verdict ${review.verdict}`;
-    row.classList.toggle("done", review.verdict !== "open");
-  }
-  for (const tag of review.tags) {
-    row.querySelector(".verdict").after(Object.assign(document.createElement("span"), { className: "chip tag", textContent: tag }));
-  }
+  row.dataset.seen = state.id;
+  row.classList.toggle("done", state.verdict !== "open");
+  const verdict = row.querySelector(".verdict");
+  verdict.textContent = state.verdict;
+  verdict.className = `verdict ${state.verdict}`;
+  row.querySelectorAll(".chip.tag").forEach((tag) => tag.remove());
+  verdict.after(...state.tags.map((tag) => part("span", "chip tag", tag)));
+  row.querySelector(".assignee").textContent = state.assignee ? `@${state.assignee} · ` : "";
 }
 
 function warn(review) {
-  show(review);
   const row = rowOf(review);
   if (!row) return;
-  const line = row.querySelector(".news") ?? row.querySelector(".words").appendChild(document.createElement("p"));
-  line.className = "news problem";
+  const line = row.querySelector(".news") ?? row.querySelector(".words").appendChild(part("p", "news problem"));
   line.textContent = saying(review);
+}
+
+const part = (name, className, textContent = "") => Object.assign(document.createElement(name), { className, textContent });
+
+function hear({ decided, states }) {
+  states.forEach(show);
+  decided.forEach(warn);
 }
 
 async function extend(more) {
@@ -145,5 +145,5 @@ watch();
 const last = sessionStorage.getItem("row");
 go(rows().find((row) => row.dataset.flag === last) ?? rows()[0]);
 tellLast(undone);
-follow(warn);
+follow(hear);
 document.documentElement.dataset.ready = base || "/";

@@ -21,6 +21,12 @@ export async function post(path, body, headers = { "content-type": "application/
   }
 }
 
+export async function upload(file) {
+  const sent = await post(`/upload?${new URLSearchParams({ name: file.name })}`, file, { "content-type": "application/octet-stream" });
+  if (sent.error) throw new Error(sent.error);
+  return { sha256: sent.sha256, name: sent.name };
+}
+
 // --- messages -----------------------------------------------------------------------------------
 
 export function toast(text, undo) {
@@ -76,13 +82,13 @@ export async function undoReviews(reviews, undone) {
   if (answer.error) return toast(answer.error);
   const text = answer.left ? `Undone, but for ${answer.left} that had been undone before.` : "Undone.";
   sessionStorage.setItem("last", JSON.stringify({ text }));
-  undone(answer.undone);
+  undone(answer.states);
 }
 
 // --- questions ----------------------------------------------------------------------------------
 
 const QUESTIONS = {
-  tag: ["Tag", (text) => ({ tags: text.split(/[\s,]+/).filter(Boolean) })],
+  tag: ["Tags, with commas between them", (text) => ({ tags: text.split(",").map((tag) => tag.trim()).filter(Boolean) })],
   note: ["Note", (note) => ({ note })],
   assign: ["Assign to", (assignee) => ({ assignee })],
 };
@@ -92,6 +98,7 @@ export function ask(name) {
   const field = dialog.querySelector("textarea");
   const [label, read] = QUESTIONS[name];
   dialog.querySelector("label").textContent = label;
+  dialog.querySelector(".hint").hidden = name !== "note";
   field.value = "";
   dialog.returnValue = "";
   dialog.showModal();
@@ -150,6 +157,6 @@ export function follow(tell) {
     if (!response?.ok) return;
     const news = await response.json();
     since = news.latest;
-    news.decided.forEach(tell);
+    tell(news);
   }, POLL);
 }

@@ -32,7 +32,7 @@ from flagstone.stores.csv_folder.log import (
     open_log,
 )
 from flagstone.stores.csv_folder.naming import choose_log, logs_in
-from flagstone.stores.csv_folder.reading import LogReader, end_of
+from flagstone.stores.csv_folder.reading import Grown, LogReader, end_of
 
 Rows = dict[str, list[str]]
 """Rows by the id of their record."""
@@ -85,7 +85,7 @@ class CsvFolder(Store):
         self._address = address
         self._lock = threading.Lock()  # threads queue here, and not for the system's file locks
         self._chosen: dict[_Kind, Path] = {}
-        self._inodes: dict[str, int] = {}
+        self._grown: dict[str, Grown] = {}
         self._editions = 0
         try:
             self._known = KnownIds(self._logs())
@@ -138,12 +138,13 @@ class CsvFolder(Store):
             self.files.remove(dropped - kept, before=began)
 
     def edition(self) -> str:
-        # A log that was rewritten, or edited by hand, is another file under the same name.
-        inodes = {path.name: path.stat().st_ino for path in self._logs()}
+        logs = {path.name: path for path in self._logs()}
         with self._lock:
-            is_new = any(inodes.get(name) != inode for name, inode in self._inodes.items())
-            self._editions += is_new
-            self._inodes = inodes
+            self._editions += any(
+                name not in logs or not grown.goes_on(logs[name])
+                for name, grown in self._grown.items()
+            )
+            self._grown = {name: Grown(path) for name, path in logs.items()}
             return str(self._editions)
 
     def known(self, ids: Iterable[str]) -> set[str]:

@@ -30,6 +30,7 @@ Place = list[int]
 _NUMBER = re.compile(rf',"{NUMBER}":\d+}}$')
 _GRADIO_LOG = re.compile(r"(dataset|log)\d*\.csv")
 _OURS = '{"flagstone":'
+_TAIL = 4096
 _SETTLED = 60.0
 """Seconds after which nobody is still writing the last row of somebody else's log."""
 
@@ -114,6 +115,35 @@ def end_of(path: Path) -> Place:
         status = os.fstat(file.fileno())
         end, _, _ = find_tail(file.fileno(), status.st_size)
     return [status.st_ino, end]
+
+
+class Grown:
+    """How far the log *path* has grown: whether what it had is still there can be told later."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            self._inode, self._size = status.st_ino, status.st_size
+            self._tail = _tail_at(file, self._size)
+
+    def goes_on(self, path: Path) -> bool:
+        """
+        Whether *path* is that log, with no more than rows added; false for one that was written
+        anew. A cell that was edited in place is noticed if the log has another size.
+        """
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            return (
+                status.st_ino == self._inode
+                and status.st_size >= self._size
+                and _tail_at(file, self._size) == self._tail
+            )
+
+
+def _tail_at(file: BinaryIO, end: int) -> bytes:
+    start = max(0, end - _TAIL)
+    file.seek(start)
+    return file.read(end - start)
 
 
 def _whole_rows(file: BinaryIO, path: Path, header: Row | None) -> Iterator[Row]:

@@ -15,7 +15,7 @@ LIFE = 3600.0
 _MOST = 10_000
 
 
-class Kept:
+class Uploads:
     """What was sent, by person, by *clock* (seconds)."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
