@@ -101,11 +101,15 @@ class Index:
         self._terms = Terms(self._db)
 
     def is_current(self) -> bool:
-        """Whether the file is still there: who erases flags deletes it."""
+        """Whether the file is still there: who erases flags deletes it, whoever uses it."""
         try:
-            return os.path.samestat(self._file.stat(), self._status)
+            return os.path.samestat(self._watched.stat(), self._status)
         except OSError:
             return False
+
+    def discard(self) -> None:
+        """Let go of the file, whatever is in it."""
+        self._db.close()
 
     def learn(self, entries: Iterable[Entry]) -> set[str]:
         """Take in new flags; gives the ids of those about which something was said before."""
@@ -291,7 +295,8 @@ class Index:
             logger.warning("The index %s is damaged, and made anew", self._path)
             self._path.unlink()
             self._db = self._connect(self._path)
-        self._status = self._file.stat()
+        self._watched = self._path if self._path.exists() else self._file
+        self._status = self._watched.stat()
 
     def _connect(self, path: Path) -> sqlite3.Connection:
         db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
