@@ -85,7 +85,7 @@ class CsvFolder(Store):
         self._address = address
         self._lock = threading.Lock()  # threads queue here, and not for the system's file locks
         self._chosen: dict[_Kind, Path] = {}
-        self._inodes: dict[str, int] = {}
+        self._seen: dict[str, tuple[int, int]] = {}
         self._editions = 0
         try:
             self._known = KnownIds(self._logs())
@@ -138,12 +138,16 @@ class CsvFolder(Store):
             self.files.remove(dropped - kept, before=began)
 
     def edition(self) -> str:
-        # A log that was rewritten, or edited by hand, is another file under the same name.
-        inodes = {path.name: path.stat().st_ino for path in self._logs()}
+        # A log that was rewritten, or edited by hand, is another file under the same name, or a
+        # shorter one. After two erasures it may be the same again, but more are known as erased.
+        found = {path.name: path.stat() for path in self._logs()}
+        logs = {name: (status.st_ino, status.st_size) for name, status in found.items()}
         with self._lock:
-            is_new = any(inodes.get(name) != inode for name, inode in self._inodes.items())
-            self._editions += is_new
-            self._inodes = inodes
+            self._editions += logs.get(_ERASED) != self._seen.get(_ERASED) or any(
+                logs.get(name, (0, 0))[0] != inode or logs[name][1] < size
+                for name, (inode, size) in self._seen.items()
+            )
+            self._seen = logs
             return str(self._editions)
 
     def known(self, ids: Iterable[str]) -> set[str]:
