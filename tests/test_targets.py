@@ -158,6 +158,25 @@ def test_a_line_cut_by_a_crash_harms_no_other(source, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "line",
+    [b"\xff", b"[" * 100_000, b'"a\\u0000.db"', b'"sqlite://host/x"', b'"sqlite:///x?timeout=y"',
+     b'"shards:reference://x"'],
+)  # fmt: skip
+def test_a_line_that_is_none_keeps_nothing_from_being_copied_or_forgotten(line, source, tmp_path):
+    """
+    Whatever stands in the file, the other copies are found, and it is named among the lost ones.
+    """
+    copy = open_store(tmp_path / "copy.db")
+    source.targets.write_bytes(line + b"\n")
+
+    sync(source, copy)
+
+    ((found,), (lost,)) = copies_of([source])
+    assert found.url == copy.url
+    assert lost.reason
+
+
+@pytest.mark.parametrize(
     ("url", "noted"),
     [
         ("memory://ana:s3cret@host/flags", "shards:memory://***@host/flags"),
