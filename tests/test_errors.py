@@ -241,9 +241,9 @@ def test_the_tree_is_as_drawn():
         (
             errors.BadQueryError(part="colour:red", reason="there is no property 'colour'"),
             "Cannot search for 'colour:red': there is no property 'colour'. A query is words to be "
-            "found, and app:, option:, user:, verdict:, tag:, since:, until:, verified:, "
-            "fingerprint: or order: with what is asked for; what is to be found as it stands goes "
-            "in double quotes.",
+            "found, and app:, option:, user:, verdict:, tag:, assignee:, since:, until:, "
+            "verified:, fingerprint: or order: with what is asked for; what is to be found as it "
+            "stands goes in double quotes.",
             ValueError,
         ),
     ],

@@ -403,8 +403,9 @@ class BadQueryError(FlagstoneError, ValueError):
     def __init__(self, *, part: str, reason: str) -> None:
         super().__init__(
             f"Cannot search for {part!r}: {reason}. A query is words to be found, and app:, "
-            "option:, user:, verdict:, tag:, since:, until:, verified:, fingerprint: or order: "
-            "with what is asked for; what is to be found as it stands goes in double quotes."
+            "option:, user:, verdict:, tag:, assignee:, since:, until:, verified:, fingerprint: "
+            "or order: with what is asked for; what is to be found as it stands goes in double "
+            "quotes."
         )
 
 
