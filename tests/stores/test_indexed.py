@@ -314,19 +314,25 @@ def test_a_damaged_index_is_made_anew(path, content):
     indexed.close()
 
 
-def test_another_database_under_the_name(path):
+@pytest.mark.parametrize("rows", [1, 5])
+@pytest.mark.parametrize("is_open", [False, True])
+def test_another_database_under_the_name(path, rows, is_open, monkeypatch):
     """
-    An index of a database that was replaced is not believed.
+    An index of a database that was replaced is not believed, whichever of the two is longer.
     """
-    first = for_reading(open_store(path))
-    first.append(flags_at(1, 2, 3))
-    assert first.count() == 3
-    first.close()
+    monkeypatch.setattr("flagstone.stores.sql.index._WORTH_SAVING", 1)
+    reading = for_reading(open_store(path))
+    reading.append(flags_at(1, 2, 3, user="ana"))
+    assert reading.count() == 3
+    if not is_open:
+        reading.close()
     for file in path.parent.glob("flags.db*"):
-        if file.is_file() and not file.name.endswith("index"):
+        if file.is_file() and ".index" not in file.name:
             file.unlink()
     with open_store(path) as store:
-        store.append(flags_at(1))
-    second = for_reading(open_store(path))
-    assert second.count() == 1
-    second.close()
+        store.append(flags_at(*range(rows), user="bo"))
+    if not is_open:
+        reading = for_reading(open_store(path))
+    assert reading.facets()["user"] == {"bo": rows}
+    assert reading.count(Query(user="ana")) == 0
+    reading.close()

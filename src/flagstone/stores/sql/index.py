@@ -27,7 +27,7 @@ from flagstone.stores.sql.terms import SCHEMA, Terms, matching
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 4
+_FORMAT = 5
 _UNSAVED = 20_000
 """Rows after which what was learnt is written down; a reader that dies learns them again."""
 
@@ -85,13 +85,14 @@ class Index:
     """
     The index in the file *path*; where somebody else has it open, one of its own.
 
-    `seq` is the number of the last row that it knows.
+    `seq` is the number of the last row that it knows, `last` the id that stands there.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = path
         self.seq = 0
+        self.last = ""
         self._top: Key = ("", "")
         self._bitmaps: dict[Property, BitMap] = {}
         self._changed: set[Property] = set()
@@ -248,7 +249,7 @@ class Index:
         self._terms.save(self.seq)
         contents = [(json.dumps(one), self._bitmaps[one].serialize()) for one in self._changed]
         self._db.executemany("INSERT OR REPLACE INTO bitmap VALUES (?, ?)", contents)
-        meta = {"format": _FORMAT, "seq": self.seq, "top": self._top}
+        meta = {"format": _FORMAT, "seq": self.seq, "last": self.last, "top": self._top}
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('meta', ?)", [json.dumps(meta)])
         self._db.execute("COMMIT")
         self._db.execute("BEGIN")
@@ -320,7 +321,7 @@ class Index:
         if meta["format"] != _FORMAT:
             self._db.close()
             raise ValueError(meta["format"])
-        self.seq, self._top = meta["seq"], tuple(meta["top"])
+        self.seq, self.last, self._top = meta["seq"], meta["last"], tuple(meta["top"])
         for name, content in self._db.execute("SELECT name, content FROM bitmap"):
             key, value = json.loads(name)
             self._bitmaps[key, value] = BitMap.deserialize(content)

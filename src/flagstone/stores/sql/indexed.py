@@ -196,10 +196,15 @@ class IndexedStore(Reader):
             self._index = None  # somebody erased flags
         if self._index is None:
             self._index = Index(self.store.index)
-            if self._index.seq > int(self.store.mark()):  # of another database
-                self._drop()
-                self._index = Index(self.store.index)
+        if not self._is_ours(self._index):
+            self._drop()
+            self._index = Index(self.store.index)
         return self._index
+
+    def _is_ours(self, index: Index) -> bool:
+        """Whether the row that *index* came to is there: the database may have been replaced."""
+        there = [record_id for (_, record_id), _ in self.store.keys_of([index.seq])]
+        return there == ([index.last] if index.seq else [])
 
     def _current(self, progress: Callable[[int], None] | None = None) -> Index:
         """The index, up to date."""
@@ -209,6 +214,7 @@ class IndexedStore(Reader):
             touched = {record.flag_id for _, record in rows if isinstance(record, Review)}
             touched |= index.learn([_entry(seq, flag) for seq, flag in flags])
             index.seq = rows[-1][0]
+            index.last = self._key(index.seq)[1]
             for flag_id in touched:
                 self._judge(index, flag_id)
             index.save()
