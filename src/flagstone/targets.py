@@ -8,11 +8,18 @@ copy is gone for good may take its line out.
 import json
 import logging
 import re
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flagstone.durable import append_durably
-from flagstone.errors import FlagstoneError, LostCopyError, SecretCopyError, UnknownStoreError
+from flagstone.errors import (
+    FlagstoneError,
+    LostCopyError,
+    SecretCopyError,
+    StoreError,
+    UnknownStoreError,
+)
 from flagstone.files import store_error
 from flagstone.store import Store
 from flagstone.stores import open_store
@@ -59,6 +66,9 @@ def targets_of(store: Store) -> list[str]:
     if store.targets is None:
         return []
     try:
+        if not stat.S_ISREG(store.targets.lstat().st_mode):  # a pipe, or a way to another's file
+            reason = "it is no file of its own"
+            raise StoreError(doing="read", where=str(store.targets), reason=reason)
         lines = store.targets.read_text(encoding="utf-8", errors="replace").split("\n")
     except FileNotFoundError:
         return []
