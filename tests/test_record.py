@@ -80,6 +80,13 @@ def test_an_id_is_plain(bad):
     """
     with pytest.raises(ValueError, match="an id is made of printable ASCII"):
         make_flag(id=bad)
+    with pytest.raises(ValueError, match="an id is made of printable ASCII"):
+        Review(flag_id=bad)
+    with pytest.raises(ValueError, match="an id is made of printable ASCII"):
+        Outcome(flag_id=bad, run_id="r", model="m", status="changed")
+    if bad:  # without one it is made of the inputs
+        with pytest.raises(ValueError, match="a fingerprint is made of printable ASCII"):
+            make_flag(fingerprint=bad)
 
 
 def test_an_unknown_verdict_or_status_is_refused():

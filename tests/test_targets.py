@@ -3,6 +3,7 @@ Targets: a store on this machine knows where it was copied to, and no secret of 
 """
 
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -158,6 +159,43 @@ def test_a_line_cut_by_a_crash_harms_no_other(source, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "line",
+    [b"\xff", b"[" * 100_000, b'"a\\u0000.db"', b'"sqlite://host/x"', b'"sqlite:///x?timeout=y"',
+     b'"shards:reference://x"'],
+)  # fmt: skip
+def test_a_line_that_is_none_keeps_nothing_from_being_copied_or_forgotten(line, source, tmp_path):
+    """
+    Whatever stands in the file, the other copies are found, and it is named among the lost ones.
+    """
+    copy = open_store(tmp_path / "copy.db")
+    source.targets.write_bytes(line + b"\n")
+
+    sync(source, copy)
+
+    ((found,), (lost,)) = copies_of([source])
+    assert found.url == copy.url
+    assert lost.reason
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("another's")])
+def test_what_is_no_file_of_its_own_is_left_alone(make, source, tmp_path, caplog):
+    """
+    A folder that somebody sent may hold a pipe there, or a link: neither is read nor written to.
+    """
+    (tmp_path / "another's").write_text("untouched")
+    make(source.targets)
+    copy = open_store(tmp_path / "copy.db")
+
+    sync(source, copy)
+
+    assert copy.count() == 1
+    assert (tmp_path / "another's").read_text() == "untouched"
+    assert "Cannot note in" in caplog.text
+    _, (lost,) = copies_of([source])
+    assert "it is no file of its own" in lost.reason
+
+
+@pytest.mark.parametrize(
     ("url", "noted"),
     [
         ("memory://ana:s3cret@host/flags", "shards:memory://***@host/flags"),
@@ -201,4 +239,4 @@ def test_what_cannot_be_noted_is_copied_all_the_same(source, tmp_path, caplog):
     assert f"that it is copied to {target.url}" in caplog.text
     ((), (lost,)) = copies_of([source])
     assert lost.where == str(source.targets)
-    assert lost.reason.startswith(f"Cannot read {source.targets}: Is a directory.")
+    assert lost.reason.startswith(f"Cannot read {source.targets}: it is no file of its own.")

@@ -104,8 +104,7 @@ class _Record:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not (self.id and self.id.isascii() and self.id.isprintable()):
-            raise ValueError(f"an id is made of printable ASCII, not {self.id!r}")
+        _printable("an id", self.id)
         if self.created_at.tzinfo is None:
             raise ValueError(f"created_at must say its time zone: {self.created_at!r} does not")
 
@@ -157,6 +156,7 @@ class Flag(_Record):
         _Record.__post_init__(self)
         if not self.fingerprint:
             object.__setattr__(self, "fingerprint", _fingerprint(self.inputs))
+        _printable("a fingerprint", self.fingerprint)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -180,6 +180,7 @@ class Review(_Record):
 
     def __post_init__(self) -> None:
         _Record.__post_init__(self)
+        _printable("an id", self.flag_id)
         _one_of("verdict", self.verdict, (*get_args(Verdict), None))
 
 
@@ -199,6 +200,7 @@ class Outcome(_Record):
 
     def __post_init__(self) -> None:
         _Record.__post_init__(self)
+        _printable("an id", self.flag_id)
         _one_of("status", self.status, get_args(Status))
 
 
@@ -230,6 +232,11 @@ def record_from_json(text: str | bytes, *, where: str, files: FilesOfValue = NO_
 
 def _values_of(record: Any) -> Iterator[Values]:
     return (getattr(record, spec.name) for spec in _SPECS[type(record)] if spec.holds_values)
+
+
+def _printable(name: str, text: str) -> None:
+    if not (text and text.isascii() and text.isprintable()):  # or no database would look it up
+        raise ValueError(f"{name} is made of printable ASCII, not {text!r}")
 
 
 def _one_of(name: str, value: str | None, allowed: tuple[str | None, ...]) -> None:

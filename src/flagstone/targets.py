@@ -8,11 +8,18 @@ copy is gone for good may take its line out.
 import json
 import logging
 import re
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from flagstone.durable import append_durably
-from flagstone.errors import FlagstoneError, LostCopyError, SecretCopyError
+from flagstone.errors import (
+    FlagstoneError,
+    LostCopyError,
+    SecretCopyError,
+    StoreError,
+    UnknownStoreError,
+)
 from flagstone.files import store_error
 from flagstone.store import Store
 from flagstone.stores import open_store
@@ -59,7 +66,10 @@ def targets_of(store: Store) -> list[str]:
     if store.targets is None:
         return []
     try:
-        lines = store.targets.read_text(encoding="utf-8").split("\n")
+        if not stat.S_ISREG(store.targets.lstat().st_mode):  # a pipe, or a way to another's file
+            reason = "it is no file of its own"
+            raise StoreError(doing="read", where=str(store.targets), reason=reason)
+        lines = store.targets.read_text(encoding="utf-8", errors="replace").split("\n")
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -102,8 +112,14 @@ def _noted(store: Store, unreached: list[Unreached]) -> list[str]:
 def _open(url: str, *, noted_in: str) -> Store:
     if "://" in url and _MASK in url:
         raise SecretCopyError(where=url)
-    store = open_store(url)
-    if not store.is_there():  # perhaps on a drive that is not mounted: to find nothing says nothing
+    try:
+        store = open_store(url)
+        is_there = store.is_there()
+    except FlagstoneError:
+        raise
+    except Exception as error:  # a line may hold anything, and drivers tell in their own ways
+        raise UnknownStoreError(url=url) from error
+    if not is_there:  # perhaps on a drive that is not mounted: to find nothing says nothing
         raise LostCopyError(where=url, noted_in=noted_in)
     return store
 
@@ -117,5 +133,5 @@ def _url_of(store: Store) -> str | None:
 def _parse(line: str) -> str:
     try:
         return str(json.loads(line))
-    except ValueError:  # written by hand, or cut by a crash: then opening it says so
+    except (ValueError, RecursionError):  # by hand, or cut by a crash: then opening it says so
         return line.strip()

@@ -208,6 +208,8 @@ def test_a_proxy_says_who_it_is(store, users):
     assert behind.get("/").status_code == 403
     assert behind.get("/login").status_code == 403
     assert behind.get("/static/frame.js").status_code == 200
+    twice = [("x-user", "ada"), ("x-user", "vi")]  # somebody's, and what a proxy put behind it
+    assert behind.http.get("/", headers=twice).status_code == 403
     elsewhere = Reviewer(store, trusted_header="X-User", client="10.0.0.9")
     assert elsewhere.get("/", headers=page).status_code == 403
 

@@ -2,6 +2,7 @@
 The commands `flagstone review` and `flagstone review-user`.
 """
 
+import os
 import re
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 from typer.testing import CliRunner
 
 from flagstone import open_store
@@ -40,6 +42,29 @@ def test_it_serves_until_ctrl_c(tmp_path):
         finally:
             process.send_signal(signal.SIGINT)
         process.wait(30)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_nothing_is_left_when_it_is_ended(number, tmp_path):
+    """
+    A service manager, or a terminal that is closed, ends it without a scratch folder left behind.
+    """
+    store, scratch = tmp_path / "flags", tmp_path / "scratch"
+    scratch.mkdir()
+    open_store(f"csv:{store}").append([make_flag("a secret")])
+    command = [sys.executable, "-m", "flagstone", "review", store, "--port", "0"]
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("Review ")
+            assert len(list(scratch.iterdir())) == 1
+        finally:
+            process.send_signal(number)
+        assert process.wait(30) == 128 + number
+
+    assert list(scratch.iterdir()) == []
 
 
 def test_others_need_a_login(tmp_path):

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from reviewing import Reviewer
 
-from flagstone import Query, Review, Value
+from flagstone import Query, Review, Value, open_store
 from flagstone.review.agreement import agreement
 from flagstone.review.charts import over_time, plot_of
 from flagstone.review.figures import figures_of
@@ -73,6 +73,24 @@ def test_the_dashboard_shows_them(store):
     assert "3 flags" in reviewer.get("/dashboard", params={"q": "option:wrong"}).text
     assert reviewer.get("/dashboard", params={"q": "colour:red"}).status_code == 400
     assert "Nothing to count" in Reviewer(MemoryStore()).get("/dashboard").text
+
+
+def test_who_was_erased_is_counted_no_more(tmp_path):
+    """
+    The dashboard forgets with the store, whoever erased.
+    """
+    store = open_store(tmp_path / "flags.db")
+    flags = [make_flag("1", user="ana"), make_flag("2", user="bo")]
+    store.append(flags)
+    reviewer = Reviewer(store)
+    assert "ana" in reviewer.get("/dashboard").text
+
+    with open_store(tmp_path / "flags.db") as other:
+        other.erase([flags[0].id])
+
+    page = reviewer.get("/dashboard").text
+    assert "ana" not in page
+    assert "bo" in page
 
 
 def test_bars_are_days_or_weeks():

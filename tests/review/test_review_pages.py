@@ -4,11 +4,14 @@ The pages of the review: the list and its filters, a flag in full, the files.
 
 import io
 import re
+import tracemalloc
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from html import unescape
 
+import numpy as np
 import pytest
+import soundfile
 from every_kind import keep_every_kind
 from reviewing import Reviewer
 from starlette.applications import Starlette
@@ -20,6 +23,7 @@ from starlette.testclient import TestClient
 
 from flagstone import FileRef, Flag, Outcome, Review, Value, open_store
 from flagstone.review import create_app
+from flagstone.review.preview import preview
 from flagstone.review.shown import shown
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import make_flag
@@ -310,6 +314,44 @@ def test_the_list_has_pictures_of_pictures_and_sounds(make: Callable, tmp_path):
     assert answer.headers["content-type"] in ("image/webp", "image/svg+xml")
     assert len(answer.content) < 6000
     assert reviewer.get(f"/preview?flag={torn.id}&sha256={torn_ref.sha256}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"BLP2" + bytes([9, 0, 0, 0]) * 300, b"DDS " + (124).to_bytes(4, "little") + bytes(120)],
+)
+def test_a_picture_is_read_as_what_a_browser_shows_only(content):
+    """
+    What PIL alone can read, and tells of in errors of its own, has no small picture.
+    """
+    store = MemoryStore()
+    flag, ref = flag_of(store, content, "a.png")
+
+    answer = Reviewer(store).get(f"/preview?flag={flag.id}&sha256={ref.sha256}")
+
+    assert answer.status_code == 404
+
+
+def test_sound_packed_to_nothing_costs_no_memory():
+    """
+    Of silence with many channels no more is read than of ten minutes of stereo, a part at a time.
+    """
+    packed = io.BytesIO()
+    with soundfile.SoundFile(packed, "w", samplerate=192_000, channels=8, format="FLAC") as sound:
+        for _ in range(60):
+            sound.write(np.zeros((192_000, 8), "int16"))
+    content = packed.getvalue()
+    ref = FileRef(sha256="0" * 64, name="a.flac", mime_type=None, size=len(content))
+
+    tracemalloc.start()
+    found = preview(ref, io.BytesIO(content))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert found is not None
+    assert found[1] == "image/svg+xml"
+    assert len(content) < 200_000
+    assert peak < 30_000_000
 
 
 def test_records_are_downloaded_as_the_store_has_them(store):

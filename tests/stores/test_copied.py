@@ -120,6 +120,40 @@ def test_what_is_erased_is_in_no_copy(url, scratch, by_another):
     reading.close()
 
 
+def test_a_log_written_anew_twice_may_be_the_same_file(tmp_path, scratch):
+    """
+    A file system gives the number of a file that is gone to the next: after two erasures the log
+    has the one that it had.
+    """
+    store = open_store(f"csv:{tmp_path}/flags")
+    secret, (other,), (late,) = flags_at(1), flags_at(2), flags_at(3, text="longer" * 99)
+    store.append([*secret, other])
+    with for_reading(open_store(f"csv:{tmp_path}/flags")) as reading:
+        assert reading.count() == 2
+        log, same = tmp_path / "flags/dataset1.csv", tmp_path / "flags/same"
+        same.hardlink_to(log)
+        store.erase([secret[0].id])
+        same.write_bytes(log.read_bytes())
+        same.replace(log)
+        store.append([late])
+        assert list(reading.find(Query(order="oldest"))) == [other, late]
+
+
+def test_rows_deleted_within_a_log_are_gone(tmp_path, scratch):
+    """
+    An editor may write the rows that are left into the file that was there.
+    """
+    store = open_store(f"csv:{tmp_path}/flags")
+    flags = flags_at(1, 2, 3)
+    store.append(flags)
+    with for_reading(open_store(f"csv:{tmp_path}/flags")) as reading:
+        assert reading.count() == 3
+        log = tmp_path / "flags/dataset1.csv"
+        head, _, *rest = log.read_bytes().splitlines(keepends=True)
+        log.write_bytes(b"".join([head, *rest]))
+        assert list(reading.find(Query(order="oldest"))) == flags[1:]
+
+
 def test_nothing_is_left_of_it(url, scratch):
     """
     The scratch folder is for its owner alone, and goes when the store is closed.

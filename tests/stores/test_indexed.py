@@ -4,6 +4,7 @@ The index beside a database: it answers as the records do, whatever came in whic
 
 import itertools
 import random
+import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from flagstone import Query, Review, Value, open_store
+from flagstone.errors import StoreError
 from flagstone.store import texts_of
 from flagstone.stores import for_reading
 from flagstone.stores.memory import MemoryStore
@@ -260,6 +262,45 @@ def test_what_is_erased_is_in_no_index(path, by_another):
     assert b"secret" not in b"".join(p.read_bytes() for p in path.parent.iterdir() if p.is_file())
 
 
+def test_what_is_erased_is_in_no_index_of_a_second_reader(path):
+    """
+    A reader that could not have the index beside the database forgets what was erased, too.
+    """
+    first, second = for_reading(open_store(path)), for_reading(open_store(path))
+    secret, other = flags_at(1, text="a secret"), flags_at(2, text="b")
+    first.append([*secret, *other])
+    assert first.count() == second.count() == 2
+    with open_store(path) as store:
+        store.erase([secret[0].id])
+    for reading in (second, first, second):
+        assert reading.count() == 1
+        assert reading.count(Query(text="secret")) == 0
+    first.close()
+    second.close()
+
+
+def test_an_index_that_proves_damaged_is_made_anew(path, monkeypatch):
+    """
+    Damage that shows only when something is looked up is told once, and gone at the next question.
+    """
+    monkeypatch.setattr("flagstone.stores.sql.index._WORTH_SAVING", 1)
+    with for_reading(open_store(path)) as indexed:
+        indexed.append(flags_at(*range(500), text="dark"))
+        assert indexed.count(Query(text="dark ")) == 0
+    file = Path(f"{path}.index")
+    page = sqlite3.connect(file).execute("SELECT rootpage FROM sqlite_master WHERE name = 'late'")
+    start = (page.fetchone()[0] - 1) * 4096
+    content = bytearray(file.read_bytes())
+    content[start : start + 4096] = b"x" * 4096
+    file.write_bytes(content)
+    indexed = for_reading(open_store(path))
+    indexed.append(flags_at(*range(-9, 0)))
+    with pytest.raises(StoreError, match="malformed"):
+        indexed.count()
+    assert indexed.count() == 509
+    indexed.close()
+
+
 @pytest.mark.parametrize("content", [b"no database", b""])
 def test_a_damaged_index_is_made_anew(path, content):
     """
@@ -273,19 +314,25 @@ def test_a_damaged_index_is_made_anew(path, content):
     indexed.close()
 
 
-def test_another_database_under_the_name(path):
+@pytest.mark.parametrize("rows", [1, 5])
+@pytest.mark.parametrize("is_open", [False, True])
+def test_another_database_under_the_name(path, rows, is_open, monkeypatch):
     """
-    An index of a database that was replaced is not believed.
+    An index of a database that was replaced is not believed, whichever of the two is longer.
     """
-    first = for_reading(open_store(path))
-    first.append(flags_at(1, 2, 3))
-    assert first.count() == 3
-    first.close()
+    monkeypatch.setattr("flagstone.stores.sql.index._WORTH_SAVING", 1)
+    reading = for_reading(open_store(path))
+    reading.append(flags_at(1, 2, 3, user="ana"))
+    assert reading.count() == 3
+    if not is_open:
+        reading.close()
     for file in path.parent.glob("flags.db*"):
-        if file.is_file() and not file.name.endswith("index"):
+        if file.is_file() and ".index" not in file.name:
             file.unlink()
     with open_store(path) as store:
-        store.append(flags_at(1))
-    second = for_reading(open_store(path))
-    assert second.count() == 1
-    second.close()
+        store.append(flags_at(*range(rows), user="bo"))
+    if not is_open:
+        reading = for_reading(open_store(path))
+    assert reading.facets()["user"] == {"bo": rows}
+    assert reading.count(Query(user="ana")) == 0
+    reading.close()

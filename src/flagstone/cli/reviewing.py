@@ -2,6 +2,8 @@
 The commands of the review page: `review`, and `review-user` for those who may log in.
 """
 
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -39,6 +41,7 @@ def review(
         from flagstone.review.serving import serve
     except ImportError as error:
         raise MissingExtraError(asked="flagstone review", extra="review") from error
+    _end_in_order()
     with _open_indexed(store) as opened:
         serve(
             opened, host=host, port=port, users=users, trusted_header=trusted_header, https=https,
@@ -66,6 +69,14 @@ def review_user(
     password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     Users(users).add(name, password, role)
     out.print(f"{name} may log in as {role}, with --users {users}.", soft_wrap=True)
+
+
+def _end_in_order() -> None:
+    """Be ended by a service manager, or with the terminal, as by Ctrl-C: no scratch is left."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
 def _open_indexed(url: str) -> Store:

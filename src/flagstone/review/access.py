@@ -67,7 +67,8 @@ class BehindProxy(Access):
         self._proxies = frozenset(proxies)
 
     def person(self, connection: HTTPConnection) -> Person | None:
-        name = connection.headers.get(self._header, "")
+        names = connection.headers.getlist(self._header)
+        name = names[0] if len(names) == 1 else ""  # of two, one is not the proxy's
         client = connection.client.host if connection.client else ""
         if not name or client not in self._proxies or not name.isprintable():
             return None

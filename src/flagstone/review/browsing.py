@@ -54,7 +54,7 @@ class Browsing:
     def __init__(self, store: Store, news: News) -> None:
         self._store = store
         self._news = news
-        self._figures: tuple[str, Query, Figures] | None = None
+        self._figures: tuple[tuple[str, int, Query], Figures] | None = None
 
     def list(self, request: Request) -> Response:
         """The flags that `q` asks for."""
@@ -164,11 +164,11 @@ class Browsing:
         return Response(text.encode(), headers=headers, media_type="application/jsonl")
 
     def _figures_of(self, query: Query) -> Figures:
-        """The figures, counted again only where the store has grown or another query asks."""
-        mark = self._store.mark()
-        if self._figures is None or self._figures[:2] != (mark, query):
-            self._figures = mark, query, figures_of(self._store, query)
-        return self._figures[2]
+        """The figures, counted again where the store has grown or shrunk, or another query asks."""
+        asked = self._store.mark(), self._store.count(query), query
+        if self._figures is None or self._figures[0] != asked:
+            self._figures = asked, figures_of(self._store, query)
+        return self._figures[1]
 
 
 def _query_of(request: Request) -> Query:

@@ -11,7 +11,11 @@ from flagstone.review.media import media_of, type_of
 
 _SIDE = 96
 _MOST_PIXELS = 60_000_000
-_MOST_SECONDS = 600
+_FORMATS = frozenset(["AVIF", "BMP", "GIF", "JPEG", "PNG", "WEBP"])
+"""Of all that PIL can read, what a browser shows: fewer readers for whoever sends what is none."""
+
+_MOST_SAMPLES = 60_000_000
+"""Ten minutes of stereo; packed silence of many channels is a thousand times what its file is."""
 _BARS = 48
 _HEIGHT = 32
 
@@ -37,14 +41,15 @@ def _thumbnail(file: BinaryIO) -> tuple[bytes, str] | None:
     from PIL import Image
 
     try:
-        with Image.open(file) as image:
+        Image.init()
+        with Image.open(file, formats=tuple(_FORMATS & Image.OPEN.keys())) as image:
             if image.width * image.height > _MOST_PIXELS:
                 return None
             image.draft("RGB", (2 * _SIDE, 2 * _SIDE))
             small = image.convert("RGBA")
             small.thumbnail((_SIDE, _SIDE))
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
-        return None  # as PIL tells that a file is damaged, or no picture at all
+    except Exception:  # noqa: BLE001 - of a damaged file PIL tells by any error at all
+        return None
     written = io.BytesIO()
     small.save(written, "WEBP", quality=70)
     return written.getvalue(), "image/webp"
@@ -56,13 +61,12 @@ def _wave(file: BinaryIO) -> tuple[bytes, str] | None:
 
     try:
         with soundfile.SoundFile(file) as sound:
-            most = _MOST_SECONDS * sound.samplerate
-            samples = sound.read(frames=min(sound.frames, most), dtype="float32", always_2d=True)
+            edges = np.linspace(0, min(sound.frames, _MOST_SAMPLES // sound.channels), _BARS + 1)
+            lengths = np.diff(edges.astype(int)).tolist()
+            parts = (sound.read(n, dtype="float32", always_2d=True) for n in lengths)
+            peaks = [float(np.nan_to_num(np.abs(part).max(initial=0.0))) for part in parts]
     except (soundfile.LibsndfileError, RuntimeError, ValueError, TypeError):
         return None
-    loudest = np.abs(samples).max(axis=1) if len(samples) else np.zeros(1)
-    parts = np.array_split(loudest, _BARS)
-    peaks = [float(np.nan_to_num(part.max(initial=0.0))) for part in parts]
     return _bars(peaks).encode(), "image/svg+xml"
 
 

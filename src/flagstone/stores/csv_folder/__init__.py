@@ -139,13 +139,14 @@ class CsvFolder(Store):
 
     def edition(self) -> str:
         logs = {path.name: path for path in self._logs()}
+        erased = logs[_ERASED].stat().st_size if _ERASED in logs else 0
         with self._lock:
             self._editions += any(
                 name not in logs or not grown.goes_on(logs[name])
                 for name, grown in self._grown.items()
             )
             self._grown = {name: Grown(path) for name, path in logs.items()}
-            return str(self._editions)
+            return f"{self._editions} {erased}"
 
     def known(self, ids: Iterable[str]) -> set[str]:
         with self._lock:

@@ -27,7 +27,7 @@ from flagstone.stores.sql.terms import SCHEMA, Terms, matching
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 4
+_FORMAT = 5
 _UNSAVED = 20_000
 """Rows after which what was learnt is written down; a reader that dies learns them again."""
 
@@ -85,13 +85,14 @@ class Index:
     """
     The index in the file *path*; where somebody else has it open, one of its own.
 
-    `seq` is the number of the last row that it knows.
+    `seq` is the number of the last row that it knows, `last` the id that stands there.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = path
         self.seq = 0
+        self.last = ""
         self._top: Key = ("", "")
         self._bitmaps: dict[Property, BitMap] = {}
         self._changed: set[Property] = set()
@@ -101,11 +102,15 @@ class Index:
         self._terms = Terms(self._db)
 
     def is_current(self) -> bool:
-        """Whether the file is still there: who erases flags deletes it."""
+        """Whether the file is still there: who erases flags deletes it, whoever uses it."""
         try:
-            return os.path.samestat(self._file.stat(), self._status)
+            return os.path.samestat(self._watched.stat(), self._status)
         except OSError:
             return False
+
+    def discard(self) -> None:
+        """Let go of the file, whatever is in it."""
+        self._db.close()
 
     def learn(self, entries: Iterable[Entry]) -> set[str]:
         """Take in new flags; gives the ids of those about which something was said before."""
@@ -244,7 +249,7 @@ class Index:
         self._terms.save(self.seq)
         contents = [(json.dumps(one), self._bitmaps[one].serialize()) for one in self._changed]
         self._db.executemany("INSERT OR REPLACE INTO bitmap VALUES (?, ?)", contents)
-        meta = {"format": _FORMAT, "seq": self.seq, "top": self._top}
+        meta = {"format": _FORMAT, "seq": self.seq, "last": self.last, "top": self._top}
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('meta', ?)", [json.dumps(meta)])
         self._db.execute("COMMIT")
         self._db.execute("BEGIN")
@@ -291,7 +296,8 @@ class Index:
             logger.warning("The index %s is damaged, and made anew", self._path)
             self._path.unlink()
             self._db = self._connect(self._path)
-        self._status = self._file.stat()
+        self._watched = self._path if self._path.exists() else self._file
+        self._status = self._watched.stat()
 
     def _connect(self, path: Path) -> sqlite3.Connection:
         db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
@@ -315,7 +321,7 @@ class Index:
         if meta["format"] != _FORMAT:
             self._db.close()
             raise ValueError(meta["format"])
-        self.seq, self._top = meta["seq"], tuple(meta["top"])
+        self.seq, self.last, self._top = meta["seq"], meta["last"], tuple(meta["top"])
         for name, content in self._db.execute("SELECT name, content FROM bitmap"):
             key, value = json.loads(name)
             self._bitmaps[key, value] = BitMap.deserialize(content)

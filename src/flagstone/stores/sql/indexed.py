@@ -2,16 +2,19 @@
 An SQL store for those who read it: what is asked often is answered from an index beside it.
 """
 
+import sqlite3
 import threading
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from heapq import merge
 from itertools import islice
 
 from pyroaring import BitMap
 
+from flagstone.errors import StoreError
 from flagstone.record import Flag, Review, utc_text
 from flagstone.store import Pair, Query, Reader, State, model_of, texts_of
 from flagstone.stores.sql import SqlStore
@@ -48,8 +51,8 @@ class IndexedStore(Reader):
         self._index: Index | None = None
 
     def prepare(self, progress: Callable[[int], None] | None = None) -> None:
-        with self._lock:
-            self._current(progress)
+        with self._asking(progress):
+            pass
 
     def is_ready(self) -> bool:
         if not self._lock.acquire(timeout=_PATIENCE):
@@ -67,33 +70,29 @@ class IndexedStore(Reader):
         query = query or Query()
         if query.after:
             return super().count(query)
-        with self._lock:
-            number = len(self._select(self._current(), query))
+        with self._asking() as index:
+            number = len(self._select(index, query))
         return number if query.limit is None else min(number, query.limit)
 
     def facets(self, query: Query | None = None) -> dict[str, Counter[str | None]]:
         query = query or Query()
-        with self._lock:
-            index = self._current()
+        with self._asking() as index:
             return index.count(self._select(index, query))
 
     def tally(self, query: Query, *pairs: tuple[str, str]) -> list[Counter[Pair]]:
-        with self._lock:
-            index = self._current()
+        with self._asking() as index:
             found = self._select(index, query)
             return [index.cross(found, one, other) for one, other in pairs]
 
     def discussed(self, query: Query) -> Iterator[State]:
-        with self._lock:
-            index = self._current()
+        with self._asking() as index:
             found = self._select(index, query) & index.having("discussed")
         for start in range(0, len(found), _PAGE):
             states = self.store.states_of(list(found[start : start + _PAGE]))
             yield from filter(query.matches, states)
 
     def repeats(self, fingerprints: Iterable[str]) -> Counter[str]:
-        with self._lock:
-            index = self._current()
+        with self._asking() as index:
             return Counter(
                 {each: len(index.select(Query(fingerprint=each))) for each in set(fingerprints)}
             )
@@ -118,8 +117,7 @@ class IndexedStore(Reader):
             if place is None:
                 return
         while True:
-            with self._lock:
-                index = self._current()
+            with self._asking() as index:
                 found = self._select(index, query)
                 page = self._page(index, found, query, place, size)
             for state in self.store.states_of([seq for _, seq in page]):
@@ -178,16 +176,35 @@ class IndexedStore(Reader):
         [(key, _)] = self.store.keys_of([seq])
         return key
 
+    @contextmanager
+    def _asking(self, progress: Callable[[int], None] | None = None) -> Iterator[Index]:
+        """The index, up to date, for one who asks at a time; one that proves damaged goes."""
+        with self._lock:
+            try:
+                yield self._current(progress)
+            except sqlite3.Error as error:  # of the index: the store tells its own as `StoreError`
+                if self._index is not None:
+                    self._index.discard()
+                    self._index = None
+                self.store.index.unlink(missing_ok=True)
+                where, reason = str(self.store.index), str(error)
+                raise StoreError(doing="look up in", where=where, reason=reason) from error
+
     def _opened(self) -> Index:
         """The index as far as it has come."""
         if self._index is not None and not self._index.is_current():
             self._index = None  # somebody erased flags
         if self._index is None:
             self._index = Index(self.store.index)
-            if self._index.seq > int(self.store.mark()):  # of another database
-                self._drop()
-                self._index = Index(self.store.index)
+        if not self._is_ours(self._index):
+            self._drop()
+            self._index = Index(self.store.index)
         return self._index
+
+    def _is_ours(self, index: Index) -> bool:
+        """Whether the row that *index* came to is there: the database may have been replaced."""
+        there = [record_id for (_, record_id), _ in self.store.keys_of([index.seq])]
+        return there == ([index.last] if index.seq else [])
 
     def _current(self, progress: Callable[[int], None] | None = None) -> Index:
         """The index, up to date."""
@@ -197,6 +214,7 @@ class IndexedStore(Reader):
             touched = {record.flag_id for _, record in rows if isinstance(record, Review)}
             touched |= index.learn([_entry(seq, flag) for seq, flag in flags])
             index.seq = rows[-1][0]
+            index.last = self._key(index.seq)[1]
             for flag_id in touched:
                 self._judge(index, flag_id)
             index.save()
