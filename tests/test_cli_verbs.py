@@ -81,6 +81,15 @@ def test_stats_count_by_facet(place, flags):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("verb", ["tag", "note", "assign"])
+def test_an_empty_word_is_refused(place, flags, verb):
+    """
+    To say nothing about a flag is an error, and no review.
+    """
+    assert "An empty word says nothing" in run(verb, " ", flags[0].id, "-s", place, code=2)
+    assert reviews_in(place) == []
+
+
 def test_stats_of_many_values_are_short(place):
     """
     The table has the most frequent values of a facet, and says how many more there are.

@@ -1,5 +1,5 @@
 """
-Data of any shape in a few words, for a line of a list or a cell of a table.
+Data of any shape in a few words, for a line of a list or a cell of a table; words for a terminal.
 """
 
 from collections.abc import Iterable
@@ -53,3 +53,10 @@ def _joined(texts: Iterable[str], most: int) -> str:
         if len(joined) >= most:
             return joined[:most]
     return joined
+
+
+def printable(text: str) -> str:
+    """*text* with what could command a terminal, or turn its writing round, spelled out."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text
+    )

@@ -71,6 +71,8 @@ def _offer_word(
         store: StoreOption = str(FLAGGING_DIR),
         as_json: JsonOption = False,
     ) -> None:
+        if not word.strip():
+            raise typer.BadParameter("An empty word says nothing about a flag.")
         _decide(store, flag_ids, where, done, as_json=as_json, by=by, **says(word))
 
 

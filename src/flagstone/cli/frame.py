@@ -15,6 +15,7 @@ from rich.text import Text
 from flagstone.errors import FlagstoneError, NoStoreError
 from flagstone.store import Store
 from flagstone.stores import open_store
+from flagstone.words import printable
 
 app = typer.Typer(
     help="Keep what people flag in a machine-learning demo.",
@@ -55,7 +56,7 @@ def telling_errors(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except FlagstoneError as error:
-            err.print(Text(str(error), style="red"), soft_wrap=True)
+            err.print(Text(printable(str(error)), style="red"), soft_wrap=True)
             raise typer.Exit(1) from error
 
     return wrapped

@@ -19,7 +19,7 @@ from flagstone.importing import Imported
 from flagstone.record import Flag, Value
 from flagstone.store import FACETS, State
 from flagstone.sync import Synced
-from flagstone.words import spell
+from flagstone.words import printable, spell
 
 _VERIFIED = {
     True: "yes: the server made these outputs from these inputs",
@@ -62,7 +62,7 @@ def card_of(state: State) -> RenderableType:
         facts.add_row(_printable(name), _printable(spell(known, _LONGEST)))
     sections = [("inputs", flag.inputs), ("outputs", flag.outputs), ("correct", state.correction)]
     tables = [_values_table(title, values) for title, values in sections if values]
-    notes = [Text(f"Note: {note}") for note in map(_printable_text, state.notes)]
+    notes = [Text(f"Note: {note}") for note in map(printable, state.notes)]
     return Panel(Group(facts, *tables, *notes), title=Text(f"flag {flag.id}"), title_align="left")
 
 
@@ -101,14 +101,7 @@ def _brief(values: Mapping[str, Value], most: int = 80) -> str:
 
 
 def _printable(text: str) -> Text:
-    return Text(_printable_text(text))
-
-
-def _printable_text(text: str) -> str:
-    """*text* with what could command a terminal, or turn its writing round, spelled out."""
-    return "".join(
-        char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text
-    )
+    return Text(printable(text))
 
 
 def table_of_import(imported: Imported) -> Table:
@@ -153,7 +146,7 @@ def summary_of_receipt(receipt: Receipt, *, dry_run: bool) -> str:
         for place in receipt.places
     ]
     lines += [f"Not reached: {place.where}." for place in receipt.unreached]
-    return "\n".join([*lines, *receipt.flag_ids])
+    return printable("\n".join([*lines, *receipt.flag_ids]))
 
 
 def summary_of(finding: Finding, where: str, *, dry_run: bool) -> str:

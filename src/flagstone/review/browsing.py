@@ -131,8 +131,9 @@ class Browsing:
         number = int(since) if since.isascii() and since.isdigit() and len(since) < 16 else 0  # noqa: PLR2004
         latest, reviews = self._news.since(number)
         me = person_of(request).name
-        decided = [review for review in reviews if review.by != me]
-        states = self._store.states(review.flag_id for review in decided)
+        by_others = [review for review in reviews if review.by != me]
+        states = self._store.states(review.flag_id for review in by_others)
+        decided = [review for review in by_others if review.flag_id in states]  # not erased since
         return Told(
             {
                 "latest": latest,
