@@ -155,7 +155,7 @@ def read(path: Path, rounds: int) -> dict[str, Any]:
     for kind, texts in texts_to_find().items():
         first[kind] = [max(ask(store, Query(text=text)).values()) for text in texts]
     figures, dashboard = timed(lambda: figures_of(store, Query()))
-    assert figures.ratings
+    assert figures.total
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     store.close()
     return {

@@ -18,7 +18,7 @@ _BRIEF = 60
 class Figures:
     """
     Counts: by day and option or app, by verdict, by model and verdict, of predictions and what
-    they were corrected to, by user; and the verdict of each reviewer by flag.
+    they were corrected to, by user; and of flags that several decided the verdict of each.
     """
 
     total: int
@@ -37,7 +37,7 @@ class Figures:
         said: dict[str, str] = {
             r.by: r.verdict for r in state.standing if r.by and r.verdict and r.verdict != "open"
         }
-        if said:
+        if len(said) > 1:  # one alone can agree with nobody
             self.ratings[flag.id] = said
 
 

@@ -35,7 +35,7 @@ _WORTH_SAVING = 2_000
 """Rows from which on the rest is written down at the end, too: a part of its own, however small."""
 
 _AT_ONCE = 50_000
-_MOST_SEARCHED = 50
+_MOST_SEARCHED = 20
 """Texts whose flags are remembered: a page, its facets and the next page ask for the same."""
 
 _SCHEMA = f"""
