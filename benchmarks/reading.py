@@ -4,7 +4,8 @@ What it takes to read a store with many flags: a page, the next one, and the fac
     python -m benchmarks.reading [--flags 1000000] [--store flags.db]
 
 Ours with its index, in a process of its own, beside the same store without; that one is asked
-fewer times. With `--store` a store that an earlier run made there is taken.
+fewer times. With `--store` a store that an earlier run made there is taken; where its path does not
+end in `.db` it is a folder of CSV files.
 """
 
 import argparse
@@ -184,7 +185,8 @@ def report(path: Path) -> None:
     for moment in ("made", "read again"):
         done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
         facts = json.loads(done.stdout)
-        size = Path(f"{path}.index").stat().st_size / 2**20
+        index = Path(f"{path}.index")
+        size = index.stat().st_size / 2**20 if index.exists() else 0
         print(
             f"index {moment} in {facts['prepared'] / 1000:.1f} s, {size:.0f} MB; "
             f"{facts['held']:.0f} MB resident; the dashboard in {facts['dashboard'] / 1000:.2f} s"
