@@ -35,6 +35,7 @@ LAYERS = [
     "decide",
     "query_text",
     "store",
+    "query",
     "files",
     "durable",
     "redact",

@@ -7,8 +7,9 @@ tree of errors.
 """
 
 from flagstone.errors import FlagstoneError
+from flagstone.query import Query, State
 from flagstone.record import FileRef, Flag, Outcome, Record, Review, Value
-from flagstone.store import Query, State, Store
+from flagstone.store import Store
 from flagstone.stores import open_store
 
 __all__ = [

@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from flagstone.codec import FileRef
 from flagstone.errors import FlagstoneError
-from flagstone.store import Query, Store, of_flags
+from flagstone.query import Query
+from flagstone.store import Store, of_flags
 from flagstone.targets import Unreached, copies_of
 
 _Answer = TypeVar("_Answer")

@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 from flagstone.errors import BadQueryError
+from flagstone.query import VERIFIED, Query
 from flagstone.record import Verdict
-from flagstone.store import VERIFIED, Query
 
 _TERM = re.compile(r'(?:([a-z]+):)?(?:"((?:[^"\\]|\\.)*)"|([^\s"]+))(?=\s|$)', re.DOTALL)
 _AGO = re.compile(r"(\d{1,6})([mhdw])", re.ASCII)

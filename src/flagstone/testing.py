@@ -24,8 +24,9 @@ import pytest
 
 from flagstone.codec import dumps
 from flagstone.errors import MissingFileError, StoreError, UnkeepableValueError, UnknownFlagError
+from flagstone.query import Query
 from flagstone.record import FileRef, Flag, Outcome, Record, Review, Value
-from flagstone.store import Query, Store, Wrapper
+from flagstone.store import Store, Wrapper
 
 EXACT_TEXTS = {
     "empty": "",

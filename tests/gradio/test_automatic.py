@@ -14,7 +14,7 @@ from page import running
 
 import flagstone.gradio as gr
 from flagstone.files import DirectoryFiles
-from flagstone.store import Query
+from flagstone.query import Query
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import FailingStore
 from flagstone.when import confidence_below, raised

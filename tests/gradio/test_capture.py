@@ -16,7 +16,7 @@ import flagstone.gradio as gr
 from flagstone.gradio import capture as capturing
 from flagstone.gradio.capture import Capture, Run, capture_of
 from flagstone.gradio.digests import digest_of
-from flagstone.store import Query
+from flagstone.query import Query
 from flagstone.stores.memory import MemoryStore
 
 

@@ -19,7 +19,8 @@ from flagstone.errors import UnclearFieldsError
 from flagstone.files import DirectoryFiles
 from flagstone.gradio.rules import Rules
 from flagstone.gradio.threads import behind
-from flagstone.store import Query, Wrapper
+from flagstone.query import Query
+from flagstone.store import Wrapper
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import FailingStore, make_flag
 

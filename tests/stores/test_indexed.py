@@ -13,7 +13,7 @@ import pytest
 
 from flagstone import Query, Review, Value, open_store
 from flagstone.errors import StoreError
-from flagstone.store import texts_of
+from flagstone.query import texts_of
 from flagstone.stores import for_reading
 from flagstone.stores.memory import MemoryStore
 from flagstone.stores.sql.indexed import IndexedStore

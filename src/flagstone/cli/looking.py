@@ -21,8 +21,8 @@ from flagstone.cli.frame import (
     telling_errors,
 )
 from flagstone.cli.printing import card_of, table_of, table_of_facets
+from flagstone.query import Query
 from flagstone.query_text import parse_query, query_text
-from flagstone.store import Query
 
 
 @app.command("list")

@@ -16,8 +16,8 @@ from flagstone.errors import megabytes
 from flagstone.export.manifest import Manifest
 from flagstone.forget import Receipt
 from flagstone.importing import Imported
+from flagstone.query import FACETS, State
 from flagstone.record import Flag, Value
-from flagstone.store import FACETS, State
 from flagstone.sync import Synced
 from flagstone.words import printable, spell
 

@@ -29,8 +29,8 @@ from flagstone.errors import NotForgottenError
 from flagstone.export import Format
 from flagstone.export import export as export_flags
 from flagstone.forget import forget as forget_flags
+from flagstone.query import Query
 from flagstone.query_text import parse_query, query_text
-from flagstone.store import Query
 
 
 @app.command()

@@ -22,8 +22,9 @@ from flagstone.errors import (
 from flagstone.export.manifest import Manifest, is_export, make_manifest
 from flagstone.export.reading import FlagsInOrder
 from flagstone.files import store_error
+from flagstone.query import Query
 from flagstone.query_text import query_text
-from flagstone.store import Query, Store
+from flagstone.store import Store
 
 Format = Literal[
     "parquet",

@@ -19,8 +19,9 @@ from flagstone import codec
 from flagstone.codec import FileRef, spelled
 from flagstone.errors import StoreError
 from flagstone.files import Files
+from flagstone.query import Query, fold
 from flagstone.record import Flag, Record, record_from_json, utc_text
-from flagstone.store import Query, Store, fold
+from flagstone.store import Store
 
 Flagged = dict[str, Any]
 """A flag as its JSON has it, with today's `verdict`, `assignee`, `tags`, `notes`, `correction`."""

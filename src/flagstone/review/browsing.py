@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from flagstone.codec import FileRef, files_in
 from flagstone.errors import BadQueryError, MissingExtraError
+from flagstone.query import FACETS, VERIFIED, Query
 from flagstone.query_text import parse_query
 from flagstone.record import Flag
 from flagstone.review import charts
@@ -29,7 +30,7 @@ from flagstone.review.preview import has_preview, preview
 from flagstone.review.rendering import render
 from flagstone.review.sending import HARMLESS, attachment, send
 from flagstone.review.telling import Told, last_review, review_told, state_told
-from flagstone.store import FACETS, VERIFIED, Query, Store
+from flagstone.store import Store
 
 _GROUP = 12
 _MOST_VALUES = 8

@@ -12,11 +12,12 @@ from typing import Any, get_args
 
 from flagstone.codec import FileRef, files_in
 from flagstone.errors import UnkeepableValueError, UnknownFlagError
+from flagstone.query import State
 from flagstone.record import Review, Value, Verdict
 from flagstone.review.entered import read
 from flagstone.review.people import Person
 from flagstone.review.uploads import Uploads
-from flagstone.store import State, Store
+from flagstone.store import Store
 
 _MOST_FLAGS = 500
 _MOST_TAGS = 20

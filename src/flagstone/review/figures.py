@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+from flagstone.query import Pair, Query, State
 from flagstone.record import Value
-from flagstone.store import Pair, Query, State, Store
+from flagstone.store import Store
 from flagstone.words import spell
 
 _BRIEF = 60

@@ -9,8 +9,9 @@ from starlette.requests import Request
 
 from flagstone.codec import FileRef
 from flagstone.errors import UnknownFlagError
+from flagstone.query import State
 from flagstone.review.plots import Plot, plot_in
-from flagstone.store import State, Store
+from flagstone.store import Store
 
 
 def state_of(store: Store, request: Request, argument: str = "flag") -> State:

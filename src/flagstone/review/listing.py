@@ -5,8 +5,9 @@ A page of the list: flags with their states, those of equal inputs put together.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from flagstone.query import Query, State
 from flagstone.record import Flag
-from flagstone.store import Query, State, Store
+from flagstone.store import Store
 
 PAGE = 30
 _LOOK_AHEAD = 90

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 import flagstone
+from flagstone.query import Query
 from flagstone.query_text import query_text
 from flagstone.review.access import WithLogin
 from flagstone.review.gate import base_of, token_of
@@ -21,7 +22,6 @@ from flagstone.review.media import media_of
 from flagstone.review.plain import Exact, plain
 from flagstone.review.shown import brief, shown
 from flagstone.review.tree import tree_of
-from flagstone.store import Query
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"

@@ -7,9 +7,9 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
+from flagstone.query import State
 from flagstone.record import Review
 from flagstone.review.plain import plain
-from flagstone.store import State
 
 
 class Told(JSONResponse):

@@ -17,8 +17,9 @@ from typing import BinaryIO
 
 from flagstone.codec import FileRef
 from flagstone.files import Files
+from flagstone.query import Pair, Query, State
 from flagstone.record import Flag
-from flagstone.store import Pair, Query, Reader, State, Store
+from flagstone.store import Reader, Store
 
 _AT_ONCE = 5_000
 _PATIENCE = 0.2

@@ -27,8 +27,9 @@ import pyarrow.parquet as pq
 from flagstone.errors import StoreError, UnreadableRecordError
 from flagstone.places import place_at
 from flagstone.places.place import Blob, Contents, Place
+from flagstone.query import Query, State, fold, select
 from flagstone.record import FileRef, Flag, Record, Review, record_from_json
-from flagstone.store import Query, State, Store, fold, of_flags, require_files, select
+from flagstone.store import Store, of_flags, require_files
 from flagstone.stores.shards.files import SMALL, ShardFiles, path_of
 from flagstone.stores.shards.table import (
     ERASED,

@@ -23,8 +23,9 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from flagstone.errors import StoreError, UnknownStoreError, UnreadableRecordError
 from flagstone.files import DirectoryFiles, Files, begin_removal, store_error
+from flagstone.query import Query, State, fold
 from flagstone.record import Flag, Record, record_from_json
-from flagstone.store import Query, State, Store, fold, require_files
+from flagstone.store import Store, require_files
 from flagstone.stores.sql.sqlite import Sqlite
 from flagstone.stores.sql.table import COLUMNS, RECORD, conditions_of, row_of
 

@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 from pyroaring import BitMap
 
+from flagstone.query import FACETS, VERIFIED, Pair, Query
 from flagstone.record import Verdict
-from flagstone.store import FACETS, VERIFIED, Pair, Query
 from flagstone.stores.sql.terms import SCHEMA, Terms, matching
 
 logger = logging.getLogger(__name__)

@@ -15,8 +15,9 @@ from itertools import islice
 from pyroaring import BitMap
 
 from flagstone.errors import StoreError
+from flagstone.query import Pair, Query, State, model_of, texts_of
 from flagstone.record import Flag, Review, utc_text
-from flagstone.store import Pair, Query, Reader, State, model_of, texts_of
+from flagstone.store import Reader
 from flagstone.stores.sql import SqlStore
 from flagstone.stores.sql.index import Entry, Index, Key
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from flagstone.query import Query
 from flagstone.record import Flag, Record, utc_text
-from flagstone.store import Query
 
 RECORD = sa.Table(
     "flagstone_record",
