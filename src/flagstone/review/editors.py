@@ -14,7 +14,7 @@ from flagstone.errors import UnkeepableValueError
 from flagstone.record import Value
 from flagstone.review.parts import Parts, parts_of
 from flagstone.review.plain import Exact
-from flagstone.review.shown import argument_of
+from flagstone.review.shown import argument_of, expect
 from flagstone.words import spell
 
 _LONGEST = 200_000
@@ -58,7 +58,7 @@ def editor_for(value: Value, output: Value | None = None) -> Editor | None:
 
 
 def _lines(value: Value) -> Editor:
-    return Editor(control="lines", text=Exact(_expect(str, value.data or "")))
+    return Editor(control="lines", text=Exact(expect(str, value.data or "")))
 
 
 def _line(value: Value) -> Editor:
@@ -108,7 +108,7 @@ def _highlighted(value: Value) -> Editor:
     parts = value.data or ()
     if 2 * len(parts) > _MOST_CELLS:
         raise ValueError("it has more parts than a page can edit")
-    cells = tuple((Exact(_expect(str, each["token"])), Exact(class_of(each))) for each in parts)
+    cells = tuple((Exact(expect(str, each["token"])), Exact(class_of(each))) for each in parts)
     return Editor(control="highlighted", headers=("token", "class"), cells=cells)
 
 
@@ -168,12 +168,6 @@ def class_of(part: Any) -> str:
     return "" if name is None else str(name)
 
 
-def _expect(kind: type, data: Any) -> Any:
-    if not isinstance(data, kind):
-        raise TypeError(f"{kind.__name__} was expected")
-    return data
-
-
 def _reply_in(messages: Any) -> str:
     """The text of the last message: of its content, or of its pair."""
     last = messages[-1]
@@ -181,7 +175,7 @@ def _reply_in(messages: Any) -> str:
     if isinstance(content, list):
         (part,) = content
         content = part["text"]
-    return str(_expect(str, content))
+    return str(expect(str, content))
 
 
 _MAKERS: dict[str, Callable[[Value], Editor | None]] = {

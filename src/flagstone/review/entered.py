@@ -15,6 +15,7 @@ from flagstone.record import Value
 from flagstone.review.editors import BRIEF, cell_of, choices_of, class_of, editor_for
 from flagstone.review.parts import MOST_ITEMS, Item, Part, Parts, parts_of, put_together
 from flagstone.review.plain import typed
+from flagstone.review.shown import expect
 from flagstone.words import spell
 
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?", re.ASCII)
@@ -40,23 +41,17 @@ def read(value: Value, entered: Any, *, field: str, files: Sequence[FileRef] = (
     return replace(value, data=data)
 
 
-def _expect(kind: type, entered: Any) -> Any:
-    if not isinstance(entered, kind):
-        raise TypeError(f"{kind.__name__} was expected")
-    return entered
-
-
 # --- text, numbers, choices, tables -------------------------------------------------------------
 
 
 def _read_text(value: Value, entered: Any) -> str:
-    text = str(_expect(str, entered))
+    text = str(expect(str, entered))
     is_same = isinstance(value.data, str) and text == typed(value.data)
     return value.data if is_same else text
 
 
 def _read_number(value: Value, entered: Any) -> int | float | None:
-    text = _expect(str, entered).strip()
+    text = expect(str, entered).strip()
     if not text:
         return None
     try:
@@ -67,7 +62,7 @@ def _read_number(value: Value, entered: Any) -> int | float | None:
 
 def _read_moment(_: Value, entered: Any) -> str | None:
     """As Gradio writes a moment: a browser leaves out seconds that are none."""
-    if not _expect(str, entered):
+    if not expect(str, entered):
         return None
     found = _MOMENT.fullmatch(entered)
     if found is None:
@@ -79,14 +74,14 @@ def _read_moment(_: Value, entered: Any) -> str | None:
 
 
 def _read_choice(value: Value, entered: Any) -> Any:
-    text = _expect(str, entered)
+    text = expect(str, entered)
     if value.kind == "boolean":
         return {"yes": True, "no": False}[text]
     return _of_offered(value, text)
 
 
 def _read_choices(value: Value, entered: Any) -> list[Any]:
-    return [_of_offered(value, text) for text in _expect(str, entered).split("\n") if text]
+    return [_of_offered(value, text) for text in expect(str, entered).split("\n") if text]
 
 
 def _of_offered(value: Value, text: str) -> Any:
@@ -96,7 +91,7 @@ def _of_offered(value: Value, text: str) -> Any:
 
 
 def _rows_of(entered: Any, width: int) -> list[list[str]]:
-    rows = [[_expect(str, cell) for cell in _expect(list, row)] for row in _expect(list, entered)]
+    rows = [[expect(str, cell) for cell in expect(list, row)] for row in expect(list, entered)]
     if {len(row) for row in rows} - {width}:
         raise ValueError("its rows are not as wide as its head")
     return rows
@@ -153,7 +148,7 @@ def _class_like(classes: dict[str, Any], name: str) -> Any:
 
 
 def _read_reply(value: Value, entered: Any) -> list[Any]:
-    text = _expect(str, entered)
+    text = expect(str, entered)
     *before, last = value.data
     if not isinstance(last, dict):
         return [*before, [last[0], text]]
@@ -162,7 +157,7 @@ def _read_reply(value: Value, entered: Any) -> list[Any]:
 
 
 def _read_json(value: Value, entered: Any) -> Any:
-    data = codec.loads(_expect(str, entered))
+    data = codec.loads(expect(str, entered))
     known = {ref.sha256 for ref in codec.files_in(value.data)}
     if not {ref.sha256 for ref in codec.files_in(data)} <= known:
         raise ValueError("it names a file that the output has not")
@@ -175,10 +170,10 @@ def _read_json(value: Value, entered: Any) -> Any:
 def _read_parts(value: Value, entered: Any, files: Sequence[FileRef]) -> Any:
     """`{"text": …, "places": {name: file or null}, "items": [file, …]}`, each where it has some."""
     before = parts_of(value)
-    entered = _expect(dict, entered)
+    entered = expect(dict, entered)
     own = [*filter(None, before.places.values()), *(item.part for item in before.items or ())]
     known = _Known([*own, *map(Part, files)])
-    places = _expect(dict, entered.get("places", {}))
+    places = expect(dict, entered.get("places", {}))
     if places.keys() != before.places.keys():
         raise ValueError("its places are others")
     after = replace(
@@ -200,7 +195,7 @@ class _Known:
 
     def named(self, entered: Any) -> Part:
         """The part that is meant: of that hash and, of several, of that name."""
-        key, name = (str(_expect(dict, entered).get(word)) for word in ("sha256", "name"))
+        key, name = (str(expect(dict, entered).get(word)) for word in ("sha256", "name"))
         found = self._parts.get(key)
         if not found:
             raise LookupError("it names a file that is not of this flag, nor just sent by you")
@@ -209,12 +204,12 @@ class _Known:
 
 def _read_items(before: Parts, entered: Any, known: _Known) -> tuple[Item, ...]:
     """The items entered, each as it was before where it is the same."""
-    if len(_expect(list, entered)) > MOST_ITEMS:
+    if len(expect(list, entered)) > MOST_ITEMS:
         raise ValueError(f"it can have {MOST_ITEMS} files")
     left = list(before.items or ())
     items = []
     for each in entered:
-        part, caption = known.named(each), _expect(str, each.get("caption", ""))
+        part, caption = known.named(each), expect(str, each.get("caption", ""))
         same = [item for item in left if item.part == part]
         same.sort(key=lambda item: typed(item.caption or "") != caption)
         if same:
@@ -230,7 +225,7 @@ def _item_like(item: Item, caption: str, captions: str) -> Item:
 
 
 def _text_like(before: str, entered: Any) -> str:
-    text = str(_expect(str, entered))
+    text = str(expect(str, entered))
     return before if text == typed(before) else text
 
 

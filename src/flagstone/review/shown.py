@@ -79,11 +79,11 @@ def _text(data: Any) -> _Shape:
 
 
 def _code(data: Any) -> _Shape:
-    return "code", {**_text(_expect(str, data))[1], "language": None}
+    return "code", {**_text(expect(str, data))[1], "language": None}
 
 
 def _markdown(data: Any) -> _Shape:
-    text = _text(_expect(str, data))[1]
+    text = _text(expect(str, data))[1]
     return "markdown", {**text, "html": markdown.render(text["text"])}
 
 
@@ -115,7 +115,7 @@ def _picture(data: Any, caption: Any = None) -> dict[str, Any]:
     """A picture: a file of the store, or one that the value itself holds."""
     if isinstance(data, FileRef):
         return {"medium": "image", "file": data, "url": None, "caption": caption}
-    url = _expect(str, data["url"])
+    url = expect(str, data["url"])
     if not _PICTURE.fullmatch(url):
         raise ValueError("an address is no picture")
     return {"medium": "image", "file": None, "url": url, "caption": caption}
@@ -160,7 +160,7 @@ def _table(data: Any) -> _Shape:
     rows, headers = data["data"], data["headers"]
     cells = [
         [spell(cell, _BRIEF) for cell in row[:_MOST_COLUMNS]]
-        for row in _expect(list, rows)[:_MOST_ROWS]
+        for row in expect(list, rows)[:_MOST_ROWS]
     ]
     head = [spell(name, _BRIEF) for name in headers[:_MOST_COLUMNS]]
     cut = len(rows) > _MOST_ROWS or len(headers) > _MOST_COLUMNS
@@ -168,7 +168,7 @@ def _table(data: Any) -> _Shape:
 
 
 def _highlighted(data: Any) -> _Shape:
-    parts = [(_expect(str, part["token"]), part["class_or_confidence"]) for part in data]
+    parts = [(expect(str, part["token"]), part["class_or_confidence"]) for part in data]
     parts = parts[:_MOST_PARTS]
     names = dict.fromkeys(str(name) for _, name in parts if name is not None)
     colors = {name: n % 8 for n, name in enumerate(names)}
@@ -184,7 +184,7 @@ def _multimodal(data: Any) -> _Shape:
 def _chat(data: Any) -> _Shape:
     """Messages with a role, as Gradio has them since 5, or pairs of what was said and replied."""
     messages = []
-    for item in _expect(list, data)[-_MOST_PARTS:]:
+    for item in expect(list, data)[-_MOST_PARTS:]:
         if isinstance(item, dict):
             said = _said(item["content"])
             title = (item.get("metadata") or {}).get("title")
@@ -234,7 +234,8 @@ def _model3d(data: Any) -> _Shape:
     return "model3d", {"file": data, "has_library": can_show_models()}
 
 
-def _expect(kind: type, data: Any) -> Any:
+def expect(kind: type, data: Any) -> Any:
+    """*data*, if it is of this *kind*. Raises `TypeError`."""
     if not isinstance(data, kind):
         raise TypeError(f"{kind.__name__} was expected")
     return data
