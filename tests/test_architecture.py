@@ -39,6 +39,7 @@ LAYERS = [
     "files",
     "durable",
     "redact",
+    "scratch",
     "words",
     "when",
     "provenance",

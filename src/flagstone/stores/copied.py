@@ -12,13 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 from flagstone.codec import FileRef
 from flagstone.files import Files
 from flagstone.query import Pair, Query, State
 from flagstone.record import Flag
+from flagstone.scratch import Scratch
 from flagstone.store import Reader, Store
 
 _AT_ONCE = 5_000
@@ -84,7 +84,7 @@ class CopiedStore(Reader):
         with self._lock:
             edition, mark = self.store.edition(), self.store.mark()
             if self._copy is None or edition != self._edition:
-                folder = TemporaryDirectory(prefix="flagstone-")
+                folder = Scratch()
                 self._copy = self._make(Path(folder.name), FilesElsewhere(self.store.files))
                 # It goes with its last reader, who may not be done when the next one is made.
                 weakref.finalize(self._copy, folder.cleanup)

@@ -12,8 +12,6 @@ import logging
 import os
 import re
 import sqlite3
-import tempfile
-import weakref
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -90,7 +88,6 @@ class Index:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = path
         self.seq = 0
         self.last = ""
         self._top: Key = ("", "")
@@ -104,7 +101,7 @@ class Index:
     def is_current(self) -> bool:
         """Whether the file is still there: who erases flags deletes it, whoever uses it."""
         try:
-            return os.path.samestat(self._watched.stat(), self._status)
+            return self._status is None or os.path.samestat(self._path.stat(), self._status)
         except OSError:
             return False
 
@@ -285,21 +282,16 @@ class Index:
             self._db = self._connect(self._path)
             self._load()
         except sqlite3.OperationalError as error:
-            # Another reader holds it, or nothing may be written here: one that ends with us.
+            # Another reader holds it, or nothing may be written here.
             logger.info("The index %s cannot be used (%s); another is made", self._path, error)
-            handle, name = tempfile.mkstemp(prefix="flagstone-", suffix=".index")
-            os.close(handle)
-            self._file = Path(name)
-            weakref.finalize(self, self._file.unlink, missing_ok=True)
-            self._db = self._connect(self._file)
+            self._db = self._connect("")  # a file without a name, which ends with us
         except (sqlite3.DatabaseError, ValueError):
             logger.warning("The index %s is damaged, and made anew", self._path)
             self._path.unlink()
             self._db = self._connect(self._path)
-        self._watched = self._path if self._path.exists() else self._file
-        self._status = self._watched.stat()
+        self._status = self._path.stat() if self._path.exists() else None
 
-    def _connect(self, path: Path) -> sqlite3.Connection:
+    def _connect(self, path: Path | str) -> sqlite3.Connection:
         db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             db.execute("PRAGMA locking_mode = EXCLUSIVE")
