@@ -114,7 +114,7 @@ def hostile_flag(store: MemoryStore, attack: str) -> Flag:
     flag = Flag(
         id="".join(char for char in attack if " " <= char <= "~"), app=attack, option=attack,
         comment=attack, user=attack, session=attack, context={attack: {attack: attack}},
-        inputs={**values, **inline}, outputs=values, correction=values, fingerprint=attack,
+        inputs={**values, **inline}, outputs=values, correction=values, fingerprint=ascii(attack),
     )  # fmt: skip
     review = Review(flag_id=flag.id, by=attack, tags=(attack,), note=attack, assignee=attack,
                     verdict="fixed")  # fmt: skip
