@@ -164,7 +164,7 @@ def test_the_tree_is_as_drawn():
         (
             errors.NoStoreError(where="flags.db"),
             "Cannot read flags.db: nothing has been kept there. Name the folder or database that "
-            "the demo writes to with --store.",
+            "the demo writes to.",
             LookupError,
         ),
         (

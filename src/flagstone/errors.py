@@ -246,7 +246,7 @@ class NoStoreError(FlagstoneError, LookupError):
     def __init__(self, *, where: str) -> None:
         super().__init__(
             f"Cannot read {where}: nothing has been kept there. "
-            "Name the folder or database that the demo writes to with --store."
+            "Name the folder or database that the demo writes to."
         )
 
 
