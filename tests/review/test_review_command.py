@@ -2,6 +2,7 @@
 The commands `flagstone review` and `flagstone review-user`.
 """
 
+import json
 import os
 import re
 import signal
@@ -24,20 +25,24 @@ def run(*arguments: object, entered: str = "") -> tuple[int, str]:
     return result.exit_code, " ".join(result.output.split())
 
 
-def test_it_serves_until_ctrl_c(tmp_path):
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_it_serves_until_ctrl_c(tmp_path, options):
     """
-    The command says where the page is, serves it, and ends by Ctrl-C.
+    The command says where the page is, in words or as JSON, serves it, and ends by Ctrl-C.
     """
     open_store(tmp_path / "flags.db").append([make_flag("what was flagged")])
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     code += "from flagstone.cli import app; app()"
     command = [sys.executable, "-c", code, "review", tmp_path / "flags.db", "--port", "0"]
 
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
-            url = re.search(r"http://127\.0\.0\.1:\d+/", process.stdout.readline())
+            told = process.stdout.readline()
+            url = re.search(r"http://127\.0\.0\.1:\d+/", told)
             assert url is not None
+            if options:
+                assert json.loads(told) == {"store": str(tmp_path / "flags.db"), "url": url[0]}
             assert "what was flagged" in httpx.get(url[0]).text
         finally:
             process.send_signal(signal.SIGINT)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from flagstone import codec
 from flagstone.cli.frame import FLAGGING_DIR, app, open_existing, out, progress_bar, telling_errors
 from flagstone.errors import MissingExtraError
 from flagstone.store import Store
@@ -33,6 +34,9 @@ def review(
     https: Annotated[
         bool, typer.Option("--https", help="Browsers reach it by HTTPS only, through a proxy.")
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the address as JSON once it is served.")
+    ] = False,
 ) -> None:
     """
     See what was flagged, decide about it and correct it, in a browser.
@@ -41,12 +45,18 @@ def review(
         from flagstone.review.serving import serve
     except ImportError as error:
         raise MissingExtraError(asked="flagstone review", extra="review") from error
+
+    def tell(url: str) -> None:
+        if as_json:
+            typer.echo(codec.dumps({"store": store, "url": url}))
+        else:
+            out.print(f"Review {store} at {url}. To stop: Ctrl-C.", soft_wrap=True)
+
     _end_in_order()
     with _open_indexed(store) as opened:
         serve(
             opened, host=host, port=port, users=users, trusted_header=trusted_header, https=https,
-            told=lambda url: out.print(f"Review {store} at {url}. To stop: Ctrl-C.",
-                                       soft_wrap=True),
+            told=tell,
         )  # fmt: skip
 
 
