@@ -177,8 +177,7 @@ def _decided_since(state: State, seen: str, person: Person) -> Review | None:
 
 
 def _files_of(state: State) -> list[FileRef]:
-    records = state.records
-    return [ref for record in records for ref in record.files()]
+    return [ref for record in state.records for ref in record.files()]
 
 
 def _current(state: State, name: str) -> Value:
