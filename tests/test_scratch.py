@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flagstone.scratch import Scratch
+from flagstone.scratch import Scratch, scratch_in, sweep_scratch
 
 MAKE_AND_DIE = """
 import os, signal
@@ -22,16 +22,31 @@ print(folder.name, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
+MAKE_ELSEWHERE_AND_DIE = """
+import os, signal
+from pathlib import Path
+from flagstone.scratch import scratch_in
+with scratch_in(Path({elsewhere!r})) as folder:
+    (folder / "secret").write_text("secret")
+    print(folder, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    return tmp_path
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
 
 
-def grow_old(folder):
-    os.utime(Path(folder) / "lock", (0, 0))
+def killed(code: str) -> Path:
+    """The folder of a process that ran *code* and was killed."""
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    return Path(done.stdout.strip())
 
 
 def test_it_is_its_owners(place):
@@ -46,22 +61,83 @@ def test_it_is_its_owners(place):
 
 def test_what_a_killed_process_left_is_removed(place):
     """
-    The next one removes it, and leaves alone what somebody still has and what was just made.
+    The next one removes it at once, and leaves alone what somebody still has or did not make.
     """
-    run = [sys.executable, "-c", MAKE_AND_DIE]
-    left = [
-        subprocess.run(run, capture_output=True, text=True, check=False).stdout.strip()
-        for _ in range(2)
-    ]
-    assert (Path(left[0]) / "secret").read_text() == "secret"
+    left = killed(MAKE_AND_DIE)
+    assert (left / "secret").read_text() == "secret"
     in_use = Scratch()
-    grow_old(in_use.name)
-    grow_old(left[0])
+    assert not left.exists()
     others = place / "flagstone-of-nobody"
     others.mkdir()
+    foreign = place / "flagstone-01234567"
+    foreign.mkdir()
+    (foreign / "theirs").write_text("theirs")
 
     new = Scratch()
 
-    assert {*place.iterdir()} == {Path(left[1]), Path(in_use.name), Path(new.name), others}
+    assert {*place.iterdir()} == {in_use.path, new.path, others, foreign}
     in_use.cleanup()
     new.cleanup()
+
+
+def test_a_removal_that_was_cut_off_is_finished(place):
+    """
+    The lock goes last, so what a kill during the removal left is found by the next sweep.
+    """
+    left = killed(MAKE_AND_DIE)
+    (left / "secret").unlink()
+    empty = place / "flagstone-76543210"
+    empty.mkdir()
+
+    sweep_scratch()
+
+    assert list(place.iterdir()) == []
+
+
+def test_no_link_is_followed(place, tmp_path):
+    """
+    A link that is called as our folders are leads nobody to what it points to.
+    """
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "lock").touch()
+    (home / "theirs").write_text("theirs")
+    (place / "flagstone-abcdefgh").symlink_to(home)
+
+    sweep_scratch()
+
+    assert (home / "theirs").read_text() == "theirs"
+
+
+def test_what_was_being_made_elsewhere_is_removed(place, tmp_path):
+    """
+    A folder beside something, of a process that was killed, goes by any sweep, wherever it is.
+    """
+    elsewhere = tmp_path / "exports"
+    left = killed(MAKE_ELSEWHERE_AND_DIE.format(elsewhere=str(elsewhere)))
+    assert (left / "secret").exists()
+    with scratch_in(elsewhere) as in_use:
+        assert list(elsewhere.iterdir()) == [in_use]
+        sweep_scratch()
+        assert in_use.exists()
+
+    assert list(elsewhere.iterdir()) == []
+    killed(MAKE_ELSEWHERE_AND_DIE.format(elsewhere=str(elsewhere)))
+    sweep_scratch()
+    assert list(elsewhere.iterdir()) == []
+    assert list(place.iterdir()) == []
+
+
+def test_a_fork_leaves_the_folder_of_its_parent(place):
+    """
+    A child that ends as programs do takes nothing from the process that it was forked from.
+    """
+    folder = Scratch()
+    child = os.fork()
+    if child == 0:
+        folder.cleanup()
+        os._exit(0)
+    os.waitpid(child, 0)
+
+    assert folder.path.exists()
+    folder.cleanup()

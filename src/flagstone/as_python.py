@@ -5,19 +5,22 @@ What stands for a kind is what Gradio's own components take and give, so that a 
 it came from. Libraries are imported where a value needs them.
 """
 
-import atexit
 import base64
 import io
+import os
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import orjson
 
 from flagstone.codec import FileRef
 from flagstone.errors import MissingExtraError, UnreadableValueError
+
+if TYPE_CHECKING:
+    from flagstone.scratch import Scratch
 
 
 class FilesOfValue(Protocol):
@@ -74,15 +77,16 @@ def _with_paths(data: Any, files: FilesOfValue) -> Any:
     return data
 
 
-@cache
 def _folder() -> Path:
     """Where copies of files lie until this process ends."""
-    import shutil
-    import tempfile
+    return _scratch(os.getpid()).path
 
-    folder = tempfile.mkdtemp(prefix="flagstone-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
+
+@cache
+def _scratch(pid: int) -> "Scratch":  # noqa: ARG001 - a fork has its own
+    from flagstone.scratch import Scratch
+
+    return Scratch()
 
 
 def _image(data: Any, files: FilesOfValue) -> Any:

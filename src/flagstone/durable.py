@@ -5,9 +5,15 @@ Bytes on the medium: copied, hashed, and there after a crash.
 import hashlib
 import io
 import os
-from contextlib import suppress
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from flagstone.locks import try_lock
 
 BLOCK = 8 << 20
 """Bytes of a file in memory at a time."""
@@ -65,20 +71,99 @@ def _hash_next(digest: Any, copy: io.FileIO, count: int) -> None:
 PART = ".part-"
 """How the name of a file begins that is not whole yet."""
 
+_RANDOM = 16  # digits behind that
+_GRACE = 3600.0
+"""Seconds for which a part may be in use where no lock can tell."""
+
 
 def new_part(folder: Path, prefix: str = PART) -> Path:
     """A name in *folder* that nobody has, for what is not whole yet."""
-    return folder / f"{prefix}{os.urandom(8).hex()}"
+    return folder / f"{prefix}{os.urandom(_RANDOM // 2).hex()}"
+
+
+class Part:
+    """A file that is not whole yet, open and locked, so that `sweep_parts` leaves it alone."""
+
+    def __init__(self, path: Path, file: io.FileIO) -> None:
+        self.path = path
+        self.file = file
+
+    def become(self, path: Path) -> None:
+        """Be the file *path* from now on, in place of the one that may be there."""
+        if sys.platform == "win32":  # which renames no open file
+            self.file.close()
+        self.path.replace(path)
+
+
+@contextmanager
+def open_part(folder: Path, prefix: str = PART) -> Iterator[Part]:
+    """A new part in *folder*; removed at the end unless it has become something."""
+    while True:
+        path = new_part(folder, prefix)
+        with path.open("x+b", buffering=0) as file:
+            # Between these two calls somebody may have taken it for one that a crash left.
+            if try_lock(file.fileno()) is not False and is_still(path, file.fileno()):
+                try:
+                    yield Part(path, file)
+                finally:
+                    path.unlink(missing_ok=True)
+                return
+
+
+def is_still(path: str | Path, handle: int) -> bool:
+    """Whether *path* is the file that was opened: it may have been deleted or replaced since."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.stat(path), os.fstat(handle))  # noqa: PTH116 - half the time
+    return False
+
+
+def sweep_parts(folder: Path, prefix: str = PART, *, dry_run: bool = False) -> dict[str, int]:
+    """
+    Delete the parts in *folder* itself that a crash left. Says their names and sizes.
+
+    With *dry_run* they stay. Links are not followed.
+    """
+    swept: dict[str, int] = {}
+    is_part = re.compile(rf"{re.escape(prefix)}[0-9a-f]{{{_RANDOM}}}")
+    for entry in entries_of(folder):
+        if is_part.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+            with suppress(FileNotFoundError, PermissionError):  # somebody's, or finished by now
+                size = entry.stat(follow_symlinks=False).st_size
+                if _sweep_part(Path(entry.path), dry_run=dry_run):
+                    swept[entry.name] = size
+    return swept
+
+
+def _sweep_part(path: Path, *, dry_run: bool) -> bool:
+    """Delete the part *path* if a crash left it; says whether, with *dry_run* whether it would."""
+    with path.open("r+b") as file:
+        is_left = try_lock(file.fileno())
+        if is_left is None:
+            is_left = time.time() - os.fstat(file.fileno()).st_mtime > _GRACE
+        if is_left and not dry_run and sys.platform != "win32":
+            path.unlink()
+    if is_left and not dry_run:
+        path.unlink(missing_ok=True)
+    return is_left
+
+
+def entries_of(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in *folder*; nothing where there is no such folder, or it is a link to one."""
+    try:
+        if folder.is_symlink():
+            return []
+        with os.scandir(folder) as found:
+            return list(found)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def replace_durably(path: Path, content: bytes) -> None:
     """Make *content* the file *path*: after a crash it is the old one or the new one, whole."""
-    part = new_part(path.parent)
-    with part.open("xb") as writer:
-        writer.write(content)
-        writer.flush()
-        os.fsync(writer.fileno())
-    part.replace(path)
+    with open_part(path.parent) as part:
+        _write_all(part.file, content)
+        os.fsync(part.file.fileno())
+        part.become(path)
     sync_directory(path.parent)
 
 

@@ -1,64 +1,181 @@
 """
-A folder for what can be made again: it goes with the process, however that ends.
+Folders for what can be made again: they go with the process, however that ends.
 
-Whoever makes one removes those that a killed process left, which nobody has locked any more.
+A folder holds a lock as long as it is in use. Whoever makes one, forgets flags or runs the doctor
+removes those that nobody has locked any more: what a killed process left.
 """
 
+import json
 import os
+import re
 import shutil
+import stat
 import sys
-import time
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory, gettempdir
 from typing import IO
 
+from flagstone.durable import PART, entries_of, is_still, new_part
+from flagstone.locks import try_lock
+
 _PREFIX = "flagstone-"
+_OURS = re.compile(rf"{_PREFIX}[a-z0-9_]{{8}}")
 _LOCK = "lock"
-_YOUNG = 60.0
-"""Seconds in which a folder may not be locked yet."""
+_ELSEWHERE = "elsewhere"
+_COPY_OF = "copy-of"
+_ERASED = "erased"
 
 
-class Scratch(TemporaryDirectory[str]):
-    """A new folder, for its owner only; locked until it is cleaned up."""
+class Scratch:
+    """A new folder in the temporary directory, for its owner only; locked until `cleanup`."""
 
     def __init__(self) -> None:
-        _sweep()
-        super().__init__(prefix=_PREFIX)
-        self._lock = (Path(self.name) / _LOCK).open("w")
-        _try_to_lock(self._lock)
+        sweep_scratch()
+        self.name, self._remove = _make(self)
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return Path(self.name)
 
     def cleanup(self) -> None:
-        self._lock.close()
-        super().cleanup()
+        """Remove the folder with all that is in it."""
+        self._remove()
+
+    def note_copy_of(self, url: str) -> None:
+        """Note that it holds a copy of the store at *url*, for `drop_copies_of`."""
+        (self.path / _COPY_OF).write_text(json.dumps(url))
+
+    def is_dropped(self) -> bool:
+        """Whether something was erased in the store that it holds a copy of."""
+        return (self.path / _ERASED).exists()
 
 
-def _sweep() -> None:
-    for lock in Path(gettempdir()).glob(f"{_PREFIX}*/{_LOCK}"):
-        try:
-            if _is_left(lock):
-                shutil.rmtree(lock.parent)
-        except OSError:  # somebody else was faster, or it is not ours to remove
-            continue
+@contextmanager
+def scratch_in(folder: Path) -> Iterator[Path]:
+    """
+    A new folder for what is made in *folder* and renamed when it is whole; removed at the end.
 
-
-def _is_left(lock: Path) -> bool:
-    """Whether the folder of *lock* is one of ours that no process has any more."""
-    status = lock.lstat()
-    is_own = sys.platform != "win32" and status.st_uid == os.getuid()
-    if not is_own or time.time() - status.st_mtime < _YOUNG:
-        return False
-    with lock.open("r+") as file:
-        return _try_to_lock(file)
-
-
-def _try_to_lock(file: IO[str]) -> bool:
-    """Lock *file* if nobody has; where the system has no such locks it is not locked."""
-    if sys.platform == "win32":
-        return False
-    import fcntl
-
+    A scratch folder notes it, so that it is removed after a crash, too.
+    """
+    for left in entries_of(folder):
+        if left.name.startswith(PART):
+            _remove_if_left(Path(left.path))
+    note, lock = Scratch(), None
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        while lock is None:
+            part = new_part(folder)
+            (note.path / _ELSEWHERE).write_text(json.dumps(str(part.absolute())))
+            part.mkdir(parents=True)
+            lock = _claim(part)
+        with lock:
+            try:
+                yield part
+            finally:
+                _remove(part)
+    finally:
+        note.cleanup()
+
+
+def sweep_scratch() -> None:
+    """Remove the folders that a killed process left."""
+    for entry in entries_of(Path(tempfile.gettempdir())):
+        if _OURS.fullmatch(entry.name):
+            _remove_if_left(Path(entry.path))
+
+
+def drop_copies_of(url: str) -> None:
+    """Tell all processes that hold a copy of the store at *url* to drop it."""
+    for folder in _copies_of(url):
+        with suppress(OSError):
+            (folder / _ERASED).touch()
+
+
+def has_copies_of(url: str) -> bool:
+    """Whether a process has not dropped its copy of the store at *url* yet."""
+    return any((folder / _ERASED).exists() for folder in _copies_of(url))
+
+
+def _copies_of(url: str) -> Iterator[Path]:
+    sweep_scratch()
+    for entry in entries_of(Path(tempfile.gettempdir())):
+        if _OURS.fullmatch(entry.name) and _is_own(Path(entry.path), stat.S_ISDIR):
+            with suppress(OSError, ValueError):
+                if json.loads((Path(entry.path) / _COPY_OF).read_text()) == url:
+                    yield Path(entry.path)
+
+
+def _make(owner: object) -> tuple[str, Callable[[], object]]:
+    """A new locked folder that goes with its *owner*; and what removes it."""
+    lock = None
+    while lock is None:
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        lock = _claim(folder)
+    return str(folder), weakref.finalize(owner, _remove_own, folder, lock, os.getpid())
+
+
+def _claim(folder: Path) -> IO[str] | None:
+    """The lock of the new *folder*, locked; None where somebody took that for a crash's."""
+    with suppress(FileNotFoundError):
+        lock = (folder / _LOCK).open("x")
+        if try_lock(lock.fileno()) is not False and is_still(folder / _LOCK, lock.fileno()):
+            return lock
+        lock.close()
+    return None
+
+
+def _remove_own(folder: Path, lock: IO[str], pid: int) -> None:
+    if os.getpid() == pid:  # and not in a fork, whose parent still needs it
+        _remove(folder)
+    lock.close()
+
+
+def _remove_if_left(folder: Path) -> None:
+    """Remove *folder* if it is one of ours that no process has any more."""
+    lock = folder / _LOCK
+    if not _is_own(folder, stat.S_ISDIR):
+        return
+    with suppress(OSError):  # somebody else was faster
+        if not _is_own(lock, stat.S_ISREG):
+            folder.rmdir()  # empty: a process was killed as it made it, or as it removed it
+            return
+        with lock.open("r+") as file:
+            if try_lock(file.fileno()):
+                _remove_elsewhere(folder)
+                _remove(folder)
+
+
+def _remove_elsewhere(folder: Path) -> None:
+    """Remove the folder that *folder* notes, if that is in use no more."""
+    with suppress(FileNotFoundError, ValueError):
+        elsewhere = Path(json.loads((folder / _ELSEWHERE).read_text()))
+        if elsewhere.name.startswith(PART):
+            _remove_if_left(elsewhere)
+
+
+def _is_own(path: Path, is_kind: Callable[[int], bool]) -> bool:
+    """Whether *path* is of this kind and this user's: no link, and nothing that others put here."""
+    try:
+        status = path.lstat()
+    except OSError:
         return False
-    return True
+    return sys.platform != "win32" and is_kind(status.st_mode) and status.st_uid == os.getuid()
+
+
+def _remove(folder: Path) -> None:
+    """Remove *folder*, its lock last: what is left by a kill meanwhile is removed by the next."""
+    for entry in entries_of(folder):
+        if entry.name == _LOCK:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                Path(entry.path).unlink()
+    if [entry.name for entry in entries_of(folder)] == [_LOCK]:
+        with suppress(OSError):
+            (folder / _LOCK).unlink()
+            folder.rmdir()

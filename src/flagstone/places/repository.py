@@ -6,16 +6,15 @@ Who was refused because somebody else committed looks at what they wrote, and ta
 
 import re
 import shutil
-import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import BinaryIO
 
 from flagstone.durable import BLOCK
 from flagstone.places.card import CARD, card_of
 from flagstone.places.commits import Commits
 from flagstone.places.place import Blob, Contents, Place
+from flagstone.scratch import Scratch
 
 _DATA = "data"
 _OURS = re.compile(rf"{_DATA}/([\d-]+\.parquet|files/.*)")
@@ -32,7 +31,7 @@ class Repository(Place):
         self._commits = commits
         self.where = commits.where
         self._staged: dict[str, Path] = {}
-        self._spool: Path | None = None
+        self._spool: Scratch | None = None
         self._contents: Contents | None = None
 
     def create(self, name: str, content: bytes) -> bool:
@@ -58,9 +57,8 @@ class Repository(Place):
 
     def upload(self, name: str, reader: BinaryIO) -> None:
         if self._spool is None:
-            self._spool = Path(mkdtemp(prefix="flagstone-"))
-            weakref.finalize(self, shutil.rmtree, self._spool, ignore_errors=True)
-        path = self._spool / name.replace("/", "-")
+            self._spool = Scratch()
+        path = self._spool.path / name.replace("/", "-")
         with path.open("wb") as writer:
             shutil.copyfileobj(reader, writer, BLOCK)
         self._staged[name] = path

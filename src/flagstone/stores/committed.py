@@ -9,16 +9,15 @@ and appends there again what that lacks.
 import os
 import shutil
 import threading
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from tempfile import mkdtemp
 
 from flagstone.durable import BLOCK
 from flagstone.errors import StoreError
 from flagstone.places.card import CARD, with_configs
 from flagstone.places.commits import Commits
 from flagstone.record import Record
+from flagstone.scratch import Scratch
 from flagstone.store import Store
 
 _UUID7 = "7"
@@ -54,10 +53,9 @@ class CommittedFolder(Store):
         self._configs = configs
         self._once = once
         self._lock = threading.RLock()
-        parent = Path(mkdtemp(prefix="flagstone-"))
-        weakref.finalize(self, shutil.rmtree, parent, ignore_errors=True)
+        self._scratch = Scratch()
         # Called as the dataset is: the ids of rows that Gradio wrote depend on it.
-        self._folder = parent / commits.id.rpartition("/")[2]
+        self._folder = self._scratch.path / commits.id.rpartition("/")[2]
         self._folder.mkdir()
         self._head: str | None = None
         self._is_whole = False

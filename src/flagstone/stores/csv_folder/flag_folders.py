@@ -20,11 +20,11 @@ from flagstone.codec import FileRef, spelled
 from flagstone.durable import replace_durably, sync_directory
 from flagstone.errors import UnreadableRecordError
 from flagstone.files import safe_name, store_error
+from flagstone.locks import lock
 from flagstone.record import Flag, Record, record_from_json
 from flagstone.store import Store, flag_id_of, of_flags, require_files
 from flagstone.stores.csv_folder.cells import RECORD, Address, columns_of, row_of
 from flagstone.stores.csv_folder.folder_files import FolderFiles
-from flagstone.stores.csv_folder.log import lock
 
 FLAG = "metadata.jsonl"
 

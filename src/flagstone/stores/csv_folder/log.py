@@ -14,7 +14,6 @@ import io
 import logging
 import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import accumulate
@@ -23,21 +22,8 @@ from typing import NamedTuple
 
 import orjson
 
-from flagstone.durable import replace_durably, sync_directory
-
-if sys.platform == "win32":
-    import portalocker
-
-    def lock(handle: int) -> None:
-        """Wait until nobody else has the open file *handle* locked; to close it lets go."""
-        portalocker.lock(handle, portalocker.LockFlags.EXCLUSIVE)
-else:
-    import fcntl
-
-    def lock(handle: int) -> None:
-        """Wait until nobody else has the open file *handle* locked; to close it lets go."""
-        fcntl.flock(handle, fcntl.LOCK_EX)
-
+from flagstone.durable import is_still, replace_durably, sync_directory
+from flagstone.locks import lock
 
 logger = logging.getLogger(__name__)
 
@@ -255,7 +241,7 @@ def open_log(path: Path, header: tuple[str, ...] | None) -> Iterator[CsvLog]:
         handle = _open(path)
         try:
             lock(handle)
-            if _is_still(path, handle):
+            if is_still(path, handle):
                 yield CsvLog(path, handle, header)
                 return
         finally:
@@ -269,13 +255,6 @@ def _open(path: Path) -> int:
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(path, flags, 0o666)
-
-
-def _is_still(path: Path, handle: int) -> bool:
-    """Whether *path* is the file that was opened: it may have been deleted or replaced since."""
-    with contextlib.suppress(FileNotFoundError):
-        return os.path.samestat(os.stat(path), os.fstat(handle))  # noqa: PTH116 - half the time
-    return False
 
 
 def read_at(handle: int, place: int, length: int) -> bytes:
