@@ -36,6 +36,7 @@ LAYERS = [
     "query_text",
     "store",
     "query",
+    "erasing",
     "files",
     "redact",
     "words",

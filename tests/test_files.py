@@ -200,15 +200,15 @@ class TestSweep:
         """
         needed, orphan = self.put(files, b"needed"), self.put(files, b"orphan")
         fresh = self.put(files, b"fresh", old=False)
-        part = files.root / "part-0123"
+        part = files.root / "part-0123456789abcdef"
         part.write_bytes(b"half")
         os.utime(part, (LONG_AGO, LONG_AGO))
 
         told = files.sweep({needed}, age=3600, dry_run=True)
-        assert kept(files) == {needed, orphan, fresh, "part-0123"}
+        assert kept(files) == {needed, orphan, fresh, "part-0123456789abcdef"}
         swept = files.sweep({needed}, age=3600)
 
-        assert swept == told == {orphan: 6, "part-0123": 4}
+        assert swept == told == {orphan: 6, "part-0123456789abcdef": 4}
         assert kept(files) == {needed, fresh}
 
     def test_a_file_put_again_stays(self, files):

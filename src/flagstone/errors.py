@@ -16,6 +16,7 @@ Everything this library raises on purpose.
     │   └── MissingFileError       a record names a file whose bytes the store does not have
     ├── StoreError                 the medium would not take a record, or give it back
     │   ├── StoreFullError         no space is left
+    │   ├── UnfinishedErasureError what was erased can still be found for now
     │   ├── UnreadableRecordError  one stored record is damaged; the others are fine
     │   └── UnreadableValueError   a value is not what its kind says, or its file is gone
     ├── UnknownStoreError          a URL that names no kind of store (also a ValueError)
@@ -204,6 +205,18 @@ class StoreFullError(StoreError):
             f"Cannot keep the flag in {where}: no space is left there. "
             "What was kept before is untouched, and nothing was half-written. "
             "Free some space and flag again.",
+        )
+
+
+class UnfinishedErasureError(StoreError):
+    """What was erased can still be found on the medium for now."""
+
+    def __init__(self, *, where: str, reason: str) -> None:
+        FlagstoneError.__init__(
+            self,
+            f"Cannot finish the erasure in {where} yet: {reason}. Nobody is shown what was erased, "
+            "but it can still be found in the files there. End that program, then run `flagstone "
+            "doctor`, or forget again; the next flag finishes it, too.",
         )
 
 

@@ -13,14 +13,23 @@ import stat
 import time
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Container, Iterable
-from contextlib import suppress
+from collections.abc import Container, Iterable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from flagstone.codec import FileRef, spelled
-from flagstone.durable import BLOCK, copy_and_hash, new_part, sync_directory
+from flagstone.durable import (
+    BLOCK,
+    Part,
+    copy_and_hash,
+    entries_of,
+    open_part,
+    sweep_parts,
+    sync_directory,
+)
 from flagstone.errors import ChangingFileError, StoreError, StoreFullError
+from flagstone.locks import try_lock
 
 _RENEWAL = 0.1
 """Seconds after which a file asked for again is renewed, so that no `sweep` or erasure has it."""
@@ -33,6 +42,15 @@ _TICK = 2.0
 """Seconds within which a file's times may not tell that it was written to."""
 
 _MOST_RECENT = 10_000
+
+_PART = "part-"
+_DOOMED = "doomed-"
+"""How the name of a file begins that is being deleted; behind it stands its hash."""
+
+_SHORT_HASH = re.compile("[0-9a-f]{2}")
+
+_Kept = tuple[str, int, Part | None]
+"""The hash and size of a file, and what is to become it, if it is not here yet."""
 
 _UNSAFE_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
 _LONGEST_NAME = 180  # bytes; with what is put behind it still below every file system's 255
@@ -144,46 +162,44 @@ class DirectoryFiles(Files):
         return self.root / sha256[:2] / sha256
 
     def put(self, source: Path | BinaryIO, *, name: str, mime_type: str | None = None) -> FileRef:
-        part = new_part(self.root, "part-")
         try:
-            if isinstance(source, Path):
-                sha256, size = self._keep_path(source, part)
-            else:
-                sha256, size = self._keep(source, part)
-            if part.exists() and not self._renew(sha256, size):
-                self._settle(part, self.path(sha256))
+            with ExitStack() as parts:
+                if isinstance(source, Path):
+                    sha256, size, part = self._keep_path(source, parts)
+                else:
+                    sha256, size, part = self._keep(source, parts)
+                if part is not None and not self._renew(sha256, size):
+                    self._settle(part, self.path(sha256))
         except OSError as error:
             raise store_error(error, doing="keep a file in", where=str(self.root)) from error
-        finally:
-            part.unlink(missing_ok=True)
         return FileRef(sha256=sha256, name=name, mime_type=mime_type, size=size)
 
-    def _keep_path(self, source: Path, part: Path) -> tuple[str, int]:
+    def _keep_path(self, source: Path, parts: ExitStack) -> _Kept:
         for _ in range(_ATTEMPTS):
             with source.open("rb", buffering=0) as reader:
                 before = os.fstat(reader.fileno())
                 known = self._recent.get(before)
                 if known is not None and self._renew(known, before.st_size):
-                    return known, before.st_size
-                sha256, size = self._keep(reader, part)
+                    return known, before.st_size, None
+                sha256, size, part = self._keep(reader, parts)
                 after = os.fstat(reader.fileno())
             if (size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns):
                 self._recent.add(before, sha256)
-                return sha256, size
-            part.unlink(missing_ok=True)
+                return sha256, size, part
+            parts.close()
             time.sleep(_PAUSE)  # Gradio writes an upload again that it has: a matter of moments
         raise ChangingFileError(path=str(source))
 
-    def _keep(self, reader: BinaryIO, part: Path) -> tuple[str, int]:
-        """Write what *reader* gives to *part*, unless it is here: its hash and its size."""
+    def _keep(self, reader: BinaryIO, parts: ExitStack) -> _Kept:
+        """Write what *reader* gives to a part, unless it is here: its hash, its size, the part."""
         head = _read_block(reader)
         if len(head) < BLOCK:  # all of it
             sha256 = hashlib.sha256(head).hexdigest()
             if self._renew(sha256, len(head)):
-                return sha256, len(head)
+                return sha256, len(head), None
         self.root.mkdir(parents=True, exist_ok=True)
-        with part.open("x+b", buffering=0) as writer:
-            return copy_and_hash(reader, writer, head)
+        part = parts.enter_context(open_part(self.root, _PART))
+        return *copy_and_hash(reader, part.file, head), part
 
     def _renew(self, sha256: str, size: int) -> bool:
         """Whether a file is here, whole; if so, it is safe from a `sweep` for a while."""
@@ -201,13 +217,13 @@ class DirectoryFiles(Files):
             _remember(self._durable, sha256, (status.st_dev, status.st_ino))
         return True
 
-    def _settle(self, part: Path, place: Path) -> None:
+    def _settle(self, part: Part, place: Path) -> None:
         # The name appears only when the bytes are safe: a file under its hash is always whole.
         if not place.parent.exists():
             place.parent.mkdir(exist_ok=True)
             self._synced.discard(place.parent)
-        _touch(part)
-        part.replace(place)
+        _touch(part.path)
+        part.become(place)
         self._sync_name(place)
 
     def _sync_name(self, place: Path) -> None:
@@ -226,6 +242,7 @@ class DirectoryFiles(Files):
 
     def remove(self, hashes: Iterable[str], *, before: float | None = None) -> None:
         for sha256 in hashes:
+            self._bring_back(sha256)
             with suppress(FileNotFoundError):
                 self._discard(self.path(sha256), before)
             with suppress(OSError):  # not empty: other files share the directory
@@ -233,24 +250,53 @@ class DirectoryFiles(Files):
 
     def sweep(self, needed: Container[str], *, age: float, dry_run: bool = False) -> dict[str, int]:
         latest = time.time() - age
-        swept: dict[str, int] = {}
-        for path in [*self.root.glob("part-*"), *self.root.glob("[0-9a-f][0-9a-f]/*")]:
-            with suppress(FileNotFoundError):  # somebody else has finished it, or swept it
-                status = path.stat()
+        swept = self.sweep_parts(dry_run=dry_run)
+        for path in self._files():
+            with suppress(FileNotFoundError):  # somebody else has swept it
+                status = path.lstat()
                 is_left = path.name not in needed and status.st_mtime < latest
                 if is_left and (dry_run or self._discard(path, latest)):
                     swept[path.name] = status.st_size
         return swept
 
+    def sweep_parts(self, *, dry_run: bool = False) -> dict[str, int]:
+        """Delete the parts of files that a crash left. Says their names and sizes."""
+        for entry in [] if dry_run else entries_of(self.root):
+            if entry.name.startswith(_DOOMED):
+                self._bring_back(entry.name.removeprefix(_DOOMED))
+        return sweep_parts(self.root, _PART, dry_run=dry_run)
+
+    def _files(self) -> Iterator[Path]:
+        """The files that are whole; links are none."""
+        for folder in entries_of(self.root):
+            if _SHORT_HASH.fullmatch(folder.name):
+                for entry in entries_of(Path(folder.path)):
+                    if entry.is_file(follow_symlinks=False):
+                        yield Path(entry.path)
+
     def _discard(self, path: Path, before: float | None) -> bool:
         """Delete *path*, unless somebody has renewed it since, be it in this very moment."""
-        doomed = new_part(self.root, "part-")
-        path.replace(doomed)
-        if before is not None and doomed.stat().st_mtime >= before:
-            doomed.replace(path)
-            return False
-        doomed.unlink()
+        doomed = self.root / f"{_DOOMED}{path.name}"
+        with path.open("rb") as file:
+            try_lock(file.fileno())  # tells `_bring_back` that no crash left it
+            path.replace(doomed)
+            if before is not None and doomed.stat().st_mtime >= before:
+                doomed.replace(path)
+                return False
+            doomed.unlink()
         return True
+
+    def _bring_back(self, sha256: str) -> None:
+        """Undo a `_discard` that a crash cut off: whether it may go has to be asked again."""
+        doomed, path = self.root / f"{_DOOMED}{sha256}", self.path(sha256)
+        with suppress(FileNotFoundError), doomed.open("rb") as file:
+            if try_lock(file.fileno()) is False:
+                return
+            if path.exists():
+                doomed.unlink()
+            else:
+                path.parent.mkdir(exist_ok=True)
+                doomed.replace(path)
 
 
 def safe_name(name: str) -> str:

@@ -62,7 +62,10 @@ class Store(ABC):
         Delete these flags with their reviews, outcomes and the files that nothing else needs.
 
         The data is gone from the medium. Unknown ids are passed over; an erased one stays known,
-        so that no later copy brings it back.
+        so that no later copy brings it back. What has to go is written down first, so that an
+        erasure that was cut off is finished by the next `append`, `erase` or `finish_erasures`.
+
+        Raises `UnfinishedErasureError` where something can still be found for now.
         """
 
     @abstractmethod
@@ -89,6 +92,15 @@ class Store(ABC):
         by anybody. This object's word says nothing to another one. "" where the store cannot tell.
         """
         return ""
+
+    def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:  # noqa: ARG002 - most have nothing to finish
+        """
+        Finish erasures that were cut off: of how many records they are.
+
+        With *search* everything is looked through for what an erasure may have left. With *dry_run*
+        nothing is done. Raises `UnfinishedErasureError` as `erase` does.
+        """
+        return 0
 
     def known(self, ids: Iterable[str]) -> set[str]:
         """Those of *ids* that are here, and as far as the store can tell those erased here."""
@@ -211,6 +223,9 @@ class Wrapper(Store):
 
     def erase(self, flag_ids: Iterable[str]) -> None:
         self.store.erase(flag_ids)
+
+    def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:
+        return self.store.finish_erasures(search=search, dry_run=dry_run)
 
     def close(self) -> None:
         self.store.close()

@@ -7,6 +7,7 @@ as JSON; the columns before it are for people. Reviews and outcomes have logs of
 """
 
 import json
+import logging
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,22 +18,25 @@ from typing import Any, NamedTuple
 
 from flagstone import codec
 from flagstone.codec import FileRef
-from flagstone.durable import replace_durably
+from flagstone.erasing import Erasure, Erasures, flags_in
+from flagstone.errors import StoreError
 from flagstone.files import begin_removal, store_error
 from flagstone.record import SCHEMA, Flag, Record
-from flagstone.store import Store, flag_id_of, of_flags, require_files
+from flagstone.store import Store, flag_id_of, require_files
 from flagstone.stores.csv_folder.cells import Address, columns_of, row_of
+from flagstone.stores.csv_folder.erasing import Named, plan_erasure, remove_paths, rewrite
 from flagstone.stores.csv_folder.folder_files import FolderFiles
 from flagstone.stores.csv_folder.known import KnownIds
 from flagstone.stores.csv_folder.log import (
     CsvLog,
     OtherColumnsError,
     add_column,
-    encode_row,
     open_log,
 )
 from flagstone.stores.csv_folder.naming import choose_log, logs_in
 from flagstone.stores.csv_folder.reading import Grown, LogReader, end_of
+
+logger = logging.getLogger(__name__)
 
 Rows = dict[str, list[str]]
 """Rows by the id of their record."""
@@ -83,6 +87,7 @@ class CsvFolder(Store):
         self._order = order
         self._simplify_file_data = simplify_file_data
         self._address = address
+        self._erasures = Erasures(self.path / ".erasing")
         self._lock = threading.Lock()  # threads queue here, and not for the system's file locks
         self._chosen: dict[_Kind, Path] = {}
         self._grown: dict[str, Grown] = {}
@@ -113,29 +118,34 @@ class CsvFolder(Store):
 
     def scan(self, after: str | None = None) -> Iterator[Record]:
         places = json.loads(after) if after else {}
-        for path in self._logs():
-            if path.name != _ERASED:
-                for _, record in LogReader(path, self.files).rows(after=places.get(path.name)):
+        going = flags_in(self._erasures.pending()) if self._erasures else ()
+        for path in self._logs_of_records():
+            for _, record in LogReader(path, self.files).rows(after=places.get(path.name)):
+                if not going or flag_id_of(record) not in going:
                     yield record
 
     def mark(self) -> str:
         return json.dumps({path.name: end_of(path) for path in self._logs()})
 
     def erase(self, flag_ids: Iterable[str]) -> None:
-        doomed = set(flag_ids)
-        kept: set[str] = set()
-        dropped: set[str] = set()
-        began = begin_removal()
+        self.finish_erasures()
         with self._lock, self._telling(doing="erase flags in"):
-            # First what keeps them from coming back, then what makes them go: a crash between
-            # the two leaves flags that can be erased again.
-            found, _ = of_flags(doomed, self.scan())
-            with open_log(self.path / _ERASED, _ERASED_COLUMNS) as log:
-                log.append([[record_id, _tomb(record_id)] for record_id in sorted(found)])
-            for path in self._logs():
-                self._rewrite(path, doomed, kept, dropped)
-            self._known = KnownIds(self._logs())
-            self.files.remove(dropped - kept, before=began)
+            erasure = plan_erasure(frozenset(flag_ids), self._logs_of_records(), self.files)
+            if erasure.record_ids:
+                self._erasures.carry_out(erasure, self._erase)
+
+    def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:
+        with self._telling(doing="erase flags in"):
+            left = self._left_by_erasures() if search else frozenset()
+            if dry_run:
+                return sum(len(one.record_ids) for one in self._erasures.pending()) + len(left)
+            with self._lock:
+                done = self._erasures.finish(self._erase)
+                if search:
+                    left = self._left_by_erasures()
+            if left:
+                self.erase(left)
+            return done + len(left)
 
     def edition(self) -> str:
         logs = {path.name: path for path in self._logs()}
@@ -153,14 +163,15 @@ class CsvFolder(Store):
             return self._known.among(ids, self._logs())
 
     def damage(self) -> Iterator[str]:
-        for path in self._logs():
-            if path.name != _ERASED:
-                yield from LogReader(path, self.files).damage()
+        for path in self._logs_of_records():
+            yield from LogReader(path, self.files).damage()
 
     def close(self) -> None:
         """Nothing is held open."""
 
     def _append(self, records: list[Record]) -> int:
+        if self._erasures:
+            self._try_to_finish()
         texts = [record.to_json() for record in records]
         if any('"$file"' in text for text in texts):
             require_files(records, self.files, self.where)
@@ -232,22 +243,44 @@ class CsvFolder(Store):
             "meta": {"_type": "gradio.FileData"},
         }
 
-    def _rewrite(self, path: Path, doomed: set[str], kept: set[str], dropped: set[str]) -> None:
-        """Write the log *path* anew if it has flags in *doomed*; say whose files were met."""
-        if path.name == _ERASED:
-            return
-        with open_log(path, None):
+    def _logs_of_records(self) -> list[Path]:
+        return [path for path in self._logs() if path.name != _ERASED]
+
+    def _erase(self, erasure: Erasure) -> None:
+        """Have *erasure* done; to do it again ends what was cut off, and changes nothing else."""
+        began = begin_removal() if erasure.hashes else 0.0
+        with open_log(self.path / _ERASED, _ERASED_COLUMNS) as log:  # it keeps them from coming back
+            known = KnownIds(()).among(erasure.record_ids, [log.path])
+            new = sorted(erasure.record_ids - known)
+            log.append([[record_id, _tomb(record_id)] for record_id in new])
+        kept = Named()
+        for path in self._logs_of_records():
+            rewrite(path, erasure, self.files, kept)
+        self._known = KnownIds(self._logs())
+        self.files.remove(erasure.hashes - kept.hashes, before=began)
+        remove_paths(self.path, erasure.paths - kept.paths_in(self.path))
+        self.files.sweep_parts()
+
+    def _try_to_finish(self) -> None:
+        """Finish what others began, if they are not at it; a failure is no reason to lose a flag"""
+        try:
+            with self._lock:
+                self._erasures.finish(self._erase, wait=False)
+        except (OSError, StoreError) as error:
+            logger.warning("An erasure in %s is not finished yet: %s", self.where, error)
+
+    def _left_by_erasures(self) -> frozenset[str]:
+        """The ids of flags that were erased, and of which something is here all the same."""
+        erased = self.path / _ERASED
+        if not erased.exists():
+            return frozenset()
+        ids = KnownIds(())
+        left: set[str] = set()
+        for path in self._logs_of_records():
             reader = LogReader(path, self.files)
-            lines = [] if reader.header is None else [encode_row(reader.header)]
-            has_doomed = False
-            for row, record in reader.rows():
-                is_doomed = flag_id_of(record) in doomed
-                has_doomed |= is_doomed
-                (dropped if is_doomed else kept).update(ref.sha256 for ref in record.files())
-                if not is_doomed:
-                    lines.append(encode_row(row, errors="surrogateescape"))
-            if has_doomed:  # any other file is not ours to touch, and need not be
-                replace_durably(path, b"".join(lines))
+            found = {flag_id_of(record) for row, record in reader.rows() if reader.is_told(row)}
+            left |= ids.among(found, [erased])
+        return frozenset(left)
 
     @contextmanager
     def _telling(self, *, doing: str) -> Iterator[None]:

@@ -17,7 +17,8 @@ from pathlib import Path
 import orjson
 
 from flagstone.codec import FileRef, spelled
-from flagstone.durable import replace_durably, sync_directory
+from flagstone.durable import entries_of, replace_durably, sweep_parts, sync_directory
+from flagstone.erasing import Erasure, Erasures, flags_in
 from flagstone.errors import UnreadableRecordError
 from flagstone.files import safe_name, store_error
 from flagstone.locks import lock
@@ -47,6 +48,7 @@ class FlagFolders(Store):
         self.files = FolderFiles(path)
         self._order = order
         self._address = address
+        self._erasures = Erasures(path / ".erasing")
         self._lock = threading.Lock()  # a file's lock is for processes
         self._latest = 0
         self._count: int | None = None
@@ -56,6 +58,7 @@ class FlagFolders(Store):
         texts = [record.to_json() for record in records]
         require_files(records, self.files, self.where)
         with self._telling("keep the flag in"), self._locked():
+            self._erasures.finish(self._erase)
             for record, text in zip(records, texts, strict=True):
                 path = self._path_of(record)
                 if not path.exists():
@@ -70,24 +73,31 @@ class FlagFolders(Store):
         return self._count
 
     def scan(self, after: str | None = None) -> Iterator[Record]:
+        going = flags_in(self._erasures.pending()) if self._erasures else ()
         for path, written in self._paths():
             if written > int(after or 0) and (record := self._read(path)):
-                yield record
+                if flag_id_of(record) not in going:
+                    yield record
 
     def mark(self) -> str:
         return str(max((written for _, written in self._paths()), default=0))
 
     def erase(self, flag_ids: Iterable[str]) -> None:
         with self._telling("erase flags in"), self._locked():
-            ids, hashes = of_flags(flag_ids, self.scan())
-            doomed = set(map(safe_name, ids))
-            for path, _ in self._paths():
-                if _name_of(path) in doomed:
-                    # An empty file stays, so that the id is known and no copy brings it back.
-                    replace_durably(path, b"")
-                    for field in (entry for entry in path.parent.iterdir() if entry.is_dir()):
-                        shutil.rmtree(field)
-            self.files.remove(hashes)
+            self._erasures.finish(self._erase)
+            wanted = frozenset(flag_ids)
+            ids, files = of_flags(wanted, self.scan())
+            if ids:
+                erasure = Erasure(
+                    flag_ids=wanted, record_ids=frozenset(ids), hashes=frozenset(files)
+                )
+                self._erasures.carry_out(erasure, self._erase)
+
+    def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:  # noqa: ARG002 - a record and its files lie in one folder
+        if dry_run or not self._erasures:
+            return sum(len(erasure.record_ids) for erasure in self._erasures.pending())
+        with self._telling("erase flags in"), self._locked():
+            return self._erasures.finish(self._erase)
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -95,6 +105,22 @@ class FlagFolders(Store):
     def known(self, ids: Iterable[str]) -> set[str]:
         here = {_name_of(path) for path, _ in self._paths()}
         return {record_id for record_id in ids if safe_name(record_id) in here}
+
+    def _erase(self, erasure: Erasure) -> None:
+        """Have *erasure* done; to do it again ends what was cut off, and changes nothing else."""
+        doomed = set(map(safe_name, erasure.record_ids))
+        for path, _ in self._paths():
+            if _name_of(path) in doomed:
+                # An empty file stays, so that the id is known and no copy brings it back.
+                if path.stat().st_size:
+                    replace_durably(path, b"")
+                for entry in entries_of(path.parent):
+                    if entry.is_dir(follow_symlinks=False):
+                        shutil.rmtree(entry.path)
+            sweep_parts(path.parent)
+        needed = {ref.sha256 for record in self.scan() for ref in record.files()}
+        self.files.remove(erasure.hashes - needed)
+        self.files.sweep_parts()
 
     def _paths(self) -> list[tuple[Path, int]]:
         """The files of records in the order of the store, and when each was written."""

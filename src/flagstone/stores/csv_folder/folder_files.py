@@ -6,13 +6,15 @@ those that Gradio put beside its own log.
 import mimetypes
 import os
 import shutil
-from collections.abc import Container, Iterable
+import threading
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
 from flagstone.codec import FileRef
-from flagstone.durable import hash_of, new_part
+from flagstone.durable import entries_of, hash_of, open_part
 from flagstone.files import DirectoryFiles, safe_name
 
 _SHOWN = 20  # digits of a file's hash in the path under which people see it
@@ -28,6 +30,7 @@ class FolderFiles(DirectoryFiles):
         self._folder = folder
         self._adopted: dict[str, set[Path]] = {}
         self._seen: dict[tuple[Path, int, int], FileRef] = {}
+        self._noted = threading.local()
 
     def show(self, ref: FileRef, field: str, below: str = "") -> str:
         """Show *ref* under its field, at no cost of space where the system can; says where."""
@@ -51,6 +54,9 @@ class FolderFiles(DirectoryFiles):
             )
         ref = self._seen[key]
         self._adopted.setdefault(ref.sha256, set()).add(path)
+        noted: set[Path] | None = getattr(self._noted, "paths", None)
+        if noted is not None:
+            noted.add(path)
         return ref
 
     def open(self, ref: FileRef) -> BinaryIO:
@@ -63,13 +69,20 @@ class FolderFiles(DirectoryFiles):
         adopted = self._adopted.get(ref.sha256, ())
         return next((path for path in adopted if path.is_file()), self.path(ref.sha256))
 
+    @contextmanager
+    def noting(self) -> Iterator[set[Path]]:
+        """The paths that are adopted meanwhile, by this thread's reading of one row."""
+        noted: set[Path] = set()
+        self._noted.paths = noted
+        try:
+            yield noted
+        finally:
+            self._noted.paths = None
+
     def remove(self, hashes: Iterable[str], *, before: float | None = None) -> None:
         hashes = list(hashes)
         super().remove(hashes, before=before)
-        self._hide(sha256 for sha256 in hashes if not self.path(sha256).exists())
-        for sha256 in hashes:
-            for path in self._adopted.pop(sha256, ()):
-                path.unlink(missing_ok=True)
+        self._hide({sha256 for sha256 in hashes if not self.path(sha256).exists()})
 
     def sweep(self, needed: Container[str], *, age: float, dry_run: bool = False) -> dict[str, int]:
         swept = super().sweep(needed, age=age, dry_run=dry_run)
@@ -80,9 +93,10 @@ class FolderFiles(DirectoryFiles):
     def _hide(self, hashes: Iterable[str]) -> None:
         """Undo `show`."""
         shown = {sha256[:_SHOWN] for sha256 in hashes}
-        for place in self._folder.glob("*/" + "[0-9a-f]" * _SHOWN):
-            if place.name in shown:
-                shutil.rmtree(place)
+        for field in entries_of(self._folder) if shown else ():
+            for place in entries_of(Path(field.path)):
+                if place.name in shown and place.is_dir(follow_symlinks=False):
+                    shutil.rmtree(place.path)
 
 
 @lru_cache(maxsize=1000)
@@ -94,9 +108,12 @@ def _shown_as(field: str, sha256: str, name: str) -> str:
 
 
 def _link_or_copy(source: Path, place: Path) -> None:
-    part = new_part(place.parent)
-    try:
-        os.link(source, part)
-    except OSError:  # a file system without links
-        shutil.copyfile(source, part)
-    part.replace(place)
+    with suppress(FileExistsError):
+        try:
+            os.link(source, place)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            with open_part(place.parent) as part, source.open("rb") as reader:
+                shutil.copyfileobj(reader, part.file)
+                part.become(place)

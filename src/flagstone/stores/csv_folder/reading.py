@@ -56,6 +56,14 @@ class LogReader:
         for row in self._rows(after):
             yield row, self._record(row)
 
+    def is_told(self, row: Row) -> bool:
+        """Whether the record of *row* is what a cell says, and not read from the other cells."""
+        text = self._record_cell(row)
+        try:
+            return bool(text) and bool(self._read_record(text))
+        except UnreadableRecordError:
+            return False
+
     def damage(self) -> Iterator[str]:
         """A sentence for each row whose record cannot be read."""
         try:

@@ -8,8 +8,12 @@ Reading and the schema are SQLAlchemy Core. An append is a statement that Core c
 the driver's own connection: Core's way to execute costs as much as the fsync itself.
 """
 
+import json
+import logging
 import os
+import re
 import threading
+import time
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,7 +31,17 @@ from flagstone.query import Query, State, fold
 from flagstone.record import Flag, Record, record_from_json
 from flagstone.store import Store, require_files
 from flagstone.stores.sql.sqlite import Sqlite
-from flagstone.stores.sql.table import COLUMNS, RECORD, conditions_of, row_of
+from flagstone.stores.sql.table import COLUMNS, ERASING, RECORD, conditions_of, row_of
+
+logger = logging.getLogger(__name__)
+
+_HASH = re.compile(r"\b[0-9a-f]{64}\b")
+
+_LOOKS = 1.0
+"""Seconds after which an append looks for an erasure that another process did not finish."""
+
+_PATIENCE_WITH_READERS = 2.0
+"""Seconds to wait for those who read before an erasure is left to be finished later."""
 
 _CHUNK = 500
 """Rows read at a time, each time by a query of its own: no reader holds a snapshot open."""
@@ -54,6 +68,7 @@ class SqlStore(Store):
         self._appending = threading.Lock()  # one connection appends: a database has one writer
         self._appender: PoolProxiedConnection | None = None
         self._appender_pid = 0
+        self._looked = 0.0
 
     @property
     def url(self) -> str:
@@ -71,6 +86,8 @@ class SqlStore(Store):
         rows = [row_of(record) for record in records]
         if any('"$file"' in row[-1] for row in rows):
             require_files(records, self.files, self.where)
+        if time.monotonic() - self._looked > _LOOKS:
+            self._try_to_finish()
         with self._appending:
             self._append_rows(rows)
 
@@ -86,10 +103,26 @@ class SqlStore(Store):
         return str(seq or 0)
 
     def erase(self, flag_ids: Iterable[str]) -> None:
-        ids = iter(flag_ids)
-        began = begin_removal()
-        while chunk := list(islice(ids, _CHUNK)):
-            self._erase(chunk, began)
+        if self._empty_rows(list(flag_ids)):
+            self.finish_erasures()
+
+    def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:  # noqa: ARG002 - a row and what it says go together
+        begun = self._read(sa.select(ERASING))
+        if begun and not dry_run:
+            self._finish(begun, patience=_PATIENCE_WITH_READERS)
+        return sum(row.records for row in begun)
+
+    def _finish(self, begun: list[Any], *, patience: float) -> None:
+        """Have all gone that the erasures *begun* have to remove beside their rows."""
+        these = ERASING.c.id.in_([row.id for row in begun])
+        if hashes := set[str]().union(*(json.loads(row.hashes) for row in begun)):
+            before = begin_removal()
+            self.files.remove(hashes - self._needed(), before=before)
+            self._write(sa.update(ERASING).where(these).values(hashes="[]"))
+        if isinstance(self.files, DirectoryFiles):
+            self.files.sweep_parts()
+        self._dialect.forget(patience)
+        self._write(sa.delete(ERASING).where(these))
 
     def edition(self) -> str:
         erased = sa.select(sa.func.count()).where(RECORD.c.type == "erased")
@@ -245,27 +278,63 @@ class SqlStore(Store):
         for record_id, text in rows:
             yield record_from_json(text, where=f"{self.where}, id {record_id}", files=self.files)
 
-    def _erase(self, flag_ids: list[str], began: float) -> None:
+    def _empty_rows(self, flag_ids: list[str]) -> int:
+        """
+        Empty the rows of these flags, and note what else has to go, all at once: so many rows.
+
+        The ids stay known, and the rows keep their place in the order.
+        """
         c = RECORD.c
-        doomed = c.id.in_(flag_ids) | c.flag_id.in_(flag_ids)
-        with_files = sa.select(c.id, c.json).where(c.json.contains('"$file"'))
-        dropped = self._hashes(with_files.where(doomed))
-        # The id stays known, and the row keeps its place in the order.
         kept = {"id": c.id, "type": "erased", "json": ""}
         empty = {name: kept.get(name) for name in COLUMNS}
-        with self._telling(doing="erase records in"), self._engine.begin() as connection:
-            connection.execute(sa.update(RECORD).where(doomed).values(empty))
-        self._dialect.forget()
-        if dropped:
-            self.files.remove(dropped - self._hashes(with_files), before=began)
+        hashes: set[str] = set()
+        records = 0
+        with self._telling(doing="erase records in"), self._engine.connect() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver begins nothing by itself
+            try:
+                for start in range(0, len(flag_ids), _CHUNK):
+                    ids = flag_ids[start : start + _CHUNK]
+                    doomed = (c.id.in_(ids) | c.flag_id.in_(ids)) & (c.json != "")
+                    texts = connection.execute(sa.select(c.json).where(doomed)).scalars()
+                    hashes.update(*map(_hashes_in, texts))
+                    done = connection.execute(sa.update(RECORD).where(doomed).values(empty))
+                    records += done.rowcount
+                if records:
+                    erasing = {"records": records, "hashes": json.dumps(sorted(hashes))}
+                    connection.execute(sa.insert(ERASING).values(erasing))
+                connection.exec_driver_sql("COMMIT")
+            except BaseException:
+                connection.exec_driver_sql("ROLLBACK")
+                raise
+        return records
 
-    def _hashes(self, statement: "sa.Select[Any]") -> set[str]:
-        records = self._records(self._read(statement))
-        return {ref.sha256 for record in records for ref in record.files()}
+    def _needed(self) -> set[str]:
+        """The hashes of the files that records refer to."""
+        seq, needed = 0, set[str]()
+        c = RECORD.c
+        rows = sa.select(c.seq, c.json).order_by(c.seq).limit(_CHUNK)
+        with_files = rows.where(c.json.contains('"$file"'))
+        while found := self._read(with_files.where(c.seq > seq)):
+            for seq, text in found:
+                needed.update(_hashes_in(text))
+        return needed
+
+    def _try_to_finish(self) -> None:
+        """Finish what was cut off; a failure is no reason to lose a flag."""
+        self._looked = time.monotonic()
+        try:
+            if begun := self._read(sa.select(ERASING)):
+                self._finish(begun, patience=0.0)
+        except (OSError, StoreError) as error:
+            logger.warning("An erasure in %s is not finished yet: %s", self.where, error)
 
     def _read(self, statement: "sa.Select[Any]") -> list[Any]:
         with self._telling(doing="read"), self._engine.connect() as connection:
             return list(connection.execute(statement))
+
+    def _write(self, statement: "sa.Update | sa.Delete") -> None:
+        with self._telling(doing="erase records in"), self._engine.connect() as connection:
+            connection.execute(statement)
 
     def _append_rows(self, rows: list[tuple[Any, ...]]) -> None:
         try:
@@ -300,12 +369,16 @@ class SqlStore(Store):
 
     def _make_ready(self) -> None:
         """See to it that the table is there: on first use, and after it was deleted."""
+        is_first = False
         if not self._dialect.is_ready():
             with self._preparing:
                 if not self._dialect.is_ready():
                     self._appender = None
                     self._engine.dispose()
                     self._dialect.create()
+                    is_first = True
+        if is_first:
+            self._try_to_finish()
 
     @contextmanager
     def _telling(self, *, doing: str) -> Iterator[None]:
@@ -323,6 +396,16 @@ class SqlStore(Store):
             raise self._dialect.error(cause, doing=doing) from error
         if isinstance(cause, OSError):
             raise store_error(cause, doing=doing, where=self.where) from error
+
+
+def _hashes_in(text: str) -> set[str]:
+    """The hashes of the files of the record *text*; of a damaged one, all that may be some."""
+    if '"$file"' not in text:
+        return set()
+    try:
+        return {ref.sha256 for ref in record_from_json(text, where="").files()}
+    except UnreadableRecordError:
+        return set(_HASH.findall(text))
 
 
 def _parse(url: str) -> sa.URL:

@@ -2,7 +2,6 @@
 What is SQLite's own: how a database is opened, made, written to and emptied of what was erased.
 """
 
-import logging
 import os
 import sqlite3
 import time
@@ -17,10 +16,13 @@ from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from flagstone.durable import sync_directory
-from flagstone.errors import StoreError, StoreFullError, UnknownStoreError
-from flagstone.stores.sql.table import ABOUT, COLUMNS, RECORD
-
-logger = logging.getLogger(__name__)
+from flagstone.errors import (
+    StoreError,
+    StoreFullError,
+    UnfinishedErasureError,
+    UnknownStoreError,
+)
+from flagstone.stores.sql.table import ABOUT, COLUMNS, ERASING, RECORD
 
 _PLACES = f"({', '.join('?' * len(COLUMNS))})"
 
@@ -80,6 +82,7 @@ class Sqlite:
             for table in (
                 CreateTable(RECORD, if_not_exists=True),
                 CreateIndex(ABOUT, if_not_exists=True),
+                CreateTable(ERASING, if_not_exists=True),
             ):
                 cursor.execute(str(table.compile(self.engine)))
         sync_directory(self.path.parent)
@@ -111,16 +114,26 @@ class Sqlite:
         """Begin a transaction of several statements; one alone is a transaction by itself."""
         cursor.execute("BEGIN IMMEDIATE")
 
-    def forget(self) -> None:
-        """Empty the write-ahead log, and delete the index: what was erased may stand there, too."""
-        for path in (self.index, self.index.with_name(f"{self.index.name}-journal")):
-            path.unlink(missing_ok=True)
+    def forget(self, patience: float) -> None:
+        """
+        Empty the write-ahead log, and delete the index: what was erased may stand there, too.
+
+        Raises `UnfinishedErasureError` if after *patience* seconds somebody still reads what was
+        there before.
+        """
         with closing(self.engine.raw_connection()) as connection:
-            busy, _, _ = connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            cursor = connection.cursor()
+            cursor.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
+            try:
+                busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                cursor.execute(f"PRAGMA busy_timeout = {self._PATIENCE * 1000:.0f}")
+        if patience or not busy:  # who only looks whether it can be done leaves what is made anew
+            for path in (self.index, self.index.with_name(f"{self.index.name}-journal")):
+                path.unlink(missing_ok=True)
         if busy:
-            logger.warning(
-                "%s is being read: what was erased leaves its log when that ends", self.where
-            )
+            reason = "a program that reads the database holds on to what was there before"
+            raise UnfinishedErasureError(where=self.where, reason=reason)
 
     def damage(self) -> Iterator[str]:
         """What SQLite itself finds wrong with the file."""

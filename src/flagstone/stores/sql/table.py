@@ -32,6 +32,15 @@ ABOUT = sa.Index(
     postgresql_where=RECORD.c.flag_id.is_not(None),
 )
 
+ERASING = sa.Table(
+    "flagstone_erasing",
+    RECORD.metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("records", sa.Integer, nullable=False),
+    sa.Column("hashes", sa.Text, nullable=False),  # JSON: of files that may have to go
+)
+"""Erasures that are not finished: a row is made with what empties the rows of `RECORD`."""
+
 COLUMNS = [column.name for column in RECORD.columns if column.name != "seq"]
 
 

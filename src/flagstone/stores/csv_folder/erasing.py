@@ -1,0 +1,130 @@
+"""
+What an erasure does to the logs of a folder, and to the files that Gradio put beside its own.
+
+A row with its record is known by the record's id. The id of a row that Gradio wrote depends on the
+rows before it, so such rows go only from the very file in which they were found.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath, PurePosixPath
+
+from flagstone.durable import replace_durably, sync_directory
+from flagstone.erasing import Erasure
+from flagstone.record import Record
+from flagstone.store import flag_id_of
+from flagstone.stores.csv_folder.folder_files import FolderFiles
+from flagstone.stores.csv_folder.log import Row, encode_row, open_log
+from flagstone.stores.csv_folder.reading import LogReader
+
+_LOG = re.compile(r"(dataset|log|data)\d*\.csv|(reviews|outcomes|erased)\.csv|flags\.db.*")
+_DATA_FILE = re.compile(r"(^|[/\\])tmp\w{8}\.json$")
+_LONGEST = 4096
+
+
+@dataclass
+class Named:
+    """The files that rows name: those of ours by their hashes, those of Gradio's by their paths."""
+
+    hashes: set[str] = field(default_factory=set)
+    paths: set[Path] = field(default_factory=set)
+
+    def add(self, record: Record, adopted: Iterable[Path]) -> None:
+        """Take in the files of a row."""
+        self.hashes.update(ref.sha256 for ref in record.files())
+        self.paths.update(adopted)
+
+    def paths_in(self, folder: Path) -> set[str]:
+        """The paths as seen from *folder*."""
+        root = folder.resolve()
+        return {path.relative_to(root).as_posix() for path in self.paths}
+
+
+def plan_erasure(flag_ids: frozenset[str], logs: Iterable[Path], files: FolderFiles) -> Erasure:
+    """What has to go with the flags *flag_ids*, as the *logs* have it now."""
+    ids: set[str] = set()
+    theirs, rows_in = Named(), dict[str, int]()
+    folder: Path | None = None
+    for path in logs:
+        folder, number = path.parent, path.stat().st_ino
+        reader = LogReader(path, files)
+        for row, record, adopted in _rows(reader, files):
+            if flag_id_of(record) in flag_ids:
+                ids.add(record.id)
+                theirs.add(record, adopted)
+                if not reader.is_told(row):
+                    rows_in[path.name] = number
+    return Erasure(
+        flag_ids=flag_ids,
+        record_ids=frozenset(ids),
+        hashes=frozenset(theirs.hashes),
+        paths=frozenset(theirs.paths_in(folder) if folder else ()),
+        rows_in=rows_in,
+    )
+
+
+def rewrite(path: Path, erasure: Erasure, files: FolderFiles, kept: Named) -> None:
+    """Write the log *path* anew if it has rows that go; *kept* takes in the files of the others."""
+    with open_log(path, None):
+        reader = LogReader(path, files)
+        lines = [] if reader.header is None else [encode_row(reader.header)]
+        is_as_found = erasure.rows_in.get(path.name) == path.stat().st_ino
+        has_doomed = False
+        for row, record, adopted in _rows(reader, files):
+            is_doomed = flag_id_of(record) in erasure.flag_ids and (
+                is_as_found or reader.is_told(row)
+            )
+            has_doomed |= is_doomed
+            if not is_doomed:
+                kept.add(record, adopted)
+                lines.append(encode_row(row, errors="surrogateescape"))
+        if has_doomed:  # any other file is not ours to touch, and need not be
+            replace_durably(path, b"".join(lines))
+
+
+def remove_paths(folder: Path, paths: Iterable[str]) -> None:
+    """Delete the files *paths* of *folder*, and the directories that have nothing else."""
+    root = folder.resolve()
+    for name in paths:
+        path = (root / name).resolve()
+        if not path.is_relative_to(root) or not _is_file_of_field(path.relative_to(root)):
+            continue  # nothing that Gradio would have written
+        if not path.is_file():
+            continue
+        path.unlink()
+        with suppress(OSError):  # not empty
+            path.parent.rmdir()
+        with suppress(OSError):
+            sync_directory(path.parent)
+
+
+def _is_file_of_field(path: PurePath) -> bool:
+    """Whether a file at *path* can be one that Gradio kept of a field, and not a log, or ours."""
+    is_hidden = any(part.startswith(".") for part in path.parts)
+    return len(path.parts) > 1 and not is_hidden and not _LOG.fullmatch(path.name)
+
+
+def _rows(reader: LogReader, files: FolderFiles) -> Iterator[tuple[Row, Record, set[Path]]]:
+    """The rows of a log with their records, and the files of Gradio's that each names."""
+    rows = reader.rows()
+    while True:
+        with files.noting() as adopted:
+            found = next(rows, None)
+        if found is None:
+            return
+        if not reader.is_ours:
+            adopted |= set(_data_files(found[0], reader.path.parent))
+        yield *found, adopted
+
+
+def _data_files(row: Row, folder: Path) -> Iterator[Path]:
+    """The files in which Gradio 3 kept data of *row*: labels and the like."""
+    for cell in row:
+        if _DATA_FILE.search(cell[-_LONGEST:]):
+            parts = PurePosixPath(cell.replace("\\", "/")).parts[-2:]
+            with suppress(OSError, ValueError):
+                path = folder.joinpath(*parts).resolve(strict=True)
+                if path.is_relative_to(folder.resolve()):
+                    yield path
