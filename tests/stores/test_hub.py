@@ -227,7 +227,8 @@ def test_a_corrupt_shard_is_named(hub, open_hub):
 
 def test_what_is_erased_leaves_the_history(hub, open_hub):
     """
-    After an erasure no commit and no large file of the dataset has the flag's content.
+    After an erasure no commit and no large file of the dataset has the flag's content, and the only
+    commit after the history was squashed says that the erasure is done.
     """
     store = open_hub()
     _, content = picture(side=700)
@@ -238,7 +239,8 @@ def test_what_is_erased_leaves_the_history(hub, open_hub):
     repo = hub.dataset("ana/flags")
     contents = [blob.content for commit in repo.commits for blob in commit.files.values()]
     assert content.getvalue() not in [*contents, *repo.large.values()]
-    assert len(repo.commits) == 1
+    assert len(repo.commits) == 2
+    assert not [path for path in repo.head.files if "erasing" in path]
 
 
 def test_small_shards_are_merged_in_one_commit(hub, open_hub, monkeypatch):

@@ -2,13 +2,20 @@
 Blobs as files below a directory.
 """
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from flagstone.durable import copy_and_hash, new_part, replace_durably, sync_directory
+from flagstone.durable import (
+    copy_and_hash,
+    entries_of,
+    open_part,
+    sweep_parts,
+    sync_directory,
+)
 from flagstone.files import store_error
 from flagstone.places.place import Blob, Place
 
@@ -24,14 +31,12 @@ class Directory(Place):
         path = self._root / name
         with self._telling(f"write {name} in"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            part = new_part(path.parent)
-            replace_durably(part, content)
-            try:
-                os.link(part, path)  # unlike a rename, it fails where somebody was faster
-            except FileExistsError:
-                return False
-            finally:
-                part.unlink()
+            with open_part(path.parent) as part:
+                copy_and_hash(io.BytesIO(content), part.file)
+                try:
+                    os.link(part.path, path)  # unlike a rename, it fails where somebody was faster
+                except FileExistsError:
+                    return False
             sync_directory(path.parent)
             return True
 
@@ -39,18 +44,13 @@ class Directory(Place):
         path = self._root / name
         with self._telling(f"write {name} in"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            part = new_part(path.parent)
-            try:
-                with part.open("xb", buffering=0) as writer:
-                    copy_and_hash(reader, writer)
-                part.replace(path)
-            finally:
-                part.unlink(missing_ok=True)
+            with open_part(path.parent) as part:
+                copy_and_hash(reader, part.file)
+                part.become(path)
             sync_directory(path.parent)
 
     def replace(self, name: str, content: bytes) -> None:
-        with self._telling(f"write {name} in"):
-            replace_durably(self._root / name, content)
+        self.upload(name, io.BytesIO(content))
 
     def open(self, name: str) -> BinaryIO:
         return (self._root / name).open("rb")
@@ -70,6 +70,12 @@ class Directory(Place):
     def delete(self, name: str) -> None:
         with self._telling(f"delete {name} in"):
             (self._root / name).unlink(missing_ok=True)
+
+    def sweep_parts(self) -> None:
+        with self._telling("delete what a crash left in"):
+            files = entries_of(self._root / "files")
+            for folder in (self._root, *(Path(entry.path) for entry in files)):
+                sweep_parts(folder)
 
     @contextmanager
     def _telling(self, doing: str) -> Iterator[None]:

@@ -85,6 +85,9 @@ class Place(ABC):
             for one in covered:
                 self.delete(one)
 
+    def sweep_parts(self) -> None:  # noqa: B027 - most leave none
+        """Delete what writers that were killed left of blobs that were not whole yet."""
+
     def address(self, name: str) -> str:
         """Where readers of a blob beside *name* find it: by a path relative to both."""
         return name

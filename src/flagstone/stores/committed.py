@@ -6,6 +6,7 @@ what differs between the folder and the head; who was not fast enough checks the
 and appends there again what that lacks.
 """
 
+import logging
 import os
 import shutil
 import threading
@@ -20,7 +21,10 @@ from flagstone.record import Record
 from flagstone.scratch import Scratch
 from flagstone.store import Store
 
+logger = logging.getLogger(__name__)
+
 _UUID7 = "7"
+_ERASING = ".erasing/"
 
 Configs = Callable[[Iterable[str]], Mapping[str, str]]
 """Of the paths of a dataset, by the names of its configs, the patterns of those with rows."""
@@ -70,7 +74,13 @@ class CommittedFolder(Store):
 
     def append(self, records: Iterable[Record]) -> None:
         records = list(records)
-        self._change("Add flags", lambda store: store.append(records))
+        with self._lock:
+            self._change("Add flags", lambda store: store.append(records))
+            if self._begun():
+                try:
+                    self._forget_history()
+                except StoreError as error:
+                    logger.warning("An erasure in %s is not finished yet: %s", self.where, error)
 
     def scan(self, after: str | None = None) -> Iterator[Record]:
         with self._lock:
@@ -83,8 +93,16 @@ class CommittedFolder(Store):
 
     def erase(self, flag_ids: Iterable[str]) -> None:
         flag_ids = list(flag_ids)
-        self._change("Erase flags", lambda store: store.erase(flag_ids), whole=True)
-        self._commits.forget_history()
+        with self._lock:
+            # In the commit that erases them, so that no crash comes between.
+            note = {f"{_ERASING}{os.urandom(8).hex()}.json": b'{"flagstone_erasure": 1}\n'}
+            self._change("Erase flags", lambda store: store.erase(flag_ids), whole=True, note=note)
+            self._forget_history()
+
+    def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:  # noqa: ARG002 - what a commit has not, its history has
+        with self._lock:
+            self._commits.look()
+            return len(self._begun()) if dry_run else self._forget_history()
 
     def known(self, ids: Iterable[str]) -> set[str]:
         ids = set(ids)
@@ -99,14 +117,32 @@ class CommittedFolder(Store):
     def close(self) -> None:
         self._store.close()
 
+    def _begun(self) -> list[str]:
+        """The files that say that something was erased, and is in the history all the same."""
+        return [path for path in self._commits.head.files if path.startswith(_ERASING)]
+
+    def _forget_history(self) -> int:
+        """Let go of the history, if something was erased that it has; says how often that was."""
+        done = len(self._begun())
+        if done:
+            self._commits.forget_history()
+        while begun := self._begun():
+            if not self._commits.commit("Nothing is left of it", {}, begun):
+                self._commits.look()
+        return done
+
     def _change(
-        self, message: str, change: Callable[[Store], None], *, whole: bool = False
+        self,
+        message: str,
+        change: Callable[[Store], None],
+        *,
+        whole: bool = False,
+        note: Mapping[str, bytes] | None = None,
     ) -> None:
-        with self._lock:
-            is_done = False
-            while not is_done:  # whoever is not fast enough looks again at what is missing
-                change(self._check_out(whole=whole))
-                is_done = self._commit(message)
+        is_done = False
+        while not is_done:  # whoever is not fast enough looks again at what is missing
+            change(self._check_out(whole=whole))
+            is_done = self._commit(message, note or {})
 
     def _check_out(self, *, whole: bool = False) -> Store:
         """The store in a folder that is as the newest commit; *whole*, or but for its names."""
@@ -140,8 +176,10 @@ class CommittedFolder(Store):
                 with self._commits.open(path) as reader:
                     shutil.copyfileobj(reader, writer, BLOCK)
 
-    def _commit(self, message: str) -> bool:
-        """Commit what differs from the head; False where that is not the newest any more."""
+    def _commit(self, message: str, note: Mapping[str, bytes]) -> bool:
+        """
+        Commit what differs from the head, with *note*; False where that is not the newest any more.
+        """
         paths = self._paths()
         after = {path: (self._folder / path).stat() for path in paths}
         changed = [path for path in paths if not _is_same(self._before.get(path), after[path])]
@@ -150,6 +188,7 @@ class CommittedFolder(Store):
             return True
         commits = self._commits
         additions: dict[str, bytes | Path] = {path: self._folder / path for path in changed}
+        additions |= note
         additions |= {path: self._once[path] for path in self._once.keys() - commits.head.files}
         card = commits.read(CARD)
         described = with_configs(card, self._configs(paths), commits.id)

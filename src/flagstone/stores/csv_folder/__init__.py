@@ -253,9 +253,9 @@ class CsvFolder(Store):
             known = KnownIds(()).among(erasure.record_ids, [log.path])
             new = sorted(erasure.record_ids - known)
             log.append([[record_id, _tomb(record_id)] for record_id in new])
-        kept = Named()
+        kept, going = Named(), flags_in(self._erasures.pending()) - erasure.flag_ids
         for path in self._logs_of_records():
-            rewrite(path, erasure, self.files, kept)
+            rewrite(path, erasure, self.files, kept, going)
         self._known = KnownIds(self._logs())
         self.files.remove(erasure.hashes - kept.hashes, before=began)
         remove_paths(self.path, erasure.paths - kept.paths_in(self.path))

@@ -6,7 +6,7 @@ rows before it, so such rows go only from the very file in which they were found
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
@@ -65,8 +65,14 @@ def plan_erasure(flag_ids: frozenset[str], logs: Iterable[Path], files: FolderFi
     )
 
 
-def rewrite(path: Path, erasure: Erasure, files: FolderFiles, kept: Named) -> None:
-    """Write the log *path* anew if it has rows that go; *kept* takes in the files of the others."""
+def rewrite(
+    path: Path, erasure: Erasure, files: FolderFiles, kept: Named, going: Container[str]
+) -> None:
+    """
+    Write the log *path* anew if it has rows that go; *kept* takes in the files of the others.
+
+    Flags in *going* need no files any more: another erasure that has begun is of them.
+    """
     with open_log(path, None):
         reader = LogReader(path, files)
         lines = [] if reader.header is None else [encode_row(reader.header)]
@@ -78,7 +84,8 @@ def rewrite(path: Path, erasure: Erasure, files: FolderFiles, kept: Named) -> No
             )
             has_doomed |= is_doomed
             if not is_doomed:
-                kept.add(record, adopted)
+                if flag_id_of(record) not in going:
+                    kept.add(record, adopted)
                 lines.append(encode_row(row, errors="surrogateescape"))
         if has_doomed:  # any other file is not ours to touch, and need not be
             replace_durably(path, b"".join(lines))

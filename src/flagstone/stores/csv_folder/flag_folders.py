@@ -125,7 +125,11 @@ class FlagFolders(Store):
     def _paths(self) -> list[tuple[Path, int]]:
         """The files of records in the order of the store, and when each was written."""
         found = chain(self.path.glob(f"*/{FLAG}"), self.path.glob("*/*.json"))
-        times = [(path, path.stat().st_mtime_ns) for path in found]
+        times = [
+            (path, path.stat().st_mtime_ns)
+            for path in found
+            if not path.parent.name.startswith(".")
+        ]
         return sorted(times, key=lambda each: each[1])
 
     def _path_of(self, record: Record) -> Path:

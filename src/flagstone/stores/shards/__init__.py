@@ -11,6 +11,7 @@ meanwhile looks again, and goes on in the merged one where it was.
 """
 
 import logging
+import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +25,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from flagstone.erasing import Erasure, erasure_from_json
 from flagstone.errors import StoreError, UnreadableRecordError
 from flagstone.places import place_at
 from flagstone.places.place import Blob, Contents, Place
@@ -51,6 +53,7 @@ _T = TypeVar("_T")
 _CHUNK = 500
 _OUTLINE = ("id", "created_at", "app", "option", "user", "verified", "fingerprint")
 _NAME = re.compile(r"(\d{12})(?:-(\d{12}))?\.parquet")
+_ERASING = "erasing-"
 _BLOCKS = (100, 10_000)
 _MOST_MERGED = 64 << 20
 """Bytes of shards that are merged; larger ones are few enough."""
@@ -101,6 +104,7 @@ class ShardStore(Store):
         self.files: ShardFiles = ShardFiles(self._place, self)
         self._known: dict[str, _Shard] = {}
         self._lock = threading.RLock()
+        self._has_begun = False
 
     @property
     def url(self) -> str:
@@ -125,6 +129,9 @@ class ShardStore(Store):
         with self._lock:
             require_files(unique.values(), self.files, self.where)
             made, shards = False, self._shards()
+            if self._has_begun:
+                self._try_to_finish()
+                shards = self._shards()
             while not made:
                 here = {id_ for shard in shards for id_ in shard.ids & ids}
                 missing = [record for id_, record in unique.items() if id_ not in here]
@@ -181,19 +188,31 @@ class ShardStore(Store):
         return sum(1 for _ in select(self._outlines(query), query))
 
     def erase(self, flag_ids: Iterable[str]) -> None:
+        wanted = frozenset(flag_ids)
         with self._lock:
-            doomed, hashes = of_flags(flag_ids, self.scan())
-            if not doomed:
-                return
-            # First they are hidden from all readers, then they go.
-            shards = self._shards()
-            while not self._create(tombstones(doomed), after=shards):
-                shards = self._shards()
-            self._scrub(doomed)
-            self._tidy()
-            self.files.remove(hashes)
-            self.files.forget(hashes)
-            self._place.forget_history()
+            self.finish_erasures()
+            doomed, files = of_flags(wanted, self.scan())
+            if doomed:
+                erasure = Erasure(
+                    flag_ids=wanted, record_ids=frozenset(doomed), hashes=frozenset(files)
+                )
+                name = f"{_ERASING}{os.urandom(8).hex()}.json"
+                self._place.replace(name, erasure.to_json())
+                self._erase(name, erasure)
+
+    def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:
+        with self._lock:
+            left = self._left_by_erasures() if search else set()
+            begun = {name: self._read_erasure(name) for name in self._begun()}
+            erasures = {name: erasure for name, erasure in begun.items() if erasure is not None}
+            if not dry_run:
+                for name, erasure in erasures.items():
+                    self._erase(name, erasure)
+                if left:
+                    self._scrub(_erased_in(self._shards()))
+                    self._tidy()
+                    self._place.forget_history()
+            return sum(len(erasure.record_ids) for erasure in erasures.values()) + len(left)
 
     def damage(self) -> Iterator[str]:
         for blob in self._blobs():
@@ -242,6 +261,51 @@ class ShardStore(Store):
         with self._reading(shard) as file:
             table = without(pq.read_table(file), doomed)
         self._place.replace(shard.blob.name, to_parquet(table))
+
+    def _erase(self, name: str, erasure: Erasure) -> None:
+        """Have *erasure* done, and its blob *name* deleted; to do it again ends what was cut off"""
+        # First they are hidden from all readers, then they go.
+        shards = self._shards()
+        while missing := erasure.record_ids - _erased_in(shards):
+            self._create(tombstones(missing), after=shards)
+            shards = self._shards()
+        # What others rewrote meanwhile may have brought back what was erased before, too.
+        self._scrub(_erased_in(shards))
+        self._tidy()
+        self.files.forget(erasure.hashes)
+        if erasure.hashes:
+            needed = {ref.sha256 for record in self.scan() for ref in record.files()}
+            self.files.remove(erasure.hashes - needed)
+        self._place.sweep_parts()
+        self._place.forget_history()
+        self._place.delete(name)
+
+    def _begun(self) -> list[str]:
+        """The blobs that say which erasures are not finished."""
+        return [blob.name for blob in self._place.list() if blob.name.startswith(_ERASING)]
+
+    def _read_erasure(self, name: str) -> Erasure | None:
+        try:
+            with self._place.open(name) as file:
+                return erasure_from_json(file.read())
+        except FileNotFoundError:  # somebody else has finished it
+            return None
+        except ValueError:
+            logger.warning("%s in %s says of no erasure what is left to be done", name, self.where)
+            return None
+
+    def _try_to_finish(self) -> None:
+        """Finish what was cut off; a failure is no reason to lose a flag."""
+        try:
+            self.finish_erasures()
+        except (StoreError, OSError) as error:
+            logger.warning("An erasure in %s is not finished yet: %s", self.where, error)
+
+    def _left_by_erasures(self) -> set[str]:
+        """The ids that were erased, and of which a shard has more than that."""
+        shards = self._shards()
+        erased = _erased_in(shards)
+        return {id_ for shard in shards for id_ in (shard.ids - shard.erased) & erased}
 
     def _tidy(self) -> None:
         """Delete shards that a merged one stands for, which a crash or a late writer left."""
@@ -297,7 +361,9 @@ class ShardStore(Store):
         return blobs
 
     def _listed(self) -> list[_Shard]:
-        found = (_Shard(blob) for blob in self._place.list() if _NAME.fullmatch(blob.name))
+        blobs = list(self._place.list())
+        self._has_begun = any(blob.name.startswith(_ERASING) for blob in blobs)
+        found = (_Shard(blob) for blob in blobs if _NAME.fullmatch(blob.name))
         return sorted(found, key=lambda shard: (shard.first, -shard.last))
 
     def _shards(self) -> list[_Shard]:
