@@ -66,7 +66,7 @@ def test_a_person_is_forgotten_everywhere(place, flags, tmp_path):
 
     receipt = json.loads(told)
     assert receipt["flag_ids"] == sorted(flag.id for flag in flags[:2])
-    counts = {"flags": 2, "records": 4, "files": 1, "bytes": len(SECRET)}
+    counts = {"flags": 2, "records": 4, "files": 1, "bytes": len(SECRET), "finished": 0}
     assert receipt["places"] == [
         {"where": open_store(url).where, **counts} for url in (place, copy)
     ]
@@ -128,7 +128,7 @@ def test_what_only_a_copy_has_is_forgotten_too(place, flags, tmp_path):
         (["--user", "ana", "--older-than", "90d"], [1]),
         (["--where", 'user:ana "too"'], [1]),
         (["--where", "user:bo", "--older-than", "90d"], []),
-        (["--user", "nobody"], []),
+        (["--where", "app:nothing"], []),
     ],
 )
 def test_what_is_asked_for_together_must_hold_together(place, flags, arguments, gone):
@@ -143,15 +143,38 @@ def test_what_is_asked_for_together_must_hold_together(place, flags, arguments, 
 
 def test_by_id(place, flags):
     """
-    Ids name flags; one of a review, or of nothing, names none.
+    Ids name flags; one of a review, or of nothing, is told, and keeps no other from going.
     """
     store = open_store(place)
     (review,) = [record for record in store.scan() if isinstance(record, Review)]
 
-    told = run("forget", flags[2].id, review.id, "no-such-id", "-s", place, "--yes")
+    told = run("forget", flags[2].id, review.id, "no-such-id", "-s", place, "--yes", code=1)
 
-    assert told.splitlines()[1:] == [flags[2].id]
+    receipt, error = told.splitlines()[1:3]
+    assert receipt == flags[2].id
+    assert error == (
+        f"Cannot forget {', '.join(sorted(['no-such-id', review.id]))}: no flag of that id or user "
+        f"is in {store.where}, nor was one erased there. All else that was asked for is forgotten. "
+        "`flagstone list` shows the ids, `flagstone stats` the users; name the folder or database "
+        "that the demo writes to with --store."
+    )
     assert {record.id for record in store.scan()} > {review.id, flags[0].id, flags[1].id}
+    assert "Forgot 0 flags" in run("forget", flags[2].id, "-s", place, "--yes")  # gone already
+
+
+def test_a_user_whom_nobody_knows_is_told(place, flags):
+    """
+    Nothing was found is no success, where a name may be misspelled; nothing as old as that is one.
+    """
+    told = run("forget", "--user", "anna", "-s", place, "--yes", code=1)
+
+    assert f"Cannot forget user:anna: no flag of that id or user is in {open_store(place).where}" in (
+        told
+    )
+    assert "Forgot 0 flags" in run(
+        "forget", "--user", "bo", "--older-than", "90d", "-s", place, "--yes"
+    )
+    assert open_store(place).count() == 3
 
 
 def test_it_asks_first(place, flags):
@@ -235,7 +258,7 @@ def test_everywhere_is_where_it_was_copied_to(place, flags, tmp_path):
 
     receipt = json.loads(told)
     assert receipt["flag_ids"] == sorted(flag.id for flag in flags[:2])
-    counts = {"flags": 2, "records": 4, "files": 1, "bytes": len(SECRET)}
+    counts = {"flags": 2, "records": 4, "files": 1, "bytes": len(SECRET), "finished": 0}
     assert receipt["places"] == [
         {"where": str(Path(url.removeprefix("shards:")).resolve()), **counts} for url in places
     ]
@@ -305,7 +328,7 @@ def test_a_copy_that_is_away_keeps_no_other_from_forgetting(place, flags, tmp_pa
         (tmp_path / f"moved-{path.name}").rename(path)
     assert flags[0].id in run(*arguments)
     assert texts_of(open_store(away)) == [flags[2].to_json()]
-    assert run(*arguments).count("Forgot 0 flags") == 3
+    assert run(*arguments, code=1).count("Forgot 0 flags") == 3  # no place knows her any more
 
 
 def test_a_copy_that_fails_keeps_no_other_from_forgetting(place, flags, tmp_path):

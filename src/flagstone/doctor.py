@@ -5,9 +5,12 @@ Examine a store: every record, every file's hash; and clear away what a crash le
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from flagstone.codec import FileRef
 from flagstone.durable import hash_of
+from flagstone.errors import StoreError, UnfinishedErasureError
+from flagstone.forget import finish_erasures
 from flagstone.store import Store
 
 _GRACE = 3600.0
@@ -28,19 +31,31 @@ class Finding:
     files: int
     damage: tuple[str, ...]
     swept: dict[str, int]
+    finished: int = 0
+    unfinished: str | None = None
 
 
 def examine(store: Store, *, dry_run: bool = False) -> Finding:
     """
-    Read everything in *store*, and remove files that nothing refers to.
+    Read everything in *store*, finish erasures that were cut off, and remove files that nothing
+    refers to, with what killed processes left in the temporary folder.
 
-    Where a record is damaged, files are not examined, as it may need them. Nothing is removed where
-    anything is damaged, nor what was put within the last hour, nor with *dry_run*.
+    Where a record is damaged, files are not examined, as it may need them. No file that may be
+    needed is removed where anything is damaged, nor what was put within the last hour, and nothing
+    at all with *dry_run*.
     """
     began = time.monotonic()
-    damage = list(store.damage())
+    finished, unfinished, failed = 0, None, None
+    try:
+        finished = finish_erasures(store, search=True, dry_run=dry_run)
+    except UnfinishedErasureError as error:
+        unfinished = str(error)
+    except StoreError as error:  # as of a damaged one, which is told below
+        failed = str(error)
+    finding = partial(Finding, finished=finished, unfinished=unfinished)
+    damage = list(store.damage()) or [*filter(None, [failed])]
     if damage:
-        return Finding(records=0, files=0, damage=tuple(damage), swept={})
+        return finding(records=0, files=0, damage=tuple(damage), swept={})
     records = 0
     needed: dict[str, FileRef] = {}
     for record in store.scan():
@@ -51,7 +66,7 @@ def examine(store: Store, *, dry_run: bool = False) -> Finding:
     if not damage:
         age = _GRACE + time.monotonic() - began
         swept = store.files.sweep(needed, age=age, dry_run=dry_run)
-    return Finding(records=records, files=len(needed), damage=tuple(damage), swept=swept)
+    return finding(records=records, files=len(needed), damage=tuple(damage), swept=swept)
 
 
 def _damaged_files(store: Store, needed: dict[str, FileRef]) -> Iterator[str]:

@@ -18,6 +18,8 @@ from flagstone.locks import lock, try_lock
 
 logger = logging.getLogger(__name__)
 
+_SETS = ("flag_ids", "record_ids", "hashes", "paths", "places")
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Erasure:
@@ -26,7 +28,8 @@ class Erasure:
 
     `flag_ids` are those that were asked for, `record_ids` those of all that was found. `paths` are
     files that Gradio wrote, relative to the store; `rows_in` says in which of Gradio's logs rows
-    have to go, by the number (inode) of the file that had them. No word of anybody's is in it.
+    have to go, by the number (inode) of the file that had them. `places` are the URLs of the stores
+    in which it is to be done, where that is more than the one beside which it is noted. No word of anybody's is in it.
     """
 
     flag_ids: frozenset[str]
@@ -34,11 +37,11 @@ class Erasure:
     hashes: frozenset[str] = frozenset()
     paths: frozenset[str] = frozenset()
     rows_in: Mapping[str, int] = field(default_factory=dict)
+    places: frozenset[str] = frozenset()
 
     def to_json(self) -> bytes:
         """The text of the file that says it."""
-        sets = ("flag_ids", "record_ids", "hashes", "paths")
-        facts = {name: sorted(getattr(self, name)) for name in sets}
+        facts = {name: sorted(getattr(self, name)) for name in _SETS}
         return json.dumps({"flagstone_erasure": 1, **facts, "rows_in": dict(self.rows_in)}).encode()
 
 
@@ -46,8 +49,7 @@ def erasure_from_json(text: bytes) -> Erasure:
     """What `to_json` wrote. Raises `ValueError` for anything else."""
     try:
         data = json.loads(text)
-        sets = ("flag_ids", "record_ids", "hashes", "paths")
-        found = {name: frozenset(map(str, data[name])) for name in sets}
+        found = {name: frozenset(map(str, data[name])) for name in _SETS}
         rows_in = {str(name): int(number) for name, number in data["rows_in"].items()}
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(error) from error
@@ -66,6 +68,12 @@ class Erasures:
 
     def carry_out(self, erasure: Erasure, do: Callable[[Erasure], None]) -> None:
         """Write *erasure* down, *do* it, and drop it. A crash or an error leaves it to be done."""
+        with self.noting(erasure):
+            do(erasure)
+
+    @contextmanager
+    def noting(self, erasure: Erasure) -> Iterator[None]:
+        """Write *erasure* down until it is done; a crash or an error leaves it to be done."""
         path = self._folder / f"{os.urandom(8).hex()}.json"
         while not path.exists():
             with suppress(FileNotFoundError):  # who finishes another removes the folder
@@ -73,7 +81,7 @@ class Erasures:
                 replace_durably(path, erasure.to_json())
                 sync_directory(self._folder.parent)
         with self._claimed(path, wait=True):
-            do(erasure)
+            yield
             self._drop(path)
 
     def finish(self, do: Callable[[Erasure], None], *, wait: bool = True) -> int:

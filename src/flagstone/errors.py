@@ -25,6 +25,7 @@ Everything this library raises on purpose.
     ├── SecretCopyError            a copy's URL had a secret, which is not kept
     ├── NotForgottenError          some places still have what was to be forgotten
     ├── SamePlaceError             a copy from a place to itself (also a ValueError)
+    ├── NothingToForgetError       no flag of this id or user (also a LookupError)
     ├── UnknownFlagError           no flag has this id (also a LookupError)
     ├── ForeignCallbackError       somebody's own callback cannot do this (also a TypeError)
     ├── UnclearFieldsError         nobody said which fields a flag is of (also a ValueError)
@@ -214,9 +215,9 @@ class UnfinishedErasureError(StoreError):
     def __init__(self, *, where: str, reason: str) -> None:
         FlagstoneError.__init__(
             self,
-            f"Cannot finish the erasure in {where} yet: {reason}. Nobody is shown what was erased, "
-            "but it can still be found in the files there. End that program, then run `flagstone "
-            "doctor`, or forget again; the next flag finishes it, too.",
+            f"Cannot finish the erasure in {where} yet: {reason}. No flag that was erased is shown "
+            "there, but the medium may still have it. When that has changed, run `flagstone "
+            "doctor` for this store, or forget again.",
         )
 
 
@@ -292,6 +293,18 @@ class NotForgottenError(FlagstoneError):
             f"Cannot forget in {', '.join(reasons)}: what is asked for may still be there. "
             f"{' '.join(reasons.values())} No other place is kept from forgetting by that. Once "
             "that is mended run it again: what is gone already does not matter."
+        )
+
+
+class NothingToForgetError(FlagstoneError, LookupError):
+    """What was to be forgotten is not there; *asked* are ids, and "user:" with a name."""
+
+    def __init__(self, *, asked: tuple[str, ...], where: str) -> None:
+        super().__init__(
+            f"Cannot forget {', '.join(asked)}: no flag of that id or user is in {where}, nor was "
+            "one erased there. All else that was asked for is forgotten. `flagstone list` shows "
+            "the ids, `flagstone stats` the users; name the folder or database that the demo "
+            "writes to with --store.",
         )
 
 

@@ -13,7 +13,7 @@ import stat
 import sys
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -45,9 +45,9 @@ class Scratch:
         """Remove the folder with all that is in it."""
         self._remove()
 
-    def note_copy_of(self, url: str) -> None:
-        """Note that it holds a copy of the store at *url*, for `drop_copies_of`."""
-        (self.path / _COPY_OF).write_text(json.dumps(url))
+    def note_copy_of(self, urls: Iterable[str]) -> None:
+        """Note that it holds a copy of the stores at *urls*, for `drop_copies_of`."""
+        (self.path / _COPY_OF).write_text(json.dumps(list(urls)))
 
     def is_dropped(self) -> bool:
         """Whether something was erased in the store that it holds a copy of."""
@@ -87,25 +87,25 @@ def sweep_scratch() -> None:
             _remove_if_left(Path(entry.path))
 
 
-def drop_copies_of(url: str) -> None:
-    """Tell all processes that hold a copy of the store at *url* to drop it."""
-    for folder in _copies_of(url):
+def drop_copies_of(urls: Collection[str]) -> None:
+    """Have all processes that hold a copy of the stores at *urls* drop it, which takes a moment."""
+    for folder in _copies_of(urls):
         with suppress(OSError):
             (folder / _ERASED).touch()
 
 
-def has_copies_of(url: str) -> bool:
-    """Whether a process has not dropped its copy of the store at *url* yet."""
-    return any((folder / _ERASED).exists() for folder in _copies_of(url))
+def has_copies_of(urls: Collection[str]) -> bool:
+    """Whether a process that was to drop its copy of the stores at *urls* still has it."""
+    return any((folder / _ERASED).exists() for folder in _copies_of(urls))
 
 
-def _copies_of(url: str) -> Iterator[Path]:
-    sweep_scratch()
+def _copies_of(urls: Collection[str]) -> Iterator[Path]:
     for entry in entries_of(Path(tempfile.gettempdir())):
-        if _OURS.fullmatch(entry.name) and _is_own(Path(entry.path), stat.S_ISDIR):
-            with suppress(OSError, ValueError):
-                if json.loads((Path(entry.path) / _COPY_OF).read_text()) == url:
-                    yield Path(entry.path)
+        folder = Path(entry.path)
+        if _OURS.fullmatch(entry.name) and _is_own(folder, stat.S_ISDIR):
+            with suppress(OSError, ValueError, TypeError):
+                if not set(urls).isdisjoint(json.loads((folder / _COPY_OF).read_text())):
+                    yield folder
 
 
 def _make(owner: object) -> tuple[str, Callable[[], object]]:

@@ -82,6 +82,11 @@ class Store(ABC):
         """The file beside it that notes where it is copied to; None where nothing lies beside."""
         return None
 
+    @property
+    def parts(self) -> "tuple[Store, ...]":
+        """The stores that it is made of, each with copies of its own; itself where it is one."""
+        return (self,)
+
     def is_there(self) -> bool:
         """Whether anything was ever kept here, as far as the store can tell; makes nothing."""
         return True
@@ -208,6 +213,10 @@ class Wrapper(Store):
     @property
     def targets(self) -> Path | None:
         return self.store.targets
+
+    @property
+    def parts(self) -> tuple[Store, ...]:
+        return self.store.parts
 
     def is_there(self) -> bool:
         return self.store.is_there()

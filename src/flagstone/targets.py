@@ -48,8 +48,8 @@ def remember(source: Store, target: Store) -> None:
     Where the note cannot be written the log says so: a full disk, or an old folder that may only
     be read, must not keep its flags from being copied.
     """
-    url = _url_of(target)
-    if source.targets is None or url in (None, _url_of(source)):
+    url = url_of(target)
+    if source.targets is None or url in (None, url_of(source)):
         return
     try:
         if url not in targets_of(source):
@@ -81,8 +81,8 @@ def copies_of(stores: Iterable[Store]) -> tuple[list[Store], list[Unreached]]:
     """
     The copies of *stores*, copies of those, and so on, opened; and what could not be opened.
     """
-    waiting = list(stores)
-    seen = {_url_of(store) for store in waiting}
+    waiting = [part for store in stores for part in _with_parts(store)]
+    seen = {url_of(store) for store in waiting}
     copies: list[Store] = []
     unreached: list[Unreached] = []
     while waiting:
@@ -92,13 +92,18 @@ def copies_of(stores: Iterable[Store]) -> tuple[list[Store], list[Unreached]]:
                 continue
             seen.add(url)
             try:
-                copy = _open(url, noted_in=str(store.targets))
+                copy = open_noted(url, noted_in=str(store.targets))
             except FlagstoneError as error:
                 unreached.append(Unreached(where=url, reason=str(error)))
             else:
                 copies.append(copy)
-                waiting.append(copy)
+                waiting += _with_parts(copy)
     return copies, unreached
+
+
+def _with_parts(store: Store) -> list[Store]:
+    """*store*, and those that it is made of: each has copies of its own."""
+    return [store, *(part for part in store.parts if part is not store)]
 
 
 def _noted(store: Store, unreached: list[Unreached]) -> list[str]:
@@ -109,7 +114,12 @@ def _noted(store: Store, unreached: list[Unreached]) -> list[str]:
         return []
 
 
-def _open(url: str, *, noted_in: str) -> Store:
+def open_noted(url: str, *, noted_in: str) -> Store:
+    """
+    The store at *url*, which stands in the file *noted_in*.
+
+    Raises one of our errors where it cannot be opened, and `LostCopyError` where nothing is there.
+    """
     if "://" in url and _MASK in url:
         raise SecretCopyError(where=url)
     try:
@@ -124,7 +134,7 @@ def _open(url: str, *, noted_in: str) -> Store:
     return store
 
 
-def _url_of(store: Store) -> str | None:
+def url_of(store: Store) -> str | None:
     """The URL of *store*, with a mask for what may be a secret."""
     url = store.url
     return _SECRETS.sub(_MASK, url) if url and "://" in url else url

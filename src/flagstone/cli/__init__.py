@@ -18,6 +18,7 @@ from flagstone import codec
 from flagstone.cli import deciding, looking, reviewing, taking
 from flagstone.cli.frame import (
     FLAGGING_DIR,
+    UNFINISHED,
     DryRunOption,
     JsonOption,
     app,
@@ -158,7 +159,7 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """
-    Verify every record and file, and remove files that a crash left behind.
+    Verify every record and file, finish erasures, and remove what a crash left behind.
     """
     with open_existing(store) as opened:
         finding = examine(opened, dry_run=dry_run)
@@ -170,3 +171,5 @@ def doctor(
         out.print(summary_of(finding, store, dry_run=dry_run), soft_wrap=True)
     if finding.damage:
         raise typer.Exit(1)
+    if finding.unfinished:
+        raise typer.Exit(UNFINISHED)

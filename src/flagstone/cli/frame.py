@@ -26,6 +26,9 @@ app = typer.Typer(
 out = Console(markup=False, highlight=False)
 err = Console(markup=False, highlight=False, stderr=True)
 
+UNFINISHED = 4
+"""The exit status where what was erased can still be found on the medium for now."""
+
 FLAGGING_DIR = Path(".gradio/flagged")
 
 StoreOption = Annotated[

@@ -145,12 +145,25 @@ def summary_of_receipt(receipt: Receipt, *, dry_run: bool) -> str:
         f"{place.files:,} files ({megabytes(place.bytes)})."
         for place in receipt.places
     ]
+    lines += [
+        f"Finished an erasure of {place.finished:,} records in {place.where} that was cut off."
+        for place in receipt.places
+        if place.finished
+    ]
     lines += [f"Not reached: {place.where}." for place in receipt.unreached]
     return printable("\n".join([*lines, *receipt.flag_ids]))
 
 
 def summary_of(finding: Finding, where: str, *, dry_run: bool) -> str:
     """What the doctor found, in a sentence or two."""
+    erased = "is to be" if dry_run else "is"
+    told = [finding.unfinished] if finding.unfinished else []
+    if finding.finished:
+        told.append(f"An erasure of {finding.finished:,} records that was cut off {erased} finished.")
+    return "\n".join([*told, _summary_of_records(finding, where, dry_run=dry_run)])
+
+
+def _summary_of_records(finding: Finding, where: str, *, dry_run: bool) -> str:
     damaged = len(finding.damage)
     if damaged and not finding.records:
         return f"{where}: {damaged} damaged records; mend them to have the files examined."

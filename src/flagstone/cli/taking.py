@@ -2,17 +2,20 @@
 The commands that take flags out of a store: `export` and `forget`.
 """
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from flagstone import codec
 from flagstone.cli.frame import (
     FLAGGING_DIR,
+    UNFINISHED,
     DryRunOption,
     JsonOption,
     StoreOption,
@@ -25,12 +28,15 @@ from flagstone.cli.frame import (
     telling_errors,
 )
 from flagstone.cli.printing import summary_of_export, summary_of_receipt
-from flagstone.errors import NotForgottenError
+from flagstone.errors import NothingToForgetError, NotForgottenError
 from flagstone.export import Format
 from flagstone.export import export as export_flags
+from flagstone.forget import Receipt
 from flagstone.forget import forget as forget_flags
 from flagstone.query import Query
 from flagstone.query_text import parse_query, query_text
+from flagstone.store import Store
+from flagstone.words import printable
 
 
 @app.command()
@@ -97,19 +103,33 @@ def forget(
     with ExitStack() as opened:
         stores = [opened.enter_context(open_existing(url)) for url in (store, *(also or ()))]
         in_stores = partial(forget_flags, stores, everywhere=everywhere)
-        receipt = in_stores(flag_ids=flag_ids or (), query=query, dry_run=True)
-        if receipt.flag_ids and not dry_run:
-            if not yes:
+        asked: dict[str, Any] = {"flag_ids": flag_ids or (), "query": query}
+        if dry_run or not yes:
+            receipt = in_stores(**asked, dry_run=True)
+            if receipt.flag_ids and not dry_run:
                 err.print(summary_of_receipt(receipt, dry_run=True), soft_wrap=True)
                 typer.confirm("Forget them? This cannot be undone.", abort=True, err=True)
-            receipt = in_stores(flag_ids=receipt.flag_ids)
+                asked = {"flag_ids": {*receipt.flag_ids, *(flag_ids or ())}}  # and none made since
+        if not dry_run:
+            receipt = in_stores(**asked)
     if as_json:
         facts = {name: list(told) for name, told in asdict(receipt).items()}
         typer.echo(codec.dumps(facts))
     else:
         out.print(summary_of_receipt(receipt, dry_run=dry_run), soft_wrap=True)
+    _tell_what_is_left(receipt, stores)
+
+
+def _tell_what_is_left(receipt: Receipt, stores: Sequence[Store]) -> None:
+    """Raise where something may still be there, or was not found."""
     if receipt.unreached:
         raise NotForgottenError(reasons={lost.where: lost.reason for lost in receipt.unreached})
+    if receipt.unknown:
+        where = ", ".join(store.where for store in stores)
+        raise NothingToForgetError(asked=receipt.unknown, where=where)
+    if receipt.unfinished:
+        err.print(Text(printable(receipt.unfinished[0].reason), style="red"), soft_wrap=True)
+        raise typer.Exit(UNFINISHED)
 
 
 def _query_to_forget(user: str | None, older_than: str | None, where: str | None) -> Query | None:

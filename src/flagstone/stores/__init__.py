@@ -8,16 +8,19 @@ from pathlib import Path
 from flagstone.errors import MissingExtraError, UnknownStoreError
 from flagstone.files import Files
 from flagstone.store import Reader, Store
+from flagstone.stores.folders import DATABASE, folders_below, stores_in
 
-DATABASE = "flags.db"
-"""The database within a folder that makes the folder an SQLite store."""
+__all__ = ["DATABASE", "for_reading", "open_store", "reader_of"]
 
 
 def open_store(url: str | Path) -> Store:
     """
     The store at *url*: made on first use, and nothing touched before.
 
-    - a folder, or `csv:PATH`: a folder of CSV files (a folder that holds `flags.db`: that)
+    - a folder: the stores in it and in the folders below it, such as those of tabs, as one; where
+      there is none, CSV files. What is appended goes to the folder itself: to `flags.db` if it is
+      there, else to CSV files
+    - `csv:PATH`: a folder of CSV files, and only that
     - `sqlite:///PATH`, or a path that ends in `.db`: an SQLite database
     - `shards:PATH`, or `shards:` and a URL of fsspec (`shards:s3://bucket/flags`): Parquet files
     - `hf://datasets/USER/NAME`: Parquet files in a dataset of the Hugging Face Hub
@@ -92,16 +95,46 @@ def reader_of(store: Store) -> Store:
 
 def _open_path(path: Path) -> Store:
     try:
-        if (path / DATABASE).is_file():
-            path = path / DATABASE
+        is_folder = path.is_dir()
+        if not is_folder and path.suffix != ".db" and path.is_file():
+            raise UnknownStoreError(url=str(path))
     except OSError as error:  # a name that no file system takes
         raise UnknownStoreError(url=str(path)) from error
-    if path.suffix == ".db":
+    if path.suffix == ".db" and not is_folder:
         from flagstone.stores.sql import SqlStore
 
         return SqlStore(path)
-    if path.is_file():
-        raise UnknownStoreError(url=str(path))
+    return _open_folder(path)
+
+
+def _open_folder(path: Path) -> Store:
+    """The stores in *path* and in the folders below it, as one; where there is none, CSV files."""
+    kinds = list(stores_in(path)) or ["logs"]
+    main = _open_kind(kinds[0], path)
+    parts = {f"{kind}:": _open_kind(kind, path) for kind in kinds[1:]}
+    for folder in folders_below(path):
+        name = folder.relative_to(path).as_posix()
+        parts |= {f"{kind}:{name}": _open_kind(kind, folder) for kind in stores_in(folder)}
+    if not parts:
+        return main
+    from flagstone.stores.combined import CombinedStore
+
+    return CombinedStore(path, main, parts)
+
+
+def _open_kind(kind: str, folder: Path) -> Store:
+    """The store of this *kind* in *folder*, as `stores_in` tells it."""
+    match kind:
+        case "database":
+            from flagstone.stores.sql import SqlStore
+
+            return SqlStore(folder / DATABASE)
+        case "shards":
+            return open_store(f"shards:{folder}")
+        case "flags":
+            from flagstone.stores.csv_folder.flag_folders import FlagFolders
+
+            return FlagFolders(folder)
     from flagstone.stores.csv_folder import CsvFolder
 
-    return CsvFolder(path)
+    return CsvFolder(folder)

@@ -10,11 +10,13 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
-from itertools import islice
+from contextlib import suppress
+from itertools import count, islice
 from pathlib import Path
 from typing import BinaryIO
 
 from flagstone.codec import FileRef
+from flagstone.errors import StoreError
 from flagstone.files import Files
 from flagstone.query import Pair, Query, State
 from flagstone.record import Flag
@@ -24,6 +26,12 @@ from flagstone.store import Reader, Store
 _AT_ONCE = 5_000
 _PATIENCE = 0.2
 """Seconds for which somebody may bring the copy up to date before it is being made."""
+
+_WATCH = 0.5
+"""Seconds between two looks at whether a process on this machine has erased something."""
+
+_LOOK = 60
+"""Of so many of them one looks at the store itself, where others erase, too."""
 
 Make = Callable[[Path, Files], Store]
 """Makes an empty store in a folder, whose files are elsewhere."""
@@ -39,6 +47,8 @@ class CopiedStore(Reader):
         self._copy: Store | None = None
         self._edition = ""
         self._mark: str | None = None
+        self._scratch: Scratch | None = None
+        self._closed = threading.Event()
 
     def prepare(self, progress: Callable[[int], None] | None = None) -> None:
         self._current(progress).count()  # and its index
@@ -72,12 +82,37 @@ class CopiedStore(Reader):
     def discussed(self, query: Query) -> Iterator[State]:
         return self._current().discussed(query)
 
+    def erase(self, flag_ids: Iterable[str]) -> None:
+        try:
+            self.store.erase(flag_ids)
+        finally:
+            self._drop()
+
     def close(self) -> None:
+        self._closed.set()
         with self._lock:
             if self._copy is not None:
                 self._copy.close()
-            self._copy = None
+            self._copy = self._scratch = None
         self.store.close()
+
+    def drop_if_erased(self, *, look: bool) -> None:
+        """Drop the copy if something was erased in the store; *look* there, or only be told."""
+        with self._lock:
+            scratch, edition = self._scratch, self._edition
+        with suppress(StoreError, OSError):
+            if scratch and (scratch.is_dropped() or (look and self.store.edition() != edition)):
+                self._drop(scratch)
+
+    def is_dropped(self) -> bool:
+        """Whether there is no copy now."""
+        return self._scratch is None
+
+    def _drop(self, scratch: Scratch | None = None) -> None:
+        """Let go of the copy, if it is the one in *scratch*: it goes with its last reader."""
+        with self._lock:
+            if scratch is None or scratch is self._scratch:
+                self._copy = self._scratch = None
 
     def _current(self, progress: Callable[[int], None] | None = None) -> Store:
         """The copy, up to date."""
@@ -85,9 +120,14 @@ class CopiedStore(Reader):
             edition, mark = self.store.edition(), self.store.mark()
             if self._copy is None or edition != self._edition:
                 folder = Scratch()
-                self._copy = self._make(Path(folder.name), FilesElsewhere(self.store.files))
+                urls = [store.url for store in (self.store, *self.store.parts)]
+                folder.note_copy_of(filter(None, urls))
+                self._copy = self._make(folder.path, FilesElsewhere(self.store.files))
                 # It goes with its last reader, who may not be done when the next one is made.
                 weakref.finalize(self._copy, folder.cleanup)
+                if self._scratch is None:
+                    _watch(self, self._closed)
+                self._scratch = folder
                 self._edition, self._mark = edition, None
             if mark != self._mark:
                 records, done = self.store.scan(after=self._mark), 0
@@ -98,6 +138,22 @@ class CopiedStore(Reader):
                         progress(done)
                 self._mark = mark
             return self._copy
+
+
+def _watch(store: CopiedStore, closed: threading.Event) -> None:
+    """Have the copy of *store* dropped soon when something is erased, though nobody asks."""
+    watched = weakref.ref(store)
+
+    def watch() -> None:
+        for number in count(1):
+            if closed.wait(_WATCH) or (store := watched()) is None:
+                return
+            store.drop_if_erased(look=number % _LOOK == 0)
+            if store.is_dropped():
+                return
+            del store
+
+    threading.Thread(target=watch, name="flagstone-copy", daemon=True).start()
 
 
 class FilesElsewhere(Files):

@@ -1,0 +1,159 @@
+"""
+Stores that lie in one folder, such as those of a demo in tabs, as one store.
+
+All is read from all of them and erased in all of them; what is appended goes to the first.
+"""
+
+import json
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from flagstone.codec import FileRef
+from flagstone.errors import FlagstoneError
+from flagstone.files import Files
+from flagstone.record import Flag, Record
+from flagstone.store import Store
+
+
+class CombinedStore(Store):
+    """
+    The store *main*, with all in *parts*, in the folder *where*.
+
+    A part is called by its kind, a colon, and its path below that folder.
+
+    A flag that does not say its app, as in Gradio's own logs, has the name of its folder. A record
+    that several stores have is read once.
+    """
+
+    def __init__(self, where: Path, main: Store, parts: Mapping[str, Store]) -> None:
+        self.where = str(where)
+        self._main = main
+        self._parts = dict(parts)
+        self.files: Files = CombinedFiles(main.files, [store.files for store in parts.values()])
+
+    @property
+    def url(self) -> str:
+        return str(Path(self.where).resolve())
+
+    @property
+    def targets(self) -> Path | None:
+        return self._main.targets
+
+    @property
+    def parts(self) -> tuple[Store, ...]:
+        return (self._main, *self._parts.values())
+
+    def is_there(self) -> bool:
+        return any(store.is_there() for store in self.parts)
+
+    def append(self, records: Iterable[Record]) -> None:
+        records = list(records)
+        elsewhere: set[str] = set()
+        for store in self._parts.values():
+            elsewhere |= store.known(record.id for record in records)
+        new = [record for record in records if record.id not in elsewhere]
+        self._copy_files(new)
+        self._main.append(new)
+
+    def scan(self, after: str | None = None) -> Iterator[Record]:
+        marks = json.loads(after) if after else {}
+        seen: set[str] = set()
+        for name, store in self._named():
+            app = name.partition(":")[2].rpartition("/")[2]
+            for record in store.scan(marks.get(name)):
+                if record.id not in seen:
+                    seen.add(record.id)
+                    if isinstance(record, Flag) and app and not record.app:
+                        yield replace(record, app=app)
+                    else:
+                        yield record
+
+    def mark(self) -> str:
+        return json.dumps({name: store.mark() for name, store in self._named()})
+
+    def erase(self, flag_ids: Iterable[str]) -> None:
+        flag_ids = list(flag_ids)
+        self._in_each(lambda store: store.erase(flag_ids))
+
+    def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:
+        done = self._in_each(lambda store: store.finish_erasures(search=search, dry_run=dry_run))
+        return sum(done)
+
+    def edition(self) -> str:
+        editions = [store.edition() for store in self.parts]
+        return json.dumps(editions) if all(editions) else ""
+
+    def known(self, ids: Iterable[str]) -> set[str]:
+        ids = set(ids)
+        return set[str]().union(*(store.known(ids) for store in self.parts))
+
+    def damage(self) -> Iterator[str]:
+        for store in self.parts:
+            yield from store.damage()
+
+    def close(self) -> None:
+        for store in self.parts:
+            store.close()
+
+    def _named(self) -> list[tuple[str, Store]]:
+        return [*self._parts.items(), ("", self._main)]
+
+    def _in_each(self, do: Callable[[Store], int | None]) -> list[int]:
+        """What *do* gives for each; one that fails keeps no other from it."""
+        done, errors = [], []
+        for store in self.parts:
+            try:
+                done.append(do(store) or 0)
+            except FlagstoneError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return done
+
+    def _copy_files(self, records: Iterable[Record]) -> None:
+        """Have the files of *records* where they go, also those that only another store has."""
+        for record in records:
+            for ref in record.files():
+                if not self._main.files.has(ref):
+                    with suppress(FileNotFoundError), self.files.open(ref) as file:
+                        self._main.files.put(file, name=ref.name, mime_type=ref.mime_type)
+
+
+class CombinedFiles(Files):
+    """The files *main*, and *others*, which are read and not put to."""
+
+    def __init__(self, main: Files, others: list[Files]) -> None:
+        self._main = main
+        self._all = [main, *others]
+
+    def put(self, source: Path | BinaryIO, *, name: str, mime_type: str | None = None) -> FileRef:
+        return self._main.put(source, name=name, mime_type=mime_type)
+
+    def open(self, ref: FileRef) -> BinaryIO:
+        for files in self._all[:-1]:
+            with suppress(FileNotFoundError):
+                return files.open(ref)
+        return self._all[-1].open(ref)
+
+    def has(self, ref: FileRef) -> bool:
+        return any([files.has(ref) for files in self._all])  # each is asked, so that each keeps it
+
+    def missing(self, refs: Iterable[FileRef]) -> list[FileRef]:
+        missing = list(refs)
+        for files in self._all:
+            missing = files.missing(missing)
+        return missing
+
+    def remove(self, hashes: Iterable[str], *, before: float | None = None) -> None:
+        hashes = list(hashes)
+        for files in self._all:
+            files.remove(hashes, before=before)
+
+    def sweep(self, needed: Container[str], *, age: float, dry_run: bool = False) -> dict[str, int]:
+        swept: dict[str, int] = {}
+        for files in self._all:
+            swept |= files.sweep(needed, age=age, dry_run=dry_run)
+        return swept
