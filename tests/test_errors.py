@@ -70,17 +70,17 @@ def test_the_tree_is_as_drawn():
         ),
         (
             errors.UnfinishedErasureError(where="flags.db", reason="it is being read"),
-            "Cannot finish the erasure in flags.db yet: it is being read. No flag that was erased is "
-            "shown there, but the medium may still have it. When that has changed, run `flagstone "
-            "doctor` for this store, or forget again.",
+            "Cannot finish the erasure in flags.db yet: it is being read. No flag that was erased "
+            "is shown there, but the medium may still have it. When that has changed, run "
+            "`flagstone doctor` for this store, or forget again.",
             errors.StoreError,
         ),
         (
             errors.NothingToForgetError(asked=("x", "user:ana"), where="flags.db"),
             "Cannot forget x, user:ana: no flag of that id or user is in flags.db, nor was one "
-            "erased there. All else that was asked for is forgotten. `flagstone list` shows the ids, "
-            "`flagstone stats` the users; name the folder or database that the demo writes to with "
-            "--store.",
+            "erased there. All else that was asked for is forgotten. `flagstone list` shows the "
+            "ids, `flagstone stats` the users; name the folder or database that the demo writes to "
+            "with --store.",
             LookupError,
         ),
         (

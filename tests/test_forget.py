@@ -168,9 +168,8 @@ def test_a_user_whom_nobody_knows_is_told(place, flags):
     """
     told = run("forget", "--user", "anna", "-s", place, "--yes", code=1)
 
-    assert f"Cannot forget user:anna: no flag of that id or user is in {open_store(place).where}" in (
-        told
-    )
+    where = open_store(place).where
+    assert f"Cannot forget user:anna: no flag of that id or user is in {where}" in told
     assert "Forgot 0 flags" in run(
         "forget", "--user", "bo", "--older-than", "90d", "-s", place, "--yes"
     )

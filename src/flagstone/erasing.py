@@ -29,7 +29,9 @@ class Erasure:
     `flag_ids` are those that were asked for, `record_ids` those of all that was found. `paths` are
     files that Gradio wrote, relative to the store; `rows_in` says in which of Gradio's logs rows
     have to go, by the number (inode) of the file that had them. `places` are the URLs of the stores
-    in which it is to be done, where that is more than the one beside which it is noted. No word of anybody's is in it.
+    in which it is to be done, where that is more than the one beside which it is noted.
+
+    No word of anybody's is in it.
     """
 
     flag_ids: frozenset[str]

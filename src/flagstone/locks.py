@@ -11,7 +11,7 @@ if sys.platform == "win32":
         """Wait until nobody else has the open file *handle* locked; closing it unlocks it."""
         portalocker.lock(handle, portalocker.LockFlags.EXCLUSIVE)
 
-    def try_lock(handle: int) -> bool | None:
+    def try_lock(handle: int) -> bool | None:  # noqa: ARG001 - as on other systems
         """Always None: nothing here tells a file in use from one that a crash left."""
         return None
 else:

@@ -159,7 +159,8 @@ def summary_of(finding: Finding, where: str, *, dry_run: bool) -> str:
     erased = "is to be" if dry_run else "is"
     told = [finding.unfinished] if finding.unfinished else []
     if finding.finished:
-        told.append(f"An erasure of {finding.finished:,} records that was cut off {erased} finished.")
+        records = f"{finding.finished:,} records"
+        told.append(f"An erasure of {records} that was cut off {erased} finished.")
     return "\n".join([*told, _summary_of_records(finding, where, dry_run=dry_run)])
 
 

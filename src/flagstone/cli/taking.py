@@ -28,7 +28,7 @@ from flagstone.cli.frame import (
     telling_errors,
 )
 from flagstone.cli.printing import summary_of_export, summary_of_receipt
-from flagstone.errors import NothingToForgetError, NotForgottenError
+from flagstone.errors import NotForgottenError, NothingToForgetError
 from flagstone.export import Format
 from flagstone.export import export as export_flags
 from flagstone.forget import Receipt

@@ -5,14 +5,13 @@ Two exports of the same records are the same bytes, whatever store they are in; 
 them says which. All of an export is there, or nothing.
 """
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
-from flagstone.durable import new_part, sync_directory
+from flagstone.durable import sync_directory
 from flagstone.errors import (
     ForeignFolderError,
     MissingExtraError,
@@ -24,6 +23,7 @@ from flagstone.export.reading import FlagsInOrder
 from flagstone.files import store_error
 from flagstone.query import Query
 from flagstone.query_text import query_text
+from flagstone.scratch import scratch_in
 from flagstone.store import Store
 
 Format = Literal[
@@ -78,24 +78,21 @@ def export(
     query = replace(query or Query(), order="newest", limit=None, after=None)
     if out.exists() and not is_export(out):
         raise ForeignFolderError(where=str(out))
-    part = new_part(out.parent)
     try:
-        part.mkdir(parents=True)
-        scratch = part / "scratch.db"
-        flags = FlagsInOrder(store, query, scratch, progress)
-        rows = write(flags, part)
-        if not rows:
-            found = sum(map(len, flags.batches()))
-            raise NothingToExportError(where=store.where, format=format, flags=found)
-        scratch.unlink(missing_ok=True)
-        manifest = make_manifest(
-            part, format=format, query=query_text(query), flags=flags.found, rows=rows
-        )
-        _put(part, out)
+        with scratch_in(out.parent) as scratch:
+            part = scratch / "export"
+            part.mkdir()
+            flags = FlagsInOrder(store, query, scratch / "flags.db", progress)
+            rows = write(flags, part)
+            if not rows:
+                found = sum(map(len, flags.batches()))
+                raise NothingToExportError(where=store.where, format=format, flags=found)
+            manifest = make_manifest(
+                part, format=format, query=query_text(query), flags=flags.found, rows=rows
+            )
+            _put(part, out, scratch / "before")
     except OSError as error:
         raise store_error(error, doing="export to", where=str(out)) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return manifest
 
 
@@ -112,9 +109,8 @@ def _writer_of(format: str) -> Callable[[FlagsInOrder, Path], int]:  # noqa: A00
     return writer
 
 
-def _put(part: Path, out: Path) -> None:
-    """Make the folder *part* the folder *out*, in place of the export that may be there."""
-    before = new_part(out.parent)
+def _put(part: Path, out: Path, before: Path) -> None:
+    """Make the folder *part* the folder *out*; the export that may be there goes to *before*."""
     if out.exists():
         out.rename(before)
     try:
@@ -124,4 +120,3 @@ def _put(part: Path, out: Path) -> None:
             before.rename(out)
         raise
     sync_directory(out.parent)
-    shutil.rmtree(before, ignore_errors=True)

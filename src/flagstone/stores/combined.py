@@ -139,7 +139,8 @@ class CombinedFiles(Files):
         return self._all[-1].open(ref)
 
     def has(self, ref: FileRef) -> bool:
-        return any([files.has(ref) for files in self._all])  # each is asked, so that each keeps it
+        here = [files.has(ref) for files in self._all]  # each is asked, so that each keeps it
+        return any(here)
 
     def missing(self, refs: Iterable[FileRef]) -> list[FileRef]:
         missing = list(refs)

@@ -249,7 +249,8 @@ class CsvFolder(Store):
     def _erase(self, erasure: Erasure) -> None:
         """Have *erasure* done; to do it again ends what was cut off, and changes nothing else."""
         began = begin_removal() if erasure.hashes else 0.0
-        with open_log(self.path / _ERASED, _ERASED_COLUMNS) as log:  # it keeps them from coming back
+        # First what keeps them from coming back, then what makes them go.
+        with open_log(self.path / _ERASED, _ERASED_COLUMNS) as log:
             known = KnownIds(()).among(erasure.record_ids, [log.path])
             new = sorted(erasure.record_ids - known)
             log.append([[record_id, _tomb(record_id)] for record_id in new])

@@ -75,9 +75,9 @@ class FlagFolders(Store):
     def scan(self, after: str | None = None) -> Iterator[Record]:
         going = flags_in(self._erasures.pending()) if self._erasures else ()
         for path, written in self._paths():
-            if written > int(after or 0) and (record := self._read(path)):
-                if flag_id_of(record) not in going:
-                    yield record
+            record = self._read(path) if written > int(after or 0) else None
+            if record is not None and flag_id_of(record) not in going:
+                yield record
 
     def mark(self) -> str:
         return str(max((written for _, written in self._paths()), default=0))

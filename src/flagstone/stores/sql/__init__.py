@@ -315,8 +315,8 @@ class SqlStore(Store):
         rows = sa.select(c.seq, c.json).order_by(c.seq).limit(_CHUNK)
         with_files = rows.where(c.json.contains('"$file"'))
         while found := self._read(with_files.where(c.seq > seq)):
-            for seq, text in found:
-                needed.update(_hashes_in(text))
+            needed.update(*(_hashes_in(row.json) for row in found))
+            seq = found[-1].seq
         return needed
 
     def _try_to_finish(self) -> None:
