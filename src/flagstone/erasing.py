@@ -154,4 +154,3 @@ class Erasures:
 def flags_in(erasures: Iterable[Erasure]) -> frozenset[str]:
     """The ids of all flags that are being erased."""
     return frozenset[str]().union(*(erasure.flag_ids for erasure in erasures))
-

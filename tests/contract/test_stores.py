@@ -19,6 +19,7 @@ from weed import Weed
 from flagstone.files import MemoryFiles
 from flagstone.store import Store
 from flagstone.stores import open_store
+from flagstone.stores.combined import CombinedStore
 from flagstone.stores.csv_folder.flag_folders import FlagFolders
 from flagstone.stores.group import GroupCommit
 from flagstone.stores.memory import MemoryStore
@@ -156,3 +157,15 @@ class TestFlagFolders(StoreContract):
         flags = [json.loads(path.read_bytes()) for path in sorted(place.glob("*/metadata.jsonl"))]
         others = [path.read_text() for path in sorted(place.glob("*/*.json"))]
         return [*(flag["record"] for flag in flags), *others]
+
+
+class TestCombined(TestCsvFolder):
+    @pytest.fixture(autouse=True)
+    def _tab(self, place: Path) -> None:
+        (place / "tab").mkdir(parents=True)
+        (place / "tab" / "dataset1.csv").touch()
+
+    def open(self, place: Path) -> Store:
+        store = open_store(place)
+        assert isinstance(store, CombinedStore)
+        return store

@@ -74,18 +74,33 @@ def open_kind(kind: str, place: Path, hub: str = "") -> Store:
     return CommittedFolder(commits, make, log=".csv", configs=lambda _: {}, once=info)
 
 
+def go_online(cut: Cut) -> None:
+    """Ask the Hub; each request is a step, and so is each answer."""
+    import huggingface_hub
+    import huggingface_hub.constants
+    from huggingface_hub.utils._http import default_client_factory
+
+    huggingface_hub.constants.HF_HUB_OFFLINE = False
+    huggingface_hub.constants.HF_HUB_DISABLE_XET = True
+
+    def make_client() -> Any:
+        client = default_client_factory()
+        for event in ("request", "response"):
+            client.event_hooks[event].append(cut.step)
+        return client
+
+    huggingface_hub.set_client_factory(make_client)
+
+
 def run(kind: str, place: Path, number: int, hub: str = "") -> None:
     """Forget ana; killed at this step, if there are so many."""
-    if hub:
-        import huggingface_hub.constants
-
-        huggingface_hub.constants.HF_HUB_OFFLINE = False
-        huggingface_hub.constants.HF_HUB_DISABLE_XET = True
     import tempfile
 
     tempfile.tempdir = str(place / "tmp")
-    store = open_kind(kind, place, hub)
     cut = Cut(number)
+    if hub:
+        go_online(cut)
+    store = open_kind(kind, place, hub)
     sys.addaudithook(cut.hook)
     sa.event.listen(sa.pool.Pool, "connect", cut.trace)
     receipt = forget([store], query=Query(user="ana"), everywhere=True)

@@ -53,6 +53,17 @@ class FlagFolders(Store):
         self._latest = 0
         self._count: int | None = None
 
+    @property
+    def url(self) -> str:
+        return str(self.path.resolve())
+
+    @property
+    def targets(self) -> Path:
+        return self.path.resolve() / ".targets"
+
+    def is_there(self) -> bool:
+        return bool(self._paths())
+
     def append(self, records: Iterable[Record]) -> None:
         records = list(records)
         texts = [record.to_json() for record in records]

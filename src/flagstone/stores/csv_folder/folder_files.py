@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from flagstone.codec import FileRef
-from flagstone.durable import entries_of, hash_of, open_part
+from flagstone.durable import entries_of, hash_of, open_part, sweep_parts
 from flagstone.files import DirectoryFiles, safe_name
 
 _SHOWN = 20  # digits of a file's hash in the path under which people see it
@@ -89,6 +89,10 @@ class FolderFiles(DirectoryFiles):
         if not dry_run:
             self._hide(swept)
         return swept
+
+    def sweep_parts(self, *, dry_run: bool = False) -> dict[str, int]:
+        swept = super().sweep_parts(dry_run=dry_run)
+        return swept | sweep_parts(self._folder, dry_run=dry_run)
 
     def _hide(self, hashes: Iterable[str]) -> None:
         """Undo `show`."""

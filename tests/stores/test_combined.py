@@ -1,0 +1,245 @@
+"""
+A folder of stores, such as those of a demo in tabs, is one store for every verb.
+"""
+
+import io
+import json
+import os
+from pathlib import Path
+
+import pytest
+from test_cli import run
+
+from flagstone import Query, Review, Value, open_store
+from flagstone.errors import StoreError
+from flagstone.stores.combined import CombinedStore
+from flagstone.stores.csv_folder import CsvFolder
+from flagstone.stores.csv_folder.flag_folders import FlagFolders
+from flagstone.stores.sql import SqlStore
+from flagstone.sync import sync
+from flagstone.testing import make_flag
+
+SECRET = b"secret content"
+
+GRADIO_LOG = (
+    "text,flag,username,timestamp\r\n"
+    "of ana by Gradio,wrong,ana,2026-01-01 12:00:00.000000\r\n"
+    "of bo by Gradio,wrong,bo,2026-01-01 12:00:01.000000\r\n"
+)
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """What the tabs of demos leave: one flag of ana's and one of bo's in each of six stores."""
+    folder = tmp_path / "flagged"
+    stores = {
+        "root": CsvFolder(folder),
+        "in csv": CsvFolder(folder / "in csv"),
+        "custom": CsvFolder(folder / "custom", file_name="mine.csv"),
+        "deep": SqlStore(folder / "one" / "two" / "flags.db"),
+        "shards": open_store(f"shards:{folder / 'shards'}"),
+        "a-dataset": FlagFolders(folder / "a-dataset"),
+    }
+    for name, store in stores.items():
+        ref = store.files.put(io.BytesIO(SECRET), name="ana.txt")
+        file = Value(kind="file", data=ref)
+        anas = make_flag(f"of ana in {name}", app=name, user="ana", outputs={"f": file})
+        store.append([anas, make_flag(f"of bo in {name}", app=name, user="bo")])
+        store.append([Review(flag_id=anas.id, note=f"about ana in {name}")])
+    (folder / "by Gradio").mkdir()
+    (folder / "by Gradio" / "log.csv").write_bytes(GRADIO_LOG.encode())
+    return folder
+
+
+def content(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def test_every_verb_reads_all(folder, tmp_path):
+    """
+    list, stats, show, doctor, export, sync and review see the flags of all of them, each with the
+    name of its demo; one that Gradio wrote has that of its folder.
+    """
+    rows = [json.loads(line) for line in run("list", "-s", folder, "--json").splitlines()]
+    apps = ["root", "in csv", "custom", "deep", "shards", "a-dataset", "by Gradio"]
+    assert sorted(row["app"] for row in rows) == sorted(2 * apps)
+
+    assert "14 flags in" in run("stats", "-s", folder)
+    assert "14 flags" in run("stats", "-s", folder).replace("\n", " ")
+    for row in rows:
+        assert row["id"] in run("show", row["id"], "-s", folder)
+    assert "20 records and 1 files verified" in run("doctor", folder)
+    assert "14 rows of 14 flags" in run("export", folder, tmp_path / "out")
+    assert "Copied 20 records and 1 files" in run("sync", folder, tmp_path / "copy.db")
+    assert open_store(tmp_path / "copy.db").count(Query(app="by Gradio")) == 2
+
+
+@pytest.mark.parametrize("everywhere", [[], ["--everywhere"]])
+def test_forget_reaches_all(folder, everywhere):
+    """
+    A person is forgotten in each, with files and reviews, and what others flagged is whole.
+    """
+    told = run("forget", "--user", "ana", "-s", folder, "--yes", *everywhere)
+
+    assert "Forgot 7 flags" in told
+    with open_store(folder) as store:
+        assert sorted(flag.user for flag in store.find()) == ["bo"] * 7
+        assert [record for record in store.scan() if isinstance(record, Review)] == []
+    assert SECRET not in content(folder)
+    assert b"of ana" not in content(folder)
+    assert b"about ana" not in content(folder)
+
+
+@pytest.mark.parametrize("way", ["id", "where"])
+def test_one_flag_of_a_tab_is_forgotten(folder, way):
+    """
+    By its id, or by a query for the tab, also where Gradio wrote it.
+    """
+    store = open_store(folder)
+    (flag,) = store.find(Query(app="by Gradio", user="ana"))
+    named = [flag.id] if way == "id" else ["--where", 'app:"by Gradio" user:ana']
+
+    assert "Forgot 1 flags" in run("forget", *named, "-s", folder, "--yes")
+
+    assert b"of ana by Gradio" not in content(folder)
+    assert store.count() == 13
+
+
+def test_copies_of_a_tab_are_found(folder, tmp_path):
+    """
+    Where one of them was copied to by itself, forget --everywhere goes, too.
+    """
+    copy = tmp_path / "copy.db"
+    run("sync", f"csv:{folder / 'in csv'}", copy)
+
+    run("forget", "--user", "ana", "-s", folder, "--everywhere", "--yes")
+
+    assert open_store(copy).count(Query(user="ana")) == 0
+    assert open_store(copy).count() == 1
+
+
+def test_what_is_appended_goes_to_the_folder_itself(folder):
+    """
+    As to a folder without others below it; what one of them has already is not there twice.
+    """
+    store = open_store(folder)
+    assert isinstance(store, CombinedStore)
+    (known,) = open_store(folder / "one" / "two").find(Query(user="ana"))
+    (ref,) = known.files()
+    new = make_flag("new", outputs={"f": Value(kind="file", data=ref)})
+
+    store.append([known, new])
+
+    with CsvFolder(folder) as root:
+        assert next(root.find()).id == new.id
+        assert root.count() == 3
+        assert root.files.has(ref)
+    assert store.count() == 15
+
+
+def test_a_mark_goes_on_in_each(folder):
+    """
+    After a mark comes what any of them got since.
+    """
+    store = open_store(folder)
+    mark = store.mark()
+    in_tab, in_root = make_flag("in a tab"), make_flag("in the root")
+    CsvFolder(folder / "in csv").append([in_tab])
+    store.append([in_root])
+
+    later = {record.id for record in store.scan(mark) if record.app == "digits"}
+    assert later == {in_tab.id, in_root.id}  # rows of Gradio's may come again
+    edition = store.edition()
+    CsvFolder(folder / "in csv").erase([in_tab.id])
+    assert store.edition() != edition or edition == ""
+
+
+def test_csv_beside_a_database(tmp_path):
+    """
+    A folder that changed its logger has both, and both are read and forgotten in.
+    """
+    CsvFolder(tmp_path).append([make_flag("before", user="ana")])
+    SqlStore(tmp_path / "flags.db").append([make_flag("after", user="ana")])
+    store = open_store(tmp_path)
+
+    assert store.count() == 2
+    run("forget", "--user", "ana", "-s", tmp_path, "--yes")
+    assert store.count() == 0
+    store.append([make_flag("new")])
+    assert SqlStore(tmp_path / "flags.db").count() == 1
+
+
+@pytest.mark.parametrize("name", ["dataset1.csv", "flags.db", "log.csv", "metadata.jsonl"])
+def test_what_a_visitor_uploads_is_no_store(tmp_path, name):
+    """
+    Whatever a file is called, and whatever is in it: it lies in a folder of files.
+    """
+    planted = tmp_path / "planted"
+    CsvFolder(planted).append([make_flag("planted", user="mallory")])
+    store = open_store(tmp_path / "flagged")
+    ref = store.files.put(planted / "dataset1.csv", name=name)
+    store.append([make_flag("hers", inputs={"file": Value(kind="file", data=ref)})])
+
+    assert [flag.user for flag in open_store(tmp_path / "flagged").find()] == [None]
+    assert isinstance(open_store(tmp_path / "flagged"), CsvFolder)
+
+
+def test_no_link_is_followed(tmp_path):
+    """
+    A link to another folder, or to a database, brings in nothing of it.
+    """
+    other = tmp_path / "other"
+    CsvFolder(other).append([make_flag("other", user="ana")])
+    SqlStore(tmp_path / "db" / "flags.db").append([make_flag("other", user="ana")])
+    folder = tmp_path / "flagged"
+    CsvFolder(folder / "tab").append([make_flag("tab", user="ana")])
+    (folder / "link").symlink_to(other)
+    (folder / "tab2").mkdir()
+    (folder / "tab2" / "flags.db").symlink_to(tmp_path / "db" / "flags.db")
+
+    assert open_store(folder).count() == 1
+    run("forget", "--user", "ana", "-s", folder, "--yes")
+    assert CsvFolder(other).count() == 1
+
+
+def test_hidden_folders_and_exports_are_none(tmp_path):
+    """
+    What is hidden, what is too deep, and an export beside the store are not read.
+    """
+    CsvFolder(tmp_path / ".hidden").append([make_flag()])
+    CsvFolder(tmp_path / "1/2/3/4/5").append([make_flag()])
+    store = open_store(tmp_path)
+    store.append([make_flag("one")])
+    run("export", tmp_path, tmp_path / "out", "--format", "csv")
+
+    assert open_store(tmp_path).count() == 1
+    assert isinstance(open_store(tmp_path), CsvFolder)
+
+
+def test_a_flag_that_two_of_them_have_is_read_once(folder):
+    """
+    What was imported from one into the other is one flag, and is forgotten in both.
+    """
+    sync(CsvFolder(folder / "in csv"), SqlStore(folder / "one" / "two" / "flags.db"))
+
+    assert open_store(folder).count() == 14
+    run("forget", "--user", "ana", "-s", folder, "--yes")
+    assert SqlStore(folder / "one" / "two" / "flags.db").count(Query(user="ana")) == 0
+
+
+def test_one_that_fails_keeps_no_other_from_forgetting(folder):
+    """
+    All others have forgotten when it is told which could not.
+    """
+    database = folder / "one" / "two" / "flags.db"
+    anas = [flag.id for flag in open_store(folder).find(Query(user="ana"))]
+    for path in database.parent.glob("flags.db-*"):
+        path.unlink()
+    os.truncate(database, 100)
+
+    store = open_store(folder)
+    with pytest.raises(StoreError, match=r"one/two/flags\.db"):
+        store.erase(anas)
+
+    for name in ("in csv", "custom", "by Gradio", "shards", "a-dataset"):
+        assert open_store(folder / name).count(Query(user="ana")) == 0, name
