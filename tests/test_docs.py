@@ -37,7 +37,7 @@ def test_shell_lines_are_real(line, tmp_path, monkeypatch):
     A make target is one of the Makefile, a flagstone command runs, a package is ours.
     """
     monkeypatch.chdir(tmp_path)
-    flagstone.open_store(".gradio/flagged").append([make_flag()])
+    flagstone.open_store(".gradio/flagged").append([make_flag(user="ana")])
     program, *arguments = line.split()
     match Path(program).name:
         case "make":
