@@ -1,5 +1,5 @@
 """
-An erasure that is killed, at every step and at random: the next forget ends it, or the doctor alone.
+An erasure that is killed, at every step and at random: the next forget or the doctor alone ends it.
 """
 
 import copy
