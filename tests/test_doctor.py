@@ -13,6 +13,7 @@ import pytest
 
 from flagstone import Flag, Store, Value, open_store
 from flagstone.doctor import examine
+from flagstone.errors import StoreError
 from flagstone.files import begin_removal
 from flagstone.testing import make_flag
 
@@ -194,3 +195,64 @@ def test_what_was_put_during_an_erase_stays(place):
 
         store.erase([flag.id])
         assert not store.files.has(ref)
+
+
+@pytest.mark.parametrize("place", ["flags", "flags.db", "shards:flags"])
+def test_no_sweep_follows_a_link(tmp_path, place):
+    """
+    What a link leads to is another's, and stays, however old and unneeded it is here.
+    """
+    scheme, _, name = place.rpartition(":")
+    other = tmp_path / "other"
+    for below in ("ab", "0123456789abcdef0123"):
+        (other / below).mkdir(parents=True)
+        (other / below / ("ab" * 32)).write_bytes(b"theirs")
+    (other / ".part-0123456789abcdef").write_bytes(b"theirs")
+    (other / "part-0123456789abcdef").write_bytes(b"theirs")
+    for path in other.rglob("*"):
+        os.utime(path, (time.time() - 100_000,) * 2)
+    with open_store(f"{scheme}:{tmp_path / name}" if scheme else tmp_path / name) as store:
+        gone = flag_with_file(store, b"gone" * 1_000_000)
+        (tmp_path / "flags").mkdir(exist_ok=True)
+        (tmp_path / "flags" / "field").symlink_to(other)
+        (tmp_path / "flags" / ".part-fedcba9876543210").symlink_to(other / "ab" / ("ab" * 32))
+        files = {"flags": ".files", "flags.db": "../flags.db.files", "shards:flags": "files"}[place]
+        folder = tmp_path / "flags" / files
+        (folder / "ab").symlink_to(other / "ab")
+        (folder / "cd").mkdir(exist_ok=True)
+        (folder / "cd" / ("cd" * 32)).symlink_to(other / "ab" / ("ab" * 32))
+        before = sorted(other.rglob("*"))
+
+        store.erase([gone.id])
+        assert examine(store).damage == ()
+
+    assert sorted(other.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "CREATE TRIGGER spy AFTER INSERT ON flagstone_record BEGIN SELECT 1; END",
+        "DROP TABLE flagstone_erasing; CREATE VIEW flagstone_erasing AS SELECT 1",
+    ],
+    ids=["trigger", "view"],
+)
+def test_a_database_with_foreign_triggers_is_refused(tmp_path, foreign):
+    """
+    What would run with our statements is named, and nothing is read or written.
+    """
+    place = tmp_path / "flags.db"
+    with open_store(place) as store:
+        store.append([make_flag("one")])
+    with sqlite3.connect(place) as connection:
+        connection.executescript(foreign)
+    connection.close()
+
+    with open_store(place) as store:
+        with pytest.raises(StoreError, match=r"Cannot use .* that Flagstone did not make"):
+            store.append([make_flag("two")])
+        with pytest.raises(StoreError, match="Flagstone did not make"):
+            list(store.scan())
+    with sqlite3.connect(place) as connection:
+        assert connection.execute("SELECT count(*) FROM flagstone_record").fetchone() == (1,)
+    connection.close()

@@ -62,11 +62,11 @@ class Erasures:
     """The erasures of one store on this machine that are not finished, a file each in *folder*."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def __bool__(self) -> bool:
         """Whether there is any; as cheap as can be."""
-        return os.path.exists(self._folder)  # noqa: PTH110 - half the time
+        return os.path.exists(self.folder)  # noqa: PTH110 - half the time
 
     def carry_out(self, erasure: Erasure, do: Callable[[Erasure], None]) -> None:
         """Write *erasure* down, *do* it, and drop it. A crash or an error leaves it to be done."""
@@ -76,12 +76,12 @@ class Erasures:
     @contextmanager
     def noting(self, erasure: Erasure) -> Iterator[None]:
         """Write *erasure* down until it is done; a crash or an error leaves it to be done."""
-        path = self._folder / f"{os.urandom(8).hex()}.json"
+        path = self.folder / f"{os.urandom(8).hex()}.json"
         while not path.exists():
             with suppress(FileNotFoundError):  # who finishes another removes the folder
-                self._folder.mkdir(parents=True, exist_ok=True)
+                self.folder.mkdir(parents=True, exist_ok=True)
                 replace_durably(path, erasure.to_json())
-                sync_directory(self._folder.parent)
+                sync_directory(self.folder.parent)
         with self._claimed(path, wait=True):
             yield
             self._drop(path)
@@ -100,7 +100,7 @@ class Erasures:
                     records += len(erasure.record_ids)
                     self._drop(path)
         if self:
-            sweep_parts(self._folder)
+            sweep_parts(self.folder)
             self._remove_folder()
         return records
 
@@ -113,7 +113,7 @@ class Erasures:
         return found
 
     def _paths(self) -> list[Path]:
-        entries = entries_of(self._folder) if self else []
+        entries = entries_of(self.folder) if self else []
         return [Path(entry.path) for entry in entries if not entry.name.startswith(PART)]
 
     def _read(self, path: Path) -> list[Erasure]:
@@ -143,12 +143,12 @@ class Erasures:
     def _drop(self, path: Path) -> None:
         with suppress(FileNotFoundError):  # somebody else has done it, too
             path.unlink()
-            sync_directory(self._folder)
+            sync_directory(self.folder)
         self._remove_folder()
 
     def _remove_folder(self) -> None:
         with suppress(OSError):  # others are at work
-            self._folder.rmdir()
+            self.folder.rmdir()
 
 
 def flags_in(erasures: Iterable[Erasure]) -> frozenset[str]:

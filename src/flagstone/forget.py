@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -119,7 +120,8 @@ def finish_erasures(store: Store, *, search: bool = False, dry_run: bool = False
         return begun or store.finish_erasures(search=search, dry_run=True)
     records = 0
     for found in orders:
-        records += found.finish(lambda order: _carry_out(order, store))
+        carry_out = partial(_carry_out, store=store, noted_in=str(found.folder))
+        records += found.finish(carry_out)
     done = store.finish_erasures(search=search)
     sweep_scratch()
     if records or done:
@@ -127,12 +129,12 @@ def finish_erasures(store: Store, *, search: bool = False, dry_run: bool = False
     return max(records, done)
 
 
-def _carry_out(order: Erasure, store: Store) -> None:
-    """Erase in *store* what *order* says, and in the other places that it names."""
+def _carry_out(order: Erasure, *, store: Store, noted_in: str) -> None:
+    """Erase in *store* what *order*, in the folder *noted_in*, says; and in its other places."""
     errors: list[UnfinishedErasureError] = []
     for url in sorted(order.places - {url_of(store)}):
         try:
-            with open_noted(url, noted_in=f"{store.targets}") as other:
+            with open_noted(url, noted_in=noted_in) as other:
                 other.erase(order.record_ids)
                 _drop_copies(other)
         except UnfinishedErasureError as error:
@@ -265,8 +267,11 @@ class _Places:
 
     def urls(self) -> list[str]:
         """The URLs of the places that have some of them."""
-        urls = [url_of(place.store) for place in self._places if place.record_ids]
-        return [url for url in urls if url is not None]
+        found = [
+            (place.store.url, url_of(place.store)) for place in self._places if place.record_ids
+        ]
+        # One that had a secret, which is not written down, cannot be opened again.
+        return [url for url, written in found if url is not None and url == written]
 
     @property
     def unfinished(self) -> list[Unreached]:

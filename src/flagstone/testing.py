@@ -328,6 +328,7 @@ class StoreContract:
 
         store.erase([flag.id, "no such id"])
 
+        assert self.open(place).finish_erasures(search=True) == 0  # all of it was done
         assert list(self.open(place).scan()) == [other]
         assert b"secret" not in self.content(place)
         assert not store.files.has(ref)

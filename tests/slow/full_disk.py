@@ -39,7 +39,7 @@ def main(kind: str, disk: Path) -> None:
 
     assert list(store.scan()) == kept
     assert list(writers.open_kind(kind, disk / "place").scan()) == kept
-    assert not list((disk / "place").rglob("part-*"))
+    assert not list((disk / "place").rglob("*part-*"))
     logging.getLogger().warning("kept %d", len(kept))
 
 

@@ -30,11 +30,11 @@ from flagstone.testing import make_flag
 
 pytestmark = pytest.mark.slow
 
-EVERY = int(os.environ.get("FLAGSTONE_CUT_EVERY", "5"))
+EVERY = int(os.environ.get("FLAGSTONE_CUT_EVERY", "20"))
 """Of so many steps one is cut at, another one each day; by hand, 1."""
 
-ROUNDS = int(os.environ.get("FLAGSTONE_ERASURES", "4"))
-"""How often an erasure of each kind is killed at random; by hand, more: 300 in all take 10 min."""
+ROUNDS = int(os.environ.get("FLAGSTONE_ERASURES", "2"))
+"""How often an erasure of each kind is killed at random; by hand, more: 36 are 324 in all."""
 
 LOCAL = ["csv", "sqlite", "shards", "tabs", "gradio", "folders"]
 KINDS = [*LOCAL, "hub", "hub-csv", "hub-folders"]

@@ -58,12 +58,15 @@ class Directory(Place):
     def list(self, folder: str = "") -> Iterator[Blob]:
         with self._telling("list what is in"):
             try:
-                entries = list(os.scandir(self._root / folder))
+                # A link may lead to what is another's, and is to be deleted by nobody.
+                entries = (
+                    entries_of(self._root / folder) if folder else list(os.scandir(self._root))
+                )
             except FileNotFoundError:
                 return
             for entry in entries:
                 with suppress(FileNotFoundError):  # somebody's part, whole by now
-                    if entry.is_file():
+                    if entry.is_file(follow_symlinks=False):
                         status = entry.stat()
                         yield Blob(entry.name, status.st_size, status.st_mtime)
 

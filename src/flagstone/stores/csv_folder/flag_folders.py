@@ -139,7 +139,7 @@ class FlagFolders(Store):
         times = [
             (path, path.stat().st_mtime_ns)
             for path in found
-            if not path.parent.name.startswith(".")
+            if not path.parent.name.startswith(".") and not path.parent.is_symlink()
         ]
         return sorted(times, key=lambda each: each[1])
 

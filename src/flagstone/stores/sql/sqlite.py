@@ -79,6 +79,7 @@ class Sqlite:
         with closing(self.engine.raw_connection()) as connection:
             self._wait_for_wal(connection)
             cursor = connection.cursor()
+            self._require_ours(cursor)
             for table in (
                 CreateTable(RECORD, if_not_exists=True),
                 CreateIndex(ABOUT, if_not_exists=True),
@@ -87,6 +88,20 @@ class Sqlite:
                 cursor.execute(str(table.compile(self.engine)))
         sync_directory(self.path.parent)
         self._made = self.path.stat()
+
+    def _require_ours(self, cursor: DBAPICursor) -> None:
+        """Raise where something in the database would run, or stand in, when we read or write."""
+        cursor.execute(
+            "SELECT type, name FROM sqlite_master WHERE tbl_name IN (?, ?) "
+            "AND type IN ('trigger', 'view')",
+            (RECORD.name, ERASING.name),
+        )
+        for kind, name in cursor.fetchall():
+            reason = (
+                f"it has a {kind} {name!r} that Flagstone did not make and that may change what is "
+                "read or written; remove it if you know it, or have the flags from another copy"
+            )
+            raise StoreError(doing="use", where=self.where, reason=reason)
 
     def _wait_for_wal(self, connection: PoolProxiedConnection) -> None:
         # SQLite does not wait here by itself when several processes open a new database at once.
