@@ -39,6 +39,9 @@ ROUNDS = int(os.environ.get("FLAGSTONE_ERASURES", "2"))
 LOCAL = ["csv", "sqlite", "shards", "tabs", "gradio", "folders"]
 KINDS = [*LOCAL, "hub", "hub-csv", "hub-folders"]
 
+PRELOADED = ["cut", "flagstone.stores.shards", "flagstone.stores.committed", "httpx"]
+"""What takes long to import: a process is to be killed at its work."""
+
 TEXT = "SECRET-of-ana"
 FILE = random.Random(1).randbytes(3000) + b"SECRET-file" + random.Random(2).randbytes(3000)
 LARGE = random.Random(3).randbytes(1 << 20) + b"SECRET-large"
@@ -192,7 +195,7 @@ def texts_of(store: Store) -> list[str]:
 
 @pytest.fixture
 def scene(request, tmp_path, shared_hub, _online, monkeypatch) -> Scene:
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["cut"])
+    multiprocessing.get_context("forkserver").set_forkserver_preload(PRELOADED)
     util.get_temp_dir()  # before another place for it is named
     forkserver.ensure_running()
     hub = shared_hub if "hub" in request.param else None
