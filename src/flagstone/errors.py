@@ -56,6 +56,7 @@ class UnkeepableValueError(RefusedError):
     """A value that would not come back as it went in."""
 
     def __init__(self, *, where: str, reason: str) -> None:
+        self.reason = reason
         self.to_person = f"{where or 'A value'} cannot be saved: {reason}. Nothing was kept."
         super().__init__(
             f"Cannot keep {where or 'the value'}: {reason}. Nothing was kept. "

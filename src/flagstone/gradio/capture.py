@@ -1,19 +1,18 @@
 """
-What the server itself produced, remembered so that a flag can be told from a forged one.
+What the server itself produced, watched as it happens, so that a flag can be told from a forged one.
 
 A flag says what its page saw, and anybody can post one. So each call of a function of the page is
-remembered for its session: digests of what went in and came out, never the data. A flag whose
-fields agree with them is verified. For each session the latest calls are kept, and for all sessions
-together a bounded number, those seen least recently going first.
+remembered (`call_log.py`). Inputs are taken before the call and copied: a function may change
+them in place. Outputs are what the page was sent.
 """
 
-import hashlib
+import copy
 import time
-from collections import OrderedDict, deque
+import traceback
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -23,9 +22,10 @@ from gradio.blocks import Blocks
 from gradio.components import Component
 from gradio.context import Context, LocalContext
 
-from flagstone.gradio.digests import digest_of
+from flagstone.gradio.call_log import Call, CallLog, Kept, find_calls, keep
+from flagstone.gradio.digests import Digest, digests_of
 from flagstone.gradio.fields import number_of
-from flagstone.gradio.payload import is_update
+from flagstone.gradio.payload import as_plain, as_sent, is_update
 from flagstone.gradio.person import session_of
 
 RUNS_OF_A_SESSION = 50
@@ -35,6 +35,9 @@ FIELDS_OF_A_SESSION = 500
 FIELDS_OF_ALL = 200_000
 """The most fields that are remembered of all sessions together; each takes 200 to 500 bytes."""
 
+_MAX_STEPS = 16
+"""The latest steps of a generator that are remembered until it ends."""
+
 
 @dataclass(kw_only=True)
 class Run:
@@ -42,52 +45,44 @@ class Run:
     One call of a function of the page, with payloads as the page has them.
 
     `function` is Gradio's `BlockFunction`, with the function as `fn` and components on both sides.
-    `outputs` of a generator are those of its last step. `seconds` is the time that the calls took.
+    `states` and `made_states` are copies of the states that it was given, and that it made, by the
+    number of the component. `outputs` of a generator are those of its last step. `seconds` is the
+    time that the calls took.
     """
 
     function: Any
     inputs: list[Any]
     request: Any = None
     outputs: list[Any] = field(default_factory=list)
+    states: Mapping[int, Kept] = field(default_factory=dict)
+    made_states: Mapping[int, Kept] = field(default_factory=dict)
     seconds: float = 0.0
     error: Exception | None = None
-    digests: dict[int, bytes] = field(default_factory=dict)
-    trace: "_Trace | None" = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Trace:
-    """What is remembered of a run; digests by the number of the component."""
-
-    function: Callable[..., Any]
-    inputs: Mapping[int, bytes]
-    outputs: Mapping[int, bytes]
-    seconds: float
-
-    def agrees(self, inputs: Mapping[int, bytes]) -> bool:
-        """Whether those of *inputs* that it took, or filled itself, are what it had."""
-        had = {**self.outputs, **self.inputs}
-        return all(had.get(number, digest) == digest for number, digest in inputs.items())
+    digests: dict[int, Digest] = field(default_factory=dict)
+    taken: dict[int, Kept] = field(default_factory=dict)
+    blank: set[int] = field(default_factory=set)
+    steps: deque[dict[int, Digest]] = field(default_factory=lambda: deque(maxlen=_MAX_STEPS))
+    call: Call | None = None
 
 
 Listener = Callable[[Run], Awaitable[None]]
 
 
-class Capture:
+class Capture(CallLog):
     """
-    What one running Blocks produced.
+    What one running page produced.
 
     `listeners` hear of each call that has ended. `apps` are the names of the demos on the page.
-    `fields` is how many fields are remembered, and one for each call.
     """
 
     def __init__(self) -> None:
+        super().__init__(
+            calls=RUNS_OF_A_SESSION, fields=FIELDS_OF_A_SESSION, fields_of_all=FIELDS_OF_ALL
+        )
         self.listeners: list[Listener] = []
         self.apps: list[str] = []
-        self._sessions: OrderedDict[bytes, deque[_Trace]] = OrderedDict()
-        self.fields = 0
-        self._lock = Lock()
         self._unfinished: WeakKeyDictionary[Any, Run] = WeakKeyDictionary()
+        self.overwritten: Callable[[], set[int]] = set
 
     def seconds_of(
         self,
@@ -102,56 +97,52 @@ class Capture:
 
         Both are digests by the number of the component. With *functions* only their calls count.
         """
-        with self._lock:
-            traces = list(self._sessions.get(_short(session), ()))
+        calls = self.calls_of(session)
         if functions is not None:
-            traces = [trace for trace in traces if trace.function in functions]
-        used = [_latest(traces, number, digest, inputs) for number, digest in outputs.items()]
-        if not used or None in used:
-            return None
-        taken = {number for trace in used if trace for number in (*trace.inputs, *trace.outputs)}
-        if not taken.issuperset(inputs):
-            return None
-        return sum({id(trace): trace.seconds for trace in used if trace}.values())
+            calls = [call for call in calls if call.function.fn in functions]
+        used = find_calls(calls, inputs=inputs, outputs=outputs)
+        return None if used is None else sum(call.seconds for call in used)
 
-    def remember(self, session: str, run: Run) -> None:
-        """Remember the digests of *run*."""
-        made = {
-            number_of(component): digest_of(component, payload)
-            for _, component, payload in filled(run)
+    def remember(self, session: str, run: Run, *, goes_on: bool = False) -> None:
+        """Remember *run* as far as it came."""
+        made = {} if run.error else {number_of(c): (c, payload) for _, c, payload in filled(run)}
+        digests = {number: digests_of(*value) for number, value in made.items()}
+        changed = {
+            number: keep(as_plain(*made[number]))
+            for number, digest in digests.items()
+            if digest.exact is not None
         }
-        trace = _Trace(
-            function=run.function.fn,
+        call = Call(
+            function=run.function,
             inputs=run.digests,
-            outputs=made,
+            outputs=digests,
+            taken={**run.taken, **run.states},
+            given={**changed, **run.made_states},
+            blank=frozenset(run.blank),
+            reset=frozenset(number for number, value in made.items() if is_reset(*value)),
             seconds=run.seconds,
+            kind="cached example" if _is_cached_example(run.function) else "run",
+            steps=tuple(run.steps) if goes_on else (),
+            error=error_facts(run.error) if run.error else None,
         )
-        key = _short(session)
-        with self._lock:
-            traces = self._sessions.setdefault(key, deque())
-            self._sessions.move_to_end(key)
-            if run.trace is not None and run.trace in traces:  # the generator's step before
-                traces.remove(run.trace)
-                self.fields -= _size(run.trace)
-            run.trace = trace
-            traces.append(trace)
-            self.fields += _size(trace)
-            while len(traces) > RUNS_OF_A_SESSION or sum(map(_size, traces)) > FIELDS_OF_A_SESSION:
-                self.fields -= _size(traces.popleft())
-            while self.fields > FIELDS_OF_ALL:
-                _, forgotten = self._sessions.popitem(last=False)
-                self.fields -= sum(map(_size, forgotten))
+        run.steps.append(digests)
+        self.add(session, call, instead_of=run.call)
+        run.call = call
 
     def begin(self, function: Any, inputs: list[Any], request: Any, iterator: Any) -> Run:
         """The run that a call begins, or, with the *iterator* of a generator, goes on with."""
         run = self._unfinished.pop(iterator, None) if iterator is not None else None
         if run is None:
-            run = Run(function=function, inputs=inputs, request=request)
-            run.digests = {
-                number_of(component): digest_of(component, payload)
-                for component, payload in zip(function.inputs, inputs, strict=False)
-                if isinstance(component, Component) and not component.stateful
-            }
+            run = Run(function=function, inputs=copy.deepcopy(inputs), request=request)
+            lost = self.overwritten()
+            for component, payload in zip(function.inputs, inputs, strict=False):
+                if isinstance(component, Component) and not component.stateful:
+                    number = number_of(component)
+                    run.digests[number] = digests_of(component, payload)
+                    if number in lost:
+                        run.taken[number] = keep(payload)
+                    if is_reset(component, payload):
+                        run.blank.add(number)
         return run
 
     def suspend(self, run: Run, iterator: Any) -> None:
@@ -159,24 +150,44 @@ class Capture:
         self._unfinished[iterator] = run
 
 
-_made: ContextVar[list[list[Any]]] = ContextVar("made")
-"""What the call that this task works on has produced so far, a list for each of its samples."""
+@dataclass(kw_only=True)
+class _Seen:
+    """What the call that this task works on has shown so far; an item for each of its samples."""
+
+    outputs: list[list[Any]] = field(default_factory=list)
+    states: list[dict[int, Kept]] = field(default_factory=list)
+    made_states: list[dict[int, Kept]] = field(default_factory=list)
+
+
+_seen: ContextVar[_Seen] = ContextVar("seen")
 
 
 def watch(blocks: Blocks) -> Capture:
-    """From now on remember what *blocks* produces; the same `Capture` for each call with it."""
+    """
+    From now on remember what *blocks* produces; the same `Capture` for each call with it.
+
+    A demo that is built within another page runs in that page, which is then watched.
+    """
+    page = Context.root_block
+    if page is not None and page is not blocks:
+        return watch(page)
     found = capture_of(blocks)
     if found is not None:
         return found
     capture = Capture()
-    process, postprocess = blocks.process_api, blocks.postprocess_data
+    capture.overwritten = lambda: _written_by(blocks)
+    process, preprocess, postprocess = (
+        blocks.process_api,
+        blocks.preprocess_data,
+        blocks.postprocess_data,
+    )
 
     async def process_api(*args: Any, **kwargs: Any) -> Any:
         call = _Call(blocks, *args, **kwargs)
         if call.is_ours():
             return await process(*args, **kwargs)
-        made: list[list[Any]] = []
-        _made.set(made)
+        seen = _Seen()
+        _seen.set(seen)
         LocalContext.event_id.set(call.event_id)  # by which a listener may say something
         runs = await anyio.to_thread.run_sync(call.runs, capture)
         start = time.perf_counter()
@@ -185,7 +196,9 @@ def watch(blocks: Blocks) -> Capture:
             for number, run in enumerate(runs):
                 run.seconds += time.perf_counter() - start
                 run.error = error
-                run.outputs = made[number] if number < len(made) else run.outputs
+                run.outputs = _item(seen.outputs, number, run.outputs)
+                run.states = _item(seen.states, number, run.states)
+                run.made_states = _item(seen.made_states, number, run.made_states)
                 await _end(capture, run, output)
 
         try:
@@ -196,14 +209,27 @@ def watch(blocks: Blocks) -> Capture:
         await end(output)
         return output
 
-    async def postprocess_data(block_fn: Any, predictions: Any, *args: Any, **kwargs: Any) -> Any:
-        data = await postprocess(block_fn, predictions, *args, **kwargs)
-        if not _is_end_of_generator(predictions):
-            _made.get([]).append(list(data))
+    async def preprocess_data(block_fn: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        given = await preprocess(block_fn, inputs, *args, **kwargs)
+        if (seen := _seen.get(None)) is not None:
+            states = _states_of(block_fn.inputs, given)
+            seen.states.append(await anyio.to_thread.run_sync(_kept, states) if states else {})
+        return given
+
+    async def postprocess_data(
+        block_fn: Any, predictions: Any, state: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        data = await postprocess(block_fn, predictions, state, *args, **kwargs)
+        if (seen := _seen.get(None)) is not None and not _is_end_of_generator(predictions):
+            seen.outputs.append(as_sent(list(data)))
+            numbers = [number_of(c) for c in block_fn.outputs if getattr(c, "stateful", False)]
+            states = {number: state[number] for number in numbers if state is not None}
+            seen.made_states.append(await anyio.to_thread.run_sync(_kept, states) if states else {})
         return data
 
     _follow(blocks, capture)
     blocks.process_api = process_api  # type: ignore[method-assign]
+    blocks.preprocess_data = preprocess_data  # type: ignore[method-assign]
     blocks.postprocess_data = postprocess_data  # type: ignore[method-assign]
     process_api.capture = capture  # type: ignore[attr-defined]
     return capture
@@ -248,9 +274,8 @@ class _Call:
         self.event_id = event_id
 
     def is_ours(self) -> bool:
-        """Whether it is no prediction: a function of Flagstone's, or one of the browser's."""
-        called = self.function.fn
-        return called is None or _module_of(called).startswith("flagstone.gradio.")
+        """Whether it is no prediction."""
+        return _is_ours(self.function)
 
     def runs(self, capture: Capture) -> list[Run]:
         """One run, or one for each sample of a batch."""
@@ -271,8 +296,8 @@ async def _end(capture: Capture, run: Run, output: Any) -> None:
     if goes_on:
         capture.suspend(run, output["iterator"])
     session = session_of(run.request)
-    if session and run.error is None:
-        await anyio.to_thread.run_sync(capture.remember, session, run)
+    if session:
+        await anyio.to_thread.run_sync(lambda: capture.remember(session, run, goes_on=goes_on))
     if not goes_on:
         for listener in capture.listeners:
             await listener(run)
@@ -288,14 +313,70 @@ def filled(run: Run) -> Iterator[tuple[int, Component, Any]]:
                 yield n, component, payload["value"]
 
 
-def _latest(
-    traces: list[_Trace], number: int, digest: bytes, inputs: Mapping[int, bytes]
-) -> _Trace | None:
-    """The latest of *traces* that made this of component *number* from *inputs*."""
-    for trace in reversed(traces):
-        if trace.outputs.get(number) == digest and trace.agrees(inputs):
-            return trace
-    return None
+def predictors_of(blocks: Blocks) -> list[Any]:
+    """The functions of *blocks* that are neither Flagstone's nor only the browser's."""
+    return [function for function in blocks.fns.values() if not _is_ours(function)]
+
+
+def is_reset(component: Component, payload: Any) -> bool:
+    """Whether *payload* is no value, or the one that *component* begins with."""
+    return _is_blank(payload) or payload == as_sent(getattr(component, "value", None))
+
+
+def _is_blank(payload: Any) -> bool:
+    match payload:
+        case dict():
+            return all(map(_is_blank, payload.values()))
+        case list() | tuple():
+            return all(map(_is_blank, payload))
+    return payload is None or payload == ""
+
+
+def _written_by(blocks: Blocks) -> set[int]:
+    """The numbers of the components that functions of *blocks* write to."""
+    return {
+        number_of(component)
+        for function in predictors_of(blocks)
+        for component in function.outputs
+        if isinstance(component, Component)
+    }
+
+
+def _is_ours(function: Any) -> bool:
+    """Whether it is no prediction: a function of Flagstone's, or one of the browser's."""
+    called = function.fn
+    return called is None or _module_of(called).startswith("flagstone.gradio.")
+
+
+def _is_cached_example(function: Any) -> bool:
+    """Whether Gradio shows an example by *function*: its inputs, or the answer from its cache."""
+    is_example = _module_of(function.fn).startswith("gradio.helpers")
+    return is_example and any(isinstance(c, gradio.Dataset) for c in function.inputs)
+
+
+def error_facts(error: Exception) -> dict[str, str]:
+    """What a record says of what a prediction raised."""
+    return {
+        "type": type(error).__name__,
+        "message": str(error),
+        "traceback": "".join(traceback.format_exception(error)),
+    }
+
+
+def _states_of(components: Any, given: Any) -> dict[int, Any]:
+    return {
+        number_of(component): value
+        for component, value in zip(components, given, strict=False)
+        if getattr(component, "stateful", False)
+    }
+
+
+def _kept(values: Mapping[int, Any]) -> dict[int, Kept]:
+    return {number: keep(value) for number, value in values.items()}
+
+
+def _item(items: list[Any], number: int, default: Any) -> Any:
+    return items[number] if number < len(items) else default
 
 
 def _is_end_of_generator(predictions: Any) -> bool:
@@ -303,14 +384,5 @@ def _is_end_of_generator(predictions: Any) -> bool:
     return first is gradio.components._Keywords.FINISHED_ITERATING  # noqa: SLF001 - Gradio's mark
 
 
-def _short(session: str | None) -> bytes:
-    """A key for *session*, whose name the page makes up, as long as it likes."""
-    return hashlib.blake2b(str(session).encode("utf-8", "replace"), digest_size=16).digest()
-
-
 def _module_of(function: Any) -> str:
     return str(getattr(function, "__module__", None) or type(function).__module__)
-
-
-def _size(trace: _Trace) -> int:
-    return len(trace.inputs) + len(trace.outputs) + 1

@@ -84,13 +84,17 @@ class Interface(gradio.Interface):
         kwargs[_MODE_ARGUMENT] = mode
         super().__init__(*args, flagging_callback=flagging_callback, **kwargs)
         self.allow_flagging = self.flagging_mode = mode
+        self._settle()
 
     def render(self) -> Any:
         """As in Gradio; flags then go by the page that this is put in, such as a tab."""
         rendered = super().render()  # type: ignore[no-untyped-call]
+        self._settle()
+        return rendered
+
+    def _settle(self) -> None:
         if self._keeper is not None and self._ours is not None:
             settle(self, self._keeper, self._ours, folder=self._default_folder)
-        return rendered
 
     def attach_flagging_events(
         self,
@@ -120,13 +124,10 @@ class Interface(gradio.Interface):
             watch(self).listeners += [self._listener] if self._listener else []
 
     def _declare(self, callback: StoreCallback) -> Keeper:
-        inputs, outputs = components_of(self)
-        unified = self.interface_type is InterfaceTypes.UNIFIED
-        if unified and self._flagging_mode == "auto":  # where both sides are known
-            callback.setup([*inputs, *outputs], self.flagging_dir)
-            unified = False
-        made = 0 if unified else len(outputs)
-        callback.declare(outputs=made, app=name_of(self), rules=self._rules)
+        _, outputs = components_of(self)
+        if self.interface_type is InterfaceTypes.UNIFIED:
+            callback.mirror(outputs)
+        callback.declare(outputs=len(outputs), app=name_of(self), rules=self._rules)
         return callback.keeper
 
     def _attach_automatic(self, submit_event: Dependency) -> None:
@@ -156,7 +157,7 @@ class Interface(gradio.Interface):
             raise TypeError(f"Flagging option value must be a string, not {value!r}")
         flag = aside(FlagMethod(self.flagging_callback, label, value).__call__)
         reset = {"fn": None, "outputs": button, **HIDDEN}
-        saving = button.click(js=change(value="Saving…", interactive=False), **reset)
+        saving = button.click(js=script("savingButton()"), **reset)
         answered = saving.then(flag, self._flagged(), receipt, **self._event())
         told = answered.then(
             None,

@@ -4,7 +4,6 @@ From what a page posts to a record in a store: by the rules of the demo, all of 
 
 import hashlib
 import threading
-import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -24,12 +23,13 @@ from flagstone.errors import (
     TooManyFlagsError,
 )
 from flagstone.files import Files
-from flagstone.gradio.capture import Run, capture_of, filled
+from flagstone.gradio.capture import Run
 from flagstone.gradio.digests import digest_of
-from flagstone.gradio.fields import Fields, Roles, name_of, number_of, running_blocks
+from flagstone.gradio.fields import Fields, name_of, running_blocks
 from flagstone.gradio.held import held_drawing
-from flagstone.gradio.payload import as_sent, is_file_data, to_value
-from flagstone.gradio.person import details_of, session_of, user_of
+from flagstone.gradio.origin import Origin, find_origin, origin_of_run
+from flagstone.gradio.payload import is_file_data, to_value
+from flagstone.gradio.person import details_of, is_restored, session_of, user_of
 from flagstone.gradio.rules import Rate, Rules
 from flagstone.provenance import provenance
 from flagstone.record import Flag, Review, Value, new_id
@@ -59,7 +59,8 @@ class Press:
     What one person did: what their page held, and what they said about it.
 
     `payloads` are by the position of their field; one that is absent was not there to be seen.
-    `corrections` are of the same components, by position, too.
+    `corrections` are of the same components, by position, too. `origin` says where the payloads
+    come from, where that is known already.
     """
 
     payloads: Mapping[int, Any]
@@ -70,6 +71,7 @@ class Press:
     consented: bool = False
     context: Mapping[str, Any] = field(default_factory=dict)
     verified: bool | None = None
+    origin: Origin | None = None
 
 
 class Keeper:
@@ -121,15 +123,8 @@ class Keeper:
         """Keep a prediction by itself; None where the rules want it not."""
         if self.rules.consent and session_of(run.request) not in self._consented:
             return None
-        taken = len(run.inputs)
-        payloads = dict(enumerate(run.inputs))
-        if run.error is None:
-            payloads |= {taken + n: as_sent(payload) for n, _, payload in filled(run)}
-        press = Press(
-            payloads=payloads,
-            context={"latency": run.seconds, **_error_of(run), "automatic": True},
-            verified=True,
-        )
+        origin = origin_of_run(self.fields, run)
+        press = Press(payloads=origin.payloads, context={"automatic": True}, origin=origin)
         try:
             self._check_size(press)
             flag = self._make(press, run.request, new_id(), automatic=True)
@@ -230,26 +225,24 @@ class Keeper:
         return sum(len(part) for part in parts if part is not None)
 
     def _flag(self, press: Press, request: Any, flag_id: str, files: Files) -> Flag:
-        roles = self.fields.roles()
-        values = {n: self.value_of(n, part, files) for n, part in press.payloads.items()}
-        names = self.fields.names
-        verified, seconds = press.verified, None
-        if verified is None:
-            verified, seconds = self._verify(press.payloads, roles, session_of(request))
-        context = {"gradio": gradio.__version__, "outputs_are": roles.known, **press.context}
-        if verified:
+        origin = press.origin or find_origin(
+            self.fields, press.payloads, session_of(request), is_restored=is_restored(request)
+        )
+        verified = origin.verified if press.verified is None else press.verified
+        inputs, outputs = self._values(origin, files)
+        context = {"gradio": gradio.__version__, **origin.context(), **press.context}
+        if verified and origin.word != "cached example":  # which an older model may have made
             context |= provenance()
-        if seconds is not None:
-            context["latency"] = seconds
         if self.rules.model is not None:
             context["model"] = self.rules.model
         if self.rules.record_request:
             context["request"] = details_of(request, self.rules.record_request)
+        names = self.fields.names
         return Flag(
             id=flag_id,
             app=self.app or name_of(running_blocks()),
-            inputs={names[n]: value for n, value in values.items() if n not in roles.outputs},
-            outputs={names[n]: value for n, value in values.items() if n in roles.outputs},
+            inputs=inputs,
+            outputs=outputs,
             option=press.option,
             comment=press.comment,
             correction={
@@ -259,26 +252,30 @@ class Keeper:
             session=session_of(request),
             context=context,
             verified=verified,
+            fingerprint=self._fingerprint(origin, inputs, outputs),
         )
 
-    def _verify(
-        self, payloads: Mapping[int, Any], roles: Roles, session: str | None
-    ) -> tuple[bool | None, float | None]:
-        """Whether the server made these outputs from these inputs, and in how many seconds."""
-        capture = capture_of(running_blocks())
-        if capture is None or not roles.outputs:
-            return None, None
-        inputs: dict[int, bytes] = {}
-        outputs: dict[int, bytes] = {}
-        for n, payload in payloads.items():
-            component = self.fields.components[n]
-            if not component.stateful:  # a state stays on the server
-                digests = outputs if n in roles.outputs else inputs
-                digests[number_of(component)] = digest_of(component, payload)
-        for number in outputs:  # of what is both the page has only what came out
-            inputs.pop(number, None)
-        seconds = capture.seconds_of(session, inputs=inputs, outputs=outputs)
-        return seconds is not None, seconds
+    def _values(self, origin: Origin, files: Files) -> tuple[dict[str, Value], dict[str, Value]]:
+        """The inputs and the outputs, by name."""
+        values = {n: self.value_of(n, part, files) for n, part in origin.payloads.items()}
+        before = {n: self.value_of(n, part, files) for n, part in origin.before.items()}
+        made = origin.roles.outputs
+        names = self.fields.names
+        inputs = {names[n]: value for n, value in values.items() if n not in made}
+        inputs |= {names[n]: value for n, value in before.items()}
+        return inputs, {names[n]: value for n, value in values.items() if n in made}
+
+    def _fingerprint(
+        self, origin: Origin, inputs: Mapping[str, Value], outputs: Mapping[str, Value]
+    ) -> str:
+        """
+        The fingerprint of all that the outputs depend on; "" for that of *inputs*.
+
+        Of a conversation that no known call took there is only what came out of it.
+        """
+        names = {self.fields.names[n] for n in origin.carried} - inputs.keys()
+        carried = {name: value for name, value in outputs.items() if name in names}
+        return Flag(inputs={**inputs, **carried}).fingerprint if carried else ""
 
 
 class _NotWantedError(FlagstoneError):
@@ -339,15 +336,3 @@ def _size_of(payload: Any) -> int:
         case BaseModel():
             return _size_of(payload.model_dump())
     return 8
-
-
-def _error_of(run: Run) -> dict[str, Any]:
-    if run.error is None:
-        return {}
-    return {
-        "error": {
-            "type": type(run.error).__name__,
-            "message": str(run.error),
-            "traceback": "".join(traceback.format_exception(run.error)),
-        }
-    }

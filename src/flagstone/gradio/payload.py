@@ -10,10 +10,12 @@ import io
 import os
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import orjson
 from gradio.components import Component
 from gradio.utils import get_upload_folder
 from pydantic import BaseModel, ValidationError
@@ -99,15 +101,43 @@ def as_plain(component: Component, payload: Any) -> Any:
 
 
 def as_sent(data: Any) -> Any:
-    """*data* as Gradio sends it to a page: as text where it holds what JSON has no word for."""
+    """
+    A copy of *data* as Gradio sends it to a page, but for numbers that JSON has no word for.
+
+    What is no JSON of itself is what Gradio makes of it: a model its fields, a number of NumPy's a
+    number, anything else text.
+    """
+    kind = type(data)
+    if kind in _SENT_AS_IT_IS:
+        return data
     match data:
+        case BaseModel():
+            return as_sent(data.model_dump())
         case dict():
-            return {key: as_sent(part) for key, part in data.items()}
+            return {str(key): as_sent(part) for key, part in data.items()}
         case list() | tuple():
             return [as_sent(part) for part in data]
-        case bool() | int() | float() | str() | None:
-            return data
-    return data.isoformat() if type(data) is datetime else str(data)
+        case datetime():
+            return data.isoformat() if kind is datetime else str(data)
+        case float() if not isinstance(data, Enum):
+            return float(data)
+    return _rendered(data)
+
+
+_SENT_AS_IT_IS = frozenset([str, int, float, bool, type(None)])
+
+
+def _rendered(data: Any) -> Any:
+    try:
+        return orjson.loads(
+            orjson.dumps(
+                data,
+                default=str,
+                option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATETIME,
+            )
+        )
+    except orjson.JSONEncodeError:  # what no page can be sent, such as text with a lone surrogate
+        return str(data)
 
 
 def is_update(payload: Any) -> bool:

@@ -26,7 +26,7 @@ from flagstone.gradio.capture import capture_of, watch
 from flagstone.gradio.conversation import Reply, option_of, position_of, replies_of
 from flagstone.gradio.details import Details
 from flagstone.gradio.digests import digest_of
-from flagstone.gradio.fields import Fields, Roles, describe, number_of, running_blocks
+from flagstone.gradio.fields import Fields, describe, number_of, running_blocks
 from flagstone.gradio.keeping import Keeper, Press, Receipt
 from flagstone.gradio.pages import inside
 from flagstone.gradio.person import session_of
@@ -51,10 +51,7 @@ class ChatFields(Fields):
         self.names = [first, *between, last]
         described = describe(chatbot)
         self.descriptions = [described, *self.descriptions, described]
-
-    def roles(self) -> Roles:
-        """The reply is what the model made."""
-        return Roles(outputs=frozenset([len(self.components) - 1]), known="declared")
+        self.declare_last(1)  # the reply is what the model made
 
 
 class Reactions:
