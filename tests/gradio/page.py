@@ -36,6 +36,10 @@ class Page:
         content = json.dumps(body)
         return self.client.post(f"{PREFIX}/{place}", content=content, headers=headers)
 
+    def url(self, place: str) -> str:
+        """The path of a *place* of Gradio's API."""
+        return f"{PREFIX}/{place}"
+
     def last_event(self, place: str, parameters: dict[str, str]) -> Any:
         """The data of the event with which a stream at *place* completes."""
         with self.client.stream("GET", f"{PREFIX}/{place}", params=parameters) as stream:

@@ -266,9 +266,9 @@ class TestGenerators:
         assert capture_of(demo).fields == 3  # one call, from one field to one
 
 
-def in_queue(page, data):
+def in_queue(page, data, number=None):
     """Predict as pages do with a queue, until the last step."""
-    number = page.number_of("predict")
+    number = page.number_of("predict") if number is None else number
     joined = page.client.post(
         f"{PREFIX}/queue/join",
         json={"data": data, "fn_index": number, "session_hash": page.session, "event_data": None},
@@ -280,5 +280,5 @@ def in_queue(page, data):
         for line in stream.iter_lines():
             if "process_completed" in line:
                 assert '"success":true' in line.replace(" ", "")
-                return
+                return line
     pytest.fail("the queue ended")

@@ -34,7 +34,10 @@ class Sides:
         self.names = names
         self._files = files
         self.inputs = [self._make(name, "in") for name in names]
-        self.outputs = [self._make(name, "out") for name in names]
+        self.outputs = [
+            taken if taken.stateful else self._make(name, "out")  # as Gradio's Interface has it
+            for name, taken in zip(names, self.inputs, strict=True)
+        ]
         pairs = zip(names, self.inputs, strict=True)
         self.payloads = [self._payload(name, component) for name, component in pairs]
         for name, taken, made, payload in zip(
@@ -137,7 +140,7 @@ def _interface(sides: Sides, store: Store, **arguments: Any) -> gradio.Blocks:
 @contextmanager
 def _blocks(sides: Sides) -> Iterator[gradio.Blocks]:
     with gradio.Blocks(title=TITLE) as demo:
-        for component in (*sides.inputs, *sides.outputs):
+        for component in dict.fromkeys((*sides.inputs, *sides.outputs)):
             component.render()
         gradio.Button("Run").click(sides.fn, sides.inputs, sides.outputs, api_name="run")
         yield demo
@@ -240,7 +243,7 @@ def as_browser(data: Any) -> Any:
             return [as_browser(part) for part in data]
         case float() if not math.isfinite(data):
             return None
-        case float() if data.is_integer() and abs(data) < 1e21:  # noqa: PLR2004 - JavaScript's
+        case float() if data.is_integer() and abs(data) < 1e21:
             return int(data)
     return data
 

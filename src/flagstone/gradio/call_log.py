@@ -223,15 +223,28 @@ def _givers(calls: list[Call], place: int) -> Iterator[int]:
 def _agrees(calls: list[Call], place: int, inputs: Mapping[int, bytes]) -> bool:
     """Whether the call at *place* took *inputs*, or the page lost those since."""
     call = calls[place]
+    shown = _shown_by_example(call, calls)
     for number, posted in inputs.items():
         if number in call.inputs:
-            if not call.inputs[number].matches(posted) and not _was_given(
-                calls[place:], number, posted
-            ):
-                return False
-        elif number in call.outputs and not call.made(number, posted):
+            took = call.inputs[number].matches(posted)
+            agrees = took or _was_given(calls[place:], number, posted)
+        elif number in call.outputs:
+            agrees = call.made(number, posted)
+        else:
+            agrees = number not in shown or shown[number].matches(posted)
+        if not agrees:
             return False
     return True
+
+
+def _shown_by_example(call: Call, calls: list[Call]) -> dict[int, Digest]:
+    """What the example filled whose cached answer *call* gave; empty for any other call."""
+    return {
+        number: digest
+        for other in (calls if call.kind == "cached example" else ())
+        if other.kind == call.kind and other.inputs == call.inputs
+        for number, digest in other.outputs.items()
+    }
 
 
 def _was_given(calls: list[Call], number: int, posted: bytes) -> bool:
@@ -244,14 +257,7 @@ def _covered(calls: list[Call], places: set[int]) -> set[int]:
     """What the calls at *places* took or filled; with a cached answer, what its example filled."""
     covered: set[int] = set()
     for call in (calls[place] for place in places):
-        covered |= {*call.inputs, *call.outputs}
-        if call.kind == "cached example":
-            covered |= {
-                number
-                for other in calls
-                if other.kind == call.kind and other.inputs == call.inputs
-                for number in other.outputs
-            }
+        covered |= {*call.inputs, *call.outputs, *_shown_by_example(call, calls)}
     return covered
 
 

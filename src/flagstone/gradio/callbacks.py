@@ -17,10 +17,10 @@ from gradio.components import Component
 from gradio.flagging import FlaggingCallback
 
 from flagstone.errors import WrongFieldsError
-from flagstone.gradio.capture import watch
 from flagstone.gradio.fields import Fields, page_of, title_here
 from flagstone.gradio.keeping import Keeper, Press
 from flagstone.gradio.rules import RuleOptions, Rules
+from flagstone.gradio.watching import watch
 from flagstone.record import Flag
 from flagstone.store import Store
 from flagstone.stores import DATABASE, open_store

@@ -119,7 +119,7 @@ def _short(number: float) -> float:
 
 
 def _as_seen(data: Any, number: Number, *, drawn: bool) -> Any:
-    """*data* with its numbers by *number*; files by where the demo has them, *drawn* ones by content."""
+    """*data* with numbers by *number*, files by where the demo has them, drawn ones by content."""
     match data:
         case bool() | str() | None:
             return data

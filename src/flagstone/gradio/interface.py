@@ -21,7 +21,7 @@ from flagstone.errors import ForeignCallbackError
 from flagstone.gradio import notices
 from flagstone.gradio.automatic import ask_consent, keep_each
 from flagstone.gradio.callbacks import DEFAULT_FOLDER, CSVLogger, StoreCallback
-from flagstone.gradio.capture import Listener, watch
+from flagstone.gradio.capture import Listener
 from flagstone.gradio.fields import components_of, name_of
 from flagstone.gradio.keeping import Keeper
 from flagstone.gradio.modes import find_mode
@@ -30,6 +30,7 @@ from flagstone.gradio.panel import Asking, Options, Panel
 from flagstone.gradio.rules import Rules
 from flagstone.gradio.scripts import HIDDEN, change, script
 from flagstone.gradio.threads import aside
+from flagstone.gradio.watching import watch
 
 logger = logging.getLogger(__name__)
 

@@ -20,11 +20,10 @@ from flagstone.gradio.capture import (
     error_facts,
     filled,
     is_reset,
-    predictors_of,
 )
 from flagstone.gradio.digests import posted_digest_of
 from flagstone.gradio.fields import Fields, Roles, number_of, running_blocks
-from flagstone.gradio.roles import find_carried, find_roles
+from flagstone.gradio.roles import find_carried, find_roles, sources_of
 
 Word = Literal["run", "partial run", "cached example", "restored run", "failed run", "page"]
 """
@@ -45,8 +44,8 @@ class Origin:
 
     `payloads` are by the position of their field, `before` what outputs held when the call took
     them. `carried` are outputs that calls take, too, as a conversation, where it is not known what
-    they held before. `missing` says, by the name of an input, why the flag does not have what the call was
-    given. `word` is None where no page is watched.
+    they held before. `missing` says, by the name of an input, why the flag does not have what the
+    call was given. `word` is None where no page is watched.
     """
 
     roles: Roles
@@ -112,7 +111,7 @@ def find_origin(
 
 
 def origin_of_run(fields: Fields, run: Run) -> Origin:
-    """The origin of *run*, which is a flag by itself: its inputs, then its outputs, are *fields*."""
+    """The origin of *run*, a flag by itself: its inputs, then its outputs, are *fields*."""
     roles = Roles(outputs=fields.declared or frozenset(), known="declared")
     word: Word = "failed run" if run.error else "run"
     origin = Origin(roles=roles, payloads=dict(enumerate(run.inputs)), word=word)
@@ -190,17 +189,13 @@ class _Search:
         """What is posted of inputs and of outputs, by the number of the component."""
         numbers = self._numbers()
         outputs = {numbers[n]: d for n, d in self._posted.items() if n in self._roles.outputs}
-        readable = {
-            number_of(component)
-            for function in predictors_of(self._blocks)
-            for component in function.inputs
-        }
+        used = sources_of(self._blocks, outputs)
         inputs = {
             numbers[n]: digest
             for n, digest in self._posted.items()
             if n not in self._roles.outputs
             and numbers[n] not in outputs  # of what is both the page has only what came out
-            and numbers[n] in readable  # what no function takes is said beside
+            and numbers[n] in used  # the others are said beside
         }
         return inputs, outputs
 

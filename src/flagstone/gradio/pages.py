@@ -13,9 +13,9 @@ from gradio.context import Context
 
 from flagstone.files import safe_name
 from flagstone.gradio.callbacks import StoreCallback
-from flagstone.gradio.capture import watch
 from flagstone.gradio.fields import name_of, text_of, title_of
 from flagstone.gradio.keeping import Keeper
+from flagstone.gradio.watching import watch
 from flagstone.record import unique_names
 
 

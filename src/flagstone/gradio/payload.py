@@ -107,9 +107,6 @@ def as_sent(data: Any) -> Any:
     What is no JSON of itself is what Gradio makes of it: a model its fields, a number of NumPy's a
     number, anything else text.
     """
-    kind = type(data)
-    if kind in _SENT_AS_IT_IS:
-        return data
     match data:
         case BaseModel():
             return as_sent(data.model_dump())
@@ -117,17 +114,17 @@ def as_sent(data: Any) -> Any:
             return {str(key): as_sent(part) for key, part in data.items()}
         case list() | tuple():
             return [as_sent(part) for part in data]
-        case datetime():
-            return data.isoformat() if kind is datetime else str(data)
-        case float() if not isinstance(data, Enum):
-            return float(data)
-    return _rendered(data)
+    return data if type(data) in _SENT_AS_IT_IS else _rendered(data)
 
 
 _SENT_AS_IT_IS = frozenset([str, int, float, bool, type(None)])
 
 
 def _rendered(data: Any) -> Any:
+    if isinstance(data, datetime):
+        return data.isoformat() if type(data) is datetime else str(data)
+    if isinstance(data, float) and not isinstance(data, Enum):
+        return float(data)
     try:
         return orjson.loads(
             orjson.dumps(

@@ -16,13 +16,13 @@ from gradio.flagging import FlagMethod
 from flagstone.errors import UnclearFieldsError
 from flagstone.gradio.automatic import ask_consent, keep_each
 from flagstone.gradio.callbacks import DEFAULT_FOLDER, FlagLogger
-from flagstone.gradio.capture import watch
 from flagstone.gradio.chat import attach_to_chat
 from flagstone.gradio.fields import components_of, name_of, number_of, page_of
 from flagstone.gradio.pages import inside
 from flagstone.gradio.panel import Asking, Options, Panel
 from flagstone.gradio.rules import RuleOptions
 from flagstone.gradio.threads import behind
+from flagstone.gradio.watching import watch
 from flagstone.store import Store
 
 Given = Component | Sequence[Component] | None

@@ -22,7 +22,7 @@ from gradio.components import Component
 from flagstone.errors import FlagstoneError, NoSuchOptionError, NoSuchReplyError, UnknownFlagError
 from flagstone.gradio import notices
 from flagstone.gradio.callbacks import StoreCallback
-from flagstone.gradio.capture import capture_of, watch
+from flagstone.gradio.capture import capture_of
 from flagstone.gradio.conversation import Reply, option_of, position_of, replies_of
 from flagstone.gradio.details import Details
 from flagstone.gradio.digests import digest_of
@@ -33,6 +33,7 @@ from flagstone.gradio.person import session_of
 from flagstone.gradio.rules import Rules
 from flagstone.gradio.scripts import HIDDEN, script
 from flagstone.gradio.threads import aside
+from flagstone.gradio.watching import watch
 from flagstone.record import unique_names
 
 logger = logging.getLogger(__name__)

@@ -45,9 +45,32 @@ def find_roles(
             outputs.add(n)
     if len(outputs) == len(fields.components):
         outputs -= read
+    outputs -= _given_again(fields, outputs)
     if by_calls:
         return Roles(outputs=frozenset(outputs), known="run")
     return Roles(outputs=frozenset(outputs), known="found" if outputs else "unknown")
+
+
+def sources_of(blocks: Blocks, outputs: Iterable[int]) -> set[int]:
+    """The components, by number, that functions of *blocks* make *outputs* from, step by step."""
+    functions = predictors_of(blocks)
+    made, sources = set(outputs), set[int]()
+    while made:
+        taken = {
+            number_of(component)
+            for function in functions
+            if made & {number_of(component) for component in function.outputs}
+            for component in function.inputs
+        }
+        made = taken - sources
+        sources |= taken
+    return sources
+
+
+def _given_again(fields: Fields, outputs: Iterable[int]) -> set[int]:
+    """Those of *outputs* whose component is a later one, too: there is what came out of it."""
+    last = {number_of(fields.components[n]): n for n in sorted(outputs)}
+    return {n for n in outputs if last[number_of(fields.components[n])] != n}
 
 
 def find_carried(fields: Fields, blocks: Blocks | None, roles: Roles) -> frozenset[int]:
