@@ -37,6 +37,14 @@ def test_the_tree_is_as_drawn():
             ValueError,
         ),
         (
+            errors.InvalidRecordError(
+                record="Outcome", field="seconds", expected="a number", given="x" * 200
+            ),
+            f"Cannot make an Outcome: seconds must be a number, not '{'x' * 37}...{'x' * 38}'. "
+            "Nothing was saved.",
+            TypeError,
+        ),
+        (
             errors.WrongFieldsError(fields=["a", "b"], values=1),
             "Cannot keep a flag of 1 value for 2 fields (a, b): which value belongs to which field "
             "cannot be told. Nothing was kept. Pass flag() one value for each component given to "

@@ -4,6 +4,7 @@ Everything this library raises on purpose.
     FlagstoneError
     ├── RefusedError               what was to be kept cannot be kept as it is (also a ValueError)
     │   ├── UnkeepableValueError   a value that JSON cannot give back exactly
+    │   ├── InvalidRecordError     a record's field that was given no such thing (also a TypeError)
     │   ├── WrongFieldsError       not one value for each field
     │   ├── ForeignFileError       a file that the host never took in
     │   ├── ChangingFileError      a file that was written to while it was read
@@ -37,8 +38,13 @@ Everything this library raises on purpose.
     └── BadQueryError              a query that says nothing we understand (also a ValueError)
 
 Each constructor takes facts and words the sentence: what could not be done, where, why, what is
-untouched, and the way out. This module imports nothing, so that every other may import it.
+untouched, and the way out. This module imports nothing of ours, so that all of it may import it.
 """
+
+import reprlib
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 80
 
 
 class FlagstoneError(Exception):
@@ -56,10 +62,22 @@ class UnkeepableValueError(RefusedError):
     """A value that would not come back as it went in."""
 
     def __init__(self, *, where: str, reason: str) -> None:
+        self.where, self.reason = where, reason
         self.to_person = f"{where or 'A value'} cannot be saved: {reason}. Nothing was kept."
         super().__init__(
             f"Cannot keep {where or 'the value'}: {reason}. Nothing was kept. "
             "Flag text, numbers, lists, dicts and files instead, or leave this field out."
+        )
+
+
+class InvalidRecordError(RefusedError, TypeError):
+    """A field of a `Flag`, `Review`, `Outcome`, `Value` or `FileRef` was given no such thing."""
+
+    def __init__(self, *, record: str, field: str, expected: str, given: object) -> None:
+        self.field = field
+        super().__init__(
+            f"Cannot make {'an' if record[0] in 'AEIO' else 'a'} {record}: {field} must be "
+            f"{expected}, not {_short.repr(given)}. Nothing was saved."
         )
 
 

@@ -122,7 +122,7 @@ class TestEveryCallback:
         callback.setup([gr.Textbox(label="t"), gr.State()], tmp_path)
 
         with pytest.raises(
-            UnkeepableValueError, match=r"inputs\.component 1\.data\.a\.1: it is a builtins\.object"
+            UnkeepableValueError, match=r"field 'component 1'\.a\.1: it is a builtins\.object"
         ):
             callback.flag(["x", {"a": [1, object()]}])
         callback.flag(["y", (1, {2: "z"})])

@@ -49,7 +49,11 @@ def to_value(
         data = _keep_drawing(data, component, field, files)
     if component.data_model is not None:  # else what looks like a file is data all the same
         data = _keep_files(data, component, field, files)
-    return Value(kind=kind_of(component), data=data, component=description, files=files)
+    try:
+        return Value(kind=kind_of(component), data=data, component=description, files=files)
+    except UnkeepableValueError as error:
+        where = f"field {field!r}{error.where.removeprefix('data')}"
+        raise UnkeepableValueError(where=where, reason=error.reason) from error
 
 
 def to_payload(value: Value, component: Component) -> Any:
