@@ -4,8 +4,10 @@ Everything this library raises on purpose.
     FlagstoneError
     ├── RefusedError               what was to be kept cannot be kept as it is (also a ValueError)
     │   ├── UnkeepableValueError   a value that JSON cannot give back exactly
+    │   │   └── WrongPayloadError  not what the page of a component holds
     │   ├── InvalidRecordError     a record's field that was given no such thing (also a TypeError)
     │   ├── WrongFieldsError       not one value for each field
+    │   │   └── NotSetUpError      a callback that was told of no fields
     │   ├── ForeignFileError       a file that the host never took in
     │   ├── ChangingFileError      a file that was written to while it was read
     │   ├── TooLargeError          a flag of more bytes than the demo keeps
@@ -70,6 +72,20 @@ class UnkeepableValueError(RefusedError):
         )
 
 
+class WrongPayloadError(UnkeepableValueError):
+    """Not what the page of a component holds, but, it may be, what a function gets of it."""
+
+    def __init__(self, *, field: str, component: str, found: str = "") -> None:
+        reason = f"it is not what a {component} holds"
+        super().__init__(where=f"field {field!r}", reason=reason)
+        if found:
+            cause = f"{reason} on the page but {found}, which is what a function gets"
+            way_out = "Give the event that calls flag() preprocess=False"
+        else:
+            cause, way_out = reason, "If an event of yours calls flag(), give it preprocess=False"
+        self.args = (f"Cannot keep field {field!r}: {cause}. Nothing was kept. {way_out}.",)
+
+
 class InvalidRecordError(RefusedError, TypeError):
     """A field of a `Flag`, `Review`, `Outcome`, `Value` or `FileRef` was given no such thing."""
 
@@ -90,6 +106,18 @@ class WrongFieldsError(RefusedError):
             f"field{'s' * (len(fields) != 1)} ({', '.join(fields)}): which value belongs to which "
             "field cannot be told. Nothing was kept. "
             "Pass flag() one value for each component given to setup()."
+        )
+
+
+class NotSetUpError(WrongFieldsError):
+    """A callback whose `setup` was never called, so that it knows no fields."""
+
+    def __init__(self, *, callback: str, values: int = 0) -> None:
+        FlagstoneError.__init__(
+            self,
+            f"Cannot keep a flag of {values} value{'s' * (values != 1)} for 0 fields: setup() of "
+            f"this {callback} was never called. Nothing was kept. Call setup([component, …], "
+            "folder) before flag(), or hand it to an Interface as its flagging_callback.",
         )
 
 

@@ -20,6 +20,7 @@ import flagstone.gradio as gr
 from flagstone import Flag, open_store
 from flagstone.errors import (
     ForeignFileError,
+    NotSetUpError,
     StoreError,
     UnkeepableValueError,
     WrongFieldsError,
@@ -147,8 +148,9 @@ class TestEveryCallback:
         """
         A flag before any setup() is refused with a sentence.
         """
-        with pytest.raises(WrongFieldsError, match="1 value for 0 fields"):
+        with pytest.raises(NotSetUpError, match="1 value for 0 fields") as caught:
             callback.flag(["x"])
+        assert f"setup() of this {type(callback).__name__} was never called" in str(caught.value)
 
     def test_a_deep_value_is_refused(self, callback, tmp_path):
         """
