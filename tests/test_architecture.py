@@ -44,6 +44,7 @@ LAYERS = [
     "when",
     "provenance",
     "record",
+    "arguments",
     "as_python",
     "codec",
     "errors",

@@ -37,6 +37,34 @@ def test_the_tree_is_as_drawn():
             ValueError,
         ),
         (
+            errors.WrongPayloadError(field="f", component="Image", found="a numpy.ndarray"),
+            "Cannot keep field 'f': it is not what a Image holds on the page but a numpy.ndarray, "
+            "which is what a function gets. Nothing was kept. Give the event that calls flag() "
+            "preprocess=False.",
+            errors.UnkeepableValueError,
+        ),
+        (
+            errors.WrongPayloadError(field="f", component="Image"),
+            "Cannot keep field 'f': it is not what a Image holds. Nothing was kept. If an event of "
+            "yours calls flag(), give it preprocess=False.",
+            ValueError,
+        ),
+        (
+            errors.NotSetUpError(callback="CSVLogger", values=2),
+            "Cannot keep a flag of 2 values for 0 fields: setup() of this CSVLogger was never "
+            "called. Nothing was kept. Call setup([component, …], folder) before flag(), or hand "
+            "it to an Interface as its flagging_callback.",
+            errors.WrongFieldsError,
+        ),
+        (
+            errors.InvalidRecordError(
+                record="Outcome", field="seconds", expected="a number", given="x" * 200
+            ),
+            f"Cannot make an Outcome: seconds must be a number, not '{'x' * 37}...{'x' * 38}'. "
+            "Nothing was saved.",
+            TypeError,
+        ),
+        (
             errors.WrongFieldsError(fields=["a", "b"], values=1),
             "Cannot keep a flag of 1 value for 2 fields (a, b): which value belongs to which field "
             "cannot be told. Nothing was kept. Pass flag() one value for each component given to "

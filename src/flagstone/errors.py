@@ -4,7 +4,10 @@ Everything this library raises on purpose.
     FlagstoneError
     ├── RefusedError               what was to be kept cannot be kept as it is (also a ValueError)
     │   ├── UnkeepableValueError   a value that JSON cannot give back exactly
+    │   │   └── WrongPayloadError  not what the page of a component holds
+    │   ├── InvalidRecordError     a record's field that was given no such thing (also a TypeError)
     │   ├── WrongFieldsError       not one value for each field
+    │   │   └── NotSetUpError      a callback that was told of no fields
     │   ├── ForeignFileError       a file that the host never took in
     │   ├── ChangingFileError      a file that was written to while it was read
     │   ├── TooLargeError          a flag of more bytes than the demo keeps
@@ -37,8 +40,13 @@ Everything this library raises on purpose.
     └── BadQueryError              a query that says nothing we understand (also a ValueError)
 
 Each constructor takes facts and words the sentence: what could not be done, where, why, what is
-untouched, and the way out. This module imports nothing, so that every other may import it.
+untouched, and the way out. This module imports nothing of ours, so that all of it may import it.
 """
+
+import reprlib
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 80
 
 
 class FlagstoneError(Exception):
@@ -56,11 +64,36 @@ class UnkeepableValueError(RefusedError):
     """A value that would not come back as it went in."""
 
     def __init__(self, *, where: str, reason: str) -> None:
-        self.reason = reason
+        self.where, self.reason = where, reason
         self.to_person = f"{where or 'A value'} cannot be saved: {reason}. Nothing was kept."
         super().__init__(
             f"Cannot keep {where or 'the value'}: {reason}. Nothing was kept. "
             "Flag text, numbers, lists, dicts and files instead, or leave this field out."
+        )
+
+
+class WrongPayloadError(UnkeepableValueError):
+    """Not what the page of a component holds, but, it may be, what a function gets of it."""
+
+    def __init__(self, *, field: str, component: str, found: str = "") -> None:
+        reason = f"it is not what a {component} holds"
+        super().__init__(where=f"field {field!r}", reason=reason)
+        if found:
+            cause = f"{reason} on the page but {found}, which is what a function gets"
+            way_out = "Give the event that calls flag() preprocess=False"
+        else:
+            cause, way_out = reason, "If an event of yours calls flag(), give it preprocess=False"
+        self.args = (f"Cannot keep field {field!r}: {cause}. Nothing was kept. {way_out}.",)
+
+
+class InvalidRecordError(RefusedError, TypeError):
+    """A field of a `Flag`, `Review`, `Outcome`, `Value` or `FileRef` was given no such thing."""
+
+    def __init__(self, *, record: str, field: str, expected: str, given: object) -> None:
+        self.field = field
+        super().__init__(
+            f"Cannot make {'an' if record[0] in 'AEIO' else 'a'} {record}: {field} must be "
+            f"{expected}, not {_short.repr(given)}. Nothing was saved."
         )
 
 
@@ -73,6 +106,18 @@ class WrongFieldsError(RefusedError):
             f"field{'s' * (len(fields) != 1)} ({', '.join(fields)}): which value belongs to which "
             "field cannot be told. Nothing was kept. "
             "Pass flag() one value for each component given to setup()."
+        )
+
+
+class NotSetUpError(WrongFieldsError):
+    """A callback whose `setup` was never called, so that it knows no fields."""
+
+    def __init__(self, *, callback: str, values: int = 0) -> None:
+        FlagstoneError.__init__(
+            self,
+            f"Cannot keep a flag of {values} value{'s' * (values != 1)} for 0 fields: setup() of "
+            f"this {callback} was never called. Nothing was kept. Call setup([component, …], "
+            "folder) before flag(), or hand it to an Interface as its flagging_callback.",
         )
 
 

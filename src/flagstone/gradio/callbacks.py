@@ -16,7 +16,7 @@ import gradio
 from gradio.components import Component
 from gradio.flagging import FlaggingCallback
 
-from flagstone.errors import WrongFieldsError
+from flagstone.errors import NotSetUpError, WrongFieldsError
 from flagstone.gradio.fields import Fields, page_of, title_here
 from flagstone.gradio.keeping import Keeper, Press
 from flagstone.gradio.rules import RuleOptions, Rules
@@ -143,7 +143,9 @@ class StoreCallback(FlaggingCallback):
 
     @property
     def keeper(self) -> Keeper:
-        """What the latest `setup` made."""
+        """What the latest `setup` made. Raises `NotSetUpError` where there was none."""
+        if not self._keepers:
+            raise NotSetUpError(callback=type(self).__name__)
         return self._keepers[-1]
 
     def _find_keeper(self, values: list[Any]) -> tuple[Keeper, list[Any]]:
@@ -155,8 +157,9 @@ class StoreCallback(FlaggingCallback):
             running = [keeper for keeper in fitting if keeper.fields.are_running()]
             if fitting and (part is values or part == values[half:]):
                 return (running or fitting)[-1], part
-        names = self.keeper.fields.names if self._keepers else []
-        raise WrongFieldsError(fields=names, values=len(values))
+        if not self._keepers:
+            raise NotSetUpError(callback=type(self).__name__, values=len(values))
+        raise WrongFieldsError(fields=self.keeper.fields.names, values=len(values))
 
 
 class FlagLogger(StoreCallback):

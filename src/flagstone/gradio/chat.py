@@ -19,6 +19,7 @@ from flagstone.gradio.pages import settle
 from flagstone.gradio.panel import Asking, Options
 from flagstone.gradio.reactions import Reactions
 from flagstone.gradio.rules import Rules
+from flagstone.gradio.signatures import takes_all_of
 from flagstone.store import Store
 
 
@@ -31,6 +32,7 @@ class ChatInterface(gradio.ChatInterface):
     and a better answer. The `Rules` are keywords, too.
     """
 
+    @takes_all_of(gradio.ChatInterface, and_of=Rules)
     def __init__(
         self,
         *args: Any,

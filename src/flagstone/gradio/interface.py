@@ -29,6 +29,7 @@ from flagstone.gradio.pages import settle
 from flagstone.gradio.panel import Asking, Options, Panel
 from flagstone.gradio.rules import Rules
 from flagstone.gradio.scripts import HIDDEN, change, script
+from flagstone.gradio.signatures import takes_all_of
 from flagstone.gradio.threads import aside
 from flagstone.gradio.watching import watch
 
@@ -56,6 +57,7 @@ class Interface(gradio.Interface):
     _keeper: Keeper | None = None
     _listener: Listener | None = None
 
+    @takes_all_of(gradio.Interface, and_of=Rules)
     def __init__(
         self,
         *args: Any,
@@ -83,6 +85,7 @@ class Interface(gradio.Interface):
         self._flagging_mode, self._rules = mode, rules
         self._default_folder = None if "flagging_dir" in kwargs else DEFAULT_FOLDER
         kwargs[_MODE_ARGUMENT] = mode
+        self.allow_flagging = self.flagging_mode = mode  # for who overrides attach_flagging_events
         super().__init__(*args, flagging_callback=flagging_callback, **kwargs)
         self.allow_flagging = self.flagging_mode = mode
         self._settle()
@@ -144,7 +147,7 @@ class Interface(gradio.Interface):
     def _attach_buttons(
         self, buttons: list[Button], clear: ClearButton, submit_event: Dependency
     ) -> None:
-        receipt = HTML(visible=False, elem_id=f"flagstone-receipt-{buttons[0]._id}")  # noqa: SLF001
+        receipt = HTML(visible=False, elem_classes=["flagstone-receipt"])
         hide_receipt = {"fn": None, "outputs": receipt, "js": change(visible=False), **HIDDEN}
         for button, (label, value) in zip(buttons, self.flagging_options, strict=True):
             self._attach_button(button, receipt, label, value, clear)

@@ -13,14 +13,13 @@ from typing import Any, get_args
 from flagstone.codec import FileRef, files_in
 from flagstone.errors import UnkeepableValueError, UnknownFlagError
 from flagstone.query import State
-from flagstone.record import Review, Value, Verdict
+from flagstone.record import MAX_TAGS, Review, Value, Verdict
 from flagstone.review.entered import read
 from flagstone.review.people import Person
 from flagstone.review.uploads import Uploads
 from flagstone.store import Store
 
 _MOST_FLAGS = 500
-_MOST_TAGS = 20
 _LONGEST_WORD = 100
 _LONGEST_NOTE = 10_000
 
@@ -62,10 +61,12 @@ def read_decision(body: Any) -> Decision:
     if verdict not in (*get_args(Verdict), None):
         raise _refusal("verdict", "there is no such verdict")
     tags = _expect(list, body.get("tags", []), "tags")
+    if len(tags) > MAX_TAGS:
+        raise _refusal("tags", f"at most {MAX_TAGS} can be added at once, not {len(tags)}")
     return Decision(
         seen={_word(flag_id): _expect(str, review, "flags") for flag_id, review in seen.items()},
         verdict=verdict,
-        tags=tuple(_word(tag) for tag in tags[:_MOST_TAGS]),
+        tags=tuple(map(_word, tags)),
         note=_text(body.get("note"), "note", _LONGEST_NOTE),
         assignee=_text(body.get("assignee"), "assignee", _LONGEST_WORD),
         entered=_expect(dict, body.get("correction", {}), "correction"),

@@ -167,7 +167,9 @@ class CsvFolder(Store):
         rows: dict[_Kind, Rows] = defaultdict(dict)
         with self._telling(doing="keep the flag in"):
             for record, text in zip(records, texts, strict=True):
-                row = row_of(record, text, self._link, self._order, self._address)
+                row = row_of(
+                    record, text, self._link, self._order, self._address, is_titled=self._header
+                )
                 rows[self._kind(record)][record.id] = row
             with self._lock:
                 return self._write(rows)

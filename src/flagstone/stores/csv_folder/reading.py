@@ -11,14 +11,16 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
 from flagstone.errors import UnreadableRecordError
-from flagstone.record import Record, record_from_json
-from flagstone.stores.csv_folder.cells import HUB_END, RECORD
+from flagstone.record import Flag, Record, Value, record_from_json
+from flagstone.stores.csv_folder.cells import CORRECTION, HUB_END, RECORD, aside_of
 from flagstone.stores.csv_folder.folder_files import FolderFiles
+from flagstone.stores.csv_folder.gradio_cells import unescaped
 from flagstone.stores.csv_folder.gradio_log import GradioLog
 from flagstone.stores.csv_folder.log import END, NUMBER, Row, find_tail, is_whole, read_header
 
@@ -47,6 +49,8 @@ class LogReader:
         has_header = {RECORD, "timestamp"} & set(first) or first[-2:] == [*HUB_END]
         self.header = first if has_header and not ours else None
         self.is_ours = ours or first[-1:] == [RECORD]
+        self._titles = self.header or []
+        self._aside = aside_of(self._titles)
         self._is_log = self.header is not None or ours or bool(_GRADIO_LOG.fullmatch(path.name))
 
     def rows(self, after: Place | None = None) -> Iterator[tuple[Row, Record]]:
@@ -87,7 +91,20 @@ class LogReader:
                 return self._read_record(text)
             except UnreadableRecordError as error:
                 logger.warning("%s It is read from its other cells instead.", error)
-        return self._gradio_log.flag(self._cells(row), self.path)
+        return self._with_aside(self._gradio_log.flag(self._cells(row), self.path), row)
+
+    def _with_aside(self, flag: Flag, row: Row) -> Flag:
+        """*flag* with what our own columns say of it, which Gradio's logs have not."""
+        if not self._has_aside(row):
+            return flag
+        comment, *right = map(unescaped, row[self._aside])
+        _, *names = self._titles[self._aside]
+        correction = {
+            unescaped(name).removesuffix(CORRECTION): Value(kind="text", data=text)
+            for name, text in zip(names, right, strict=True)
+            if text
+        }
+        return replace(flag, comment=comment or None, correction=correction)
 
     def _read_record(self, text: str) -> Record:
         return record_from_json(_NUMBER.sub("}", text), where=str(self.path), files=self._files)
@@ -99,8 +116,16 @@ class LogReader:
         return GradioLog(header, rows, folder=self.path.parent, adopt=self._files.adopt)
 
     def _cells(self, row: Row) -> Row:
-        """*row* without its record."""
-        return row[:-1] if self.header and self.header[-1] == RECORD else row
+        """*row* as Gradio would have written it: without its record and what stands aside."""
+        if self._titles[-1:] != [RECORD]:
+            return row
+        if self._has_aside(row):
+            return [*row[: self._aside.start], *row[self._aside.stop : -1]]
+        gradios = len(self._titles) - (self._aside.stop - self._aside.start) - 1
+        return row if len(row) == gradios else row[:-1]  # Gradio may have gone on in our log
+
+    def _has_aside(self, row: Row) -> bool:
+        return self._aside.stop > 0 and len(row) == len(self._titles)
 
     def _record_cell(self, row: Row) -> str:
         if self.header is None:
