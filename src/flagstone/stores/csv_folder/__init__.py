@@ -238,14 +238,15 @@ class CsvFolder(Store):
             return
         with open_log(path, None):
             reader = LogReader(path, self.files)
-            lines = [] if reader.header is None else [encode_row(reader.header)]
+            lines = []
             has_doomed = False
-            for row, record in reader.rows():
-                is_doomed = flag_id_of(record) in doomed
+            for row, record in reader.lines():
+                is_doomed = record is not None and flag_id_of(record) in doomed
                 has_doomed |= is_doomed
-                (dropped if is_doomed else kept).update(ref.sha256 for ref in record.files())
+                files = record.files() if record is not None else ()
+                (dropped if is_doomed else kept).update(ref.sha256 for ref in files)
                 if not is_doomed:
-                    lines.append(encode_row(row, errors="surrogateescape"))
+                    lines.append(reader.encode(row))
             if has_doomed:  # any other file is not ours to touch, and need not be
                 replace_durably(path, b"".join(lines))
 

@@ -10,17 +10,29 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
 from flagstone.errors import UnreadableRecordError
 from flagstone.record import Record, record_from_json
-from flagstone.stores.csv_folder.cells import HUB_END, RECORD
+from flagstone.stores.csv_folder.cells import RECORD
 from flagstone.stores.csv_folder.folder_files import FolderFiles
+from flagstone.stores.csv_folder.foreign import ForeignLog
+from flagstone.stores.csv_folder.gradio_cells import Field
 from flagstone.stores.csv_folder.gradio_log import GradioLog
-from flagstone.stores.csv_folder.log import END, NUMBER, Row, find_tail, is_whole, read_header
+from flagstone.stores.csv_folder.log import (
+    END,
+    NUMBER,
+    Row,
+    encode_row,
+    find_tail,
+    is_whole,
+    read_header,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -35,26 +47,71 @@ _SETTLED = 60.0
 """Seconds after which nobody is still writing the last row of somebody else's log."""
 
 
-class LogReader:
-    """The log *path*, for reading; has no rows where it is no log but some file of a person's."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hints:
+    """
+    What a person says of logs that others wrote: their *encoding*, and what the demo's *fields*
+    are. With *waits*, a last row that somebody is writing is waited for.
+    """
 
-    def __init__(self, path: Path, files: FolderFiles) -> None:
+    encoding: str | None = None
+    fields: tuple[Field, ...] = ()
+    waits: bool = False
+
+
+NO_HINTS = Hints()
+
+
+class LogReader:
+    """
+    The log *path*, for reading; has no rows where it is no log but some file of a person's.
+
+    `hints` are what a person says of logs that others wrote.
+    """
+
+    def __init__(self, path: Path, files: FolderFiles, hints: Hints = NO_HINTS) -> None:
         self.path = path
         self._files = files
+        self._hints = hints
+        self._met: Counter[str] = Counter()
         with path.open("rb") as file:
             first = read_header(file.fileno())
         ours = bool(first) and first[-1].startswith(_OURS)
-        has_header = {RECORD, "timestamp"} & set(first) or first[-2:] == [*HUB_END]
-        self.header = first if has_header and not ours else None
-        self.is_ours = ours or first[-1:] == [RECORD]
-        self._is_log = self.header is not None or ours or bool(_GRADIO_LOG.fullmatch(path.name))
+        self._foreign: ForeignLog | None = None
+        if ours or first[-1:] == [RECORD] or end_of(path)[1]:
+            self.header = None if ours or first[-1:] != [RECORD] else first
+        else:
+            self._foreign = ForeignLog(path, hints.encoding)
+            self.header = self._foreign.header and list(self._foreign.header)
+        self._is_log = (
+            self._foreign is None
+            or self.header is not None
+            or bool(_GRADIO_LOG.fullmatch(path.name))
+        )
 
     def rows(self, after: Place | None = None) -> Iterator[tuple[Row, Record]]:
         """Each row with its record, in order; the header is none."""
+        for row, record in self.lines(after):
+            if record is not None:
+                yield row, record
+
+    def lines(self, after: Place | None = None) -> Iterator[tuple[Row, Record | None]]:
+        """Each row with its record, in order; a header has none."""
         if not self._is_log:
             return
+        if self._foreign is not None:
+            yield from self._foreign_lines(self._foreign)
+            return
+        if self.header is not None:
+            yield self.header, None
         for row in self._rows(after):
             yield row, self._record(row)
+
+    def encode(self, row: Row) -> bytes:
+        """*row* as a line of this log."""
+        if self._foreign is not None:
+            return self._foreign.encode(row)
+        return encode_row(row, errors="surrogateescape")
 
     def damage(self) -> Iterator[str]:
         """A sentence for each row whose record cannot be read."""
@@ -69,6 +126,10 @@ class LogReader:
             yield str(error)
 
     def _rows(self, after: Place | None = None) -> Iterator[Row]:
+        if self._foreign is not None:
+            for section in self._foreign.sections():
+                yield from section.rows
+            return
         with self.path.open("rb") as file:
             same_file = after is not None and after[0] == os.fstat(file.fileno()).st_ino
             start = after[1] if after is not None and same_file else 0
@@ -80,6 +141,14 @@ class LogReader:
                 if any(row):
                     yield row
 
+    def _foreign_lines(self, foreign: ForeignLog) -> Iterator[tuple[Row, Record | None]]:
+        for section in foreign.sections(waits=self._hints.waits):
+            if section.header is not None:
+                yield section.header, None
+            log = self._log_of(section.header, section.rows)
+            for row in section.rows:
+                yield row, log.record(row, self.path)
+
     def _record(self, row: Row) -> Record:
         text = self._record_cell(row)
         if text:
@@ -87,7 +156,7 @@ class LogReader:
                 return self._read_record(text)
             except UnreadableRecordError as error:
                 logger.warning("%s It is read from its other cells instead.", error)
-        return self._gradio_log.flag(self._cells(row), self.path)
+        return self._gradio_log.record(self._cells(row), self.path)
 
     def _read_record(self, text: str) -> Record:
         return record_from_json(_NUMBER.sub("}", text), where=str(self.path), files=self._files)
@@ -95,8 +164,20 @@ class LogReader:
     @cached_property
     def _gradio_log(self) -> GradioLog:
         rows = (self._cells(row) for row in self._rows() if not self._record_cell(row))
-        header = None if self.header is None else self._cells(self.header)
-        return GradioLog(header, rows, folder=self.path.parent, adopt=self._files.adopt)
+        return self._log_of(None if self.header is None else self._cells(self.header), rows)
+
+    def _log_of(self, header: Row | None, rows: Iterable[Row]) -> GradioLog:
+        old = self._foreign is not None and self._foreign.dialect.is_of_old_gradio
+        return GradioLog(
+            header,
+            rows,
+            folder=self.path.parent,
+            path=self.path,
+            adopt=self._files.adopt,
+            fields=self._hints.fields,
+            escaped=not old,
+            met=self._met,
+        )
 
     def _cells(self, row: Row) -> Row:
         """*row* without its record."""
