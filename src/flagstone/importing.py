@@ -17,7 +17,7 @@ from flagstone.record import Flag, Value
 from flagstone.store import Store
 from flagstone.stores.csv_folder.gradio_cells import Field
 from flagstone.stores.csv_folder.reading import Hints
-from flagstone.sync import Synced, sync
+from flagstone.sync import Synced, copy_files, sync
 
 __all__ = ["Doubt", "Field", "Imported", "import_logs"]
 
@@ -76,25 +76,27 @@ def import_logs(
     if Path(path).resolve() == Path(target.where).resolve():
         raise SamePlaceError(where=str(path))
     folders = folders_with_logs(Path(path), hints)
-    known: dict[str, None] = {}
+    known: set[str] = set()
+    is_empty = True
     for folder, names in folders:  # all are read before anything is copied
         with _Source(folder, names, hints, roles) as source:
-            for record in source.scan():
-                if isinstance(record, Flag):
-                    known |= dict.fromkeys([*record.inputs, *record.outputs])
+            is_empty = sum(1 for _ in source.scan()) == 0 and is_empty
+            known |= source.kinds.keys()
+    if is_empty:
+        raise NoStoreError(where=str(path))
     for name in outputs:
         if name not in known:
             raise UnknownFieldError(field=name, fields=sorted(known))
-    done = [_import(_Source(*each, hints, roles), target, roles, dry_run=dry_run) for each in folders]
-    if sum(one.synced.copied + one.synced.known for one in done) == 0:
-        raise NoStoreError(where=str(path))
-    return _sum(done)
+    return _sum(
+        [_import(_Source(*each, hints, roles), target, roles, dry_run=dry_run) for each in folders]
+    )
 
 
 def _import(source: "_Source", target: Store, roles: "_Roles", *, dry_run: bool) -> Imported:
     with source:
         changed = list(_changed(source, target)) if roles.are_said else []
         if changed and not dry_run:
+            copy_files(changed, source, target)
             target.replace(changed)
         source.clear()
         synced = sync(source, target, dry_run=dry_run)
@@ -109,7 +111,7 @@ def _import(source: "_Source", target: Store, roles: "_Roles", *, dry_run: bool)
 
 
 def _changed(source: "_Source", target: Store) -> Iterator[Flag]:
-    """The flags of *source* that *target* has otherwise, with their files put there."""
+    """The flags of *source* that *target* has otherwise."""
     flags = [flag for flag in source.scan() if isinstance(flag, Flag) and _is_read(flag)]
     for start in range(0, len(flags), target.most_at_once):
         batch = {flag.id: flag for flag in flags[start : start + target.most_at_once]}

@@ -142,7 +142,7 @@ def _lines_of(path: Path, hints: Hints) -> list[str]:
     if path.stat().st_size > MAX_LOG_SIZE:
         reason = f"it is larger than {megabytes(MAX_LOG_SIZE)}"
         raise UnreadableRecordError(where=str(path), reason=reason)
-    text = decode(path.read_bytes(), path, hints.encoding)
+    text, _ = decode(path.read_bytes(), path, hints.encoding)
     return [line for line in text.split("\n") if line.strip()]  # JSON may hold other line ends
 
 

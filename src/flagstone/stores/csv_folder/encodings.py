@@ -53,7 +53,14 @@ _NOT_LETTERS = re.compile(r"[\W\d_]+")
 WAY_OUT = "name it (--encoding cp1252), or save the file as UTF-8"
 
 
-def decode(content: bytes, path: Path, encoding: str | None = None) -> str:
+class Decoded(NamedTuple):
+    """A text, and the encoding that it had."""
+
+    text: str
+    encoding: str
+
+
+def decode(content: bytes, path: Path, encoding: str | None = None) -> Decoded:
     """
     The text of *content*, which is that of the file *path*; in *encoding*, if it is named.
 
@@ -65,25 +72,25 @@ def decode(content: bytes, path: Path, encoding: str | None = None) -> str:
         if content.startswith(mark):
             return _decode_named(content, path, name)
     if name := _utf_16_without_mark(content):
-        return content.decode(name)
+        return Decoded(content.decode(name), name)
     try:
-        return content.decode("utf-8")
+        return Decoded(content.decode("utf-8"), "utf-8")
     except UnicodeDecodeError as error:
-        if (text := _detect(content)) is not None:
-            return text
+        if (name := _detect(content)) is not None:
+            return Decoded(content.decode(name), name)
         line = content.count(b"\n", 0, error.start) + 1
         reason = f"it is not UTF-8, and which encoding it has is not sure: {WAY_OUT}"
         raise UnreadableRecordError(where=f"{path}, line {line}", reason=reason) from error
 
 
-def _decode_named(content: bytes, path: Path, encoding: str) -> str:
+def _decode_named(content: bytes, path: Path, encoding: str) -> Decoded:
     try:
         text = content.decode(encoding)
     except (UnicodeError, LookupError) as error:
         line = content.count(b"\n", 0, getattr(error, "start", 0)) + 1
         reason = f"it cannot be read as {encoding} ({error})"
         raise UnreadableRecordError(where=f"{path}, line {line}", reason=reason) from error
-    return text.removeprefix("\ufeff")
+    return Decoded(text.removeprefix("\ufeff"), encoding)
 
 
 def _utf_16_without_mark(content: bytes) -> str | None:
@@ -98,7 +105,7 @@ def _utf_16_without_mark(content: bytes) -> str | None:
 
 
 def _detect(content: bytes) -> str | None:
-    """The text that *content* must be, if that is sure."""
+    """The encoding of *content*, or one in which it is the same text, if that is sure."""
     lines = [line for line in content.splitlines() if not line.isascii()]
     in_utf_8 = sum(_is_utf_8(line) for line in lines)
     if in_utf_8 > len(lines) / 4:  # lines of several encodings
@@ -106,12 +113,14 @@ def _detect(content: bytes) -> str | None:
     names = [*_EAST_ASIAN, *([] if in_utf_8 else _SINGLE_BYTE)]
     found = from_bytes(content[:_LONGEST_SAMPLE], cp_isolation=names)
     texts: dict[str, _Likelihood] = {}
+    encodings: dict[str, str] = {}
     for match in found:
         for name in (match.encoding, *match.could_be_from_charset):
             text = _try(content, name) if name in names else None
             if text is not None and _is_plausible(text, name):
                 texts[text] = _Likelihood(match.coherence, match.chaos)
-    return _surest(texts)
+                encodings[text] = name
+    return encodings.get(_surest(texts) or "")
 
 
 class _Likelihood(NamedTuple):

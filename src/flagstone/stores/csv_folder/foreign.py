@@ -96,7 +96,7 @@ class ForeignLog:
         content = self.path.read_bytes()
         if waits and not content.endswith((b"\n", b"\r")):
             content = self._wait(content)
-        text = decode(content, self.path, self._encoding)
+        text, self._encoding = decode(content, self.path, self._encoding)
         if text.startswith(_LFS):
             raise self._error(1, "Git LFS left a pointer in its place: run `git lfs pull`")
         sections = [Section(self.header)]
@@ -109,12 +109,14 @@ class ForeignLog:
         return sections
 
     def encode(self, row: Row) -> bytes:
-        """*row* as a line of such a log, in UTF-8."""
+        """*row* as a line of this log; of one in UTF-16, which has no lines of its own, in UTF-8."""
         text = io.StringIO()
-        quote = self.dialect.quote
+        delimiter, quote = self.dialect
         quoting = csv.QUOTE_ALL if self.dialect.is_of_old_gradio else csv.QUOTE_MINIMAL
-        csv.writer(text, quotechar=quote, quoting=quoting).writerow(row)
-        return text.getvalue().encode(errors="surrogateescape")
+        csv.writer(text, delimiter=delimiter, quotechar=quote, quoting=quoting).writerow(row)
+        is_wide = (self._encoding or "").startswith(("utf-16", "utf-32"))
+        encoding = "utf-8" if is_wide else (self._encoding or "utf-8").removesuffix("-sig")
+        return text.getvalue().encode(encoding)
 
     def _text_of_head(self) -> str:
         """Its beginning, well enough to tell a header, which ends in ASCII."""
@@ -126,7 +128,7 @@ class ForeignLog:
         if self._head[:1] == b"\0":
             return self._head.decode("utf-16-be", errors="replace")
         try:
-            return decode(self._head, self.path, self._encoding)
+            return decode(self._head, self.path, self._encoding).text
         except UnreadableRecordError:  # told when the rows are read
             return self._head.decode("utf-8-sig", errors="replace")
 

@@ -39,7 +39,9 @@ logger = logging.getLogger(__name__)
 Place = list[int]
 """A place in a log: the number of its file, by which a rewritten one is told, and the byte."""
 
-_NUMBER = re.compile(rf',"{NUMBER}":\d+}}$')
+NUMBER_OF_ROW = re.compile(rf',"{NUMBER}":\d+}}$')
+"""The end of a row's record: what is not of the record itself."""
+
 _GRADIO_LOG = re.compile(r"(dataset|log)\d*\.csv")
 _OURS = '{"flagstone":'
 _TAIL = 4096
@@ -159,7 +161,7 @@ class LogReader:
         return self._gradio_log.record(self._cells(row), self.path)
 
     def _read_record(self, text: str) -> Record:
-        return record_from_json(_NUMBER.sub("}", text), where=str(self.path), files=self._files)
+        return record_from_json(NUMBER_OF_ROW.sub("}", text), where=str(self.path), files=self._files)
 
     @cached_property
     def _gradio_log(self) -> GradioLog:
