@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flagstone.errors import NoStoreError, SamePlaceError, UnknownFieldError
+from flagstone.errors import NoStoreError, OtherDemoError, SamePlaceError, UnknownFieldError
 from flagstone.logs import Logs, folders_with_logs
 from flagstone.record import Flag, Value
 from flagstone.store import Store
 from flagstone.stores.csv_folder.gradio_cells import Field
+from flagstone.stores.csv_folder.gradio_log import READ_BY_DEMO
 from flagstone.stores.csv_folder.reading import Hints
 from flagstone.sync import Synced, copy_files, sync
 
@@ -69,7 +70,8 @@ def import_logs(
     it cannot be told. With *dry_run* nothing is written.
 
     Raises `NoStoreError` where there is nothing, `SamePlaceError` where *target* is that folder,
-    `UnknownFieldError` for an output that no flag has; nothing was copied then.
+    `UnknownFieldError` for an output that no flag has, `OtherDemoError` where *fields* are those
+    of another demo, `UnreadableRecordError` for a line that is none; nothing was copied then.
     """
     roles = _Roles(outputs, fields)
     hints = Hints(encoding=encoding, fields=tuple(fields), waits=True)
@@ -77,13 +79,16 @@ def import_logs(
         raise SamePlaceError(where=str(path))
     folders = folders_with_logs(Path(path), hints)
     known: set[str] = set()
-    is_empty = True
+    is_empty, is_by_demo = True, False
     for folder, names in folders:  # all are read before anything is copied
         with _Source(folder, names, hints, roles) as source:
             is_empty = sum(1 for _ in source.scan()) == 0 and is_empty
             known |= source.kinds.keys()
+            is_by_demo = is_by_demo or source.is_by_demo
     if is_empty:
         raise NoStoreError(where=str(path))
+    if fields and not is_by_demo and known.isdisjoint(field.name for field in fields):
+        raise OtherDemoError(demo=[field.name for field in fields], log=sorted(known))
     for name in outputs:
         if name not in known:
             raise UnknownFieldError(field=name, fields=sorted(known))
@@ -186,10 +191,12 @@ class _Source(Logs):
         self.doubts: list[Doubt] = []
         self.kinds: dict[str, set[str]] = {}
         self.guessed: dict[str, None] = {}
+        self.is_by_demo = False
 
     def as_read(self, flag: Flag) -> Flag:
         flag, guessed = self._roles.apply(flag)
         self.guessed |= dict.fromkeys(guessed)
+        self.is_by_demo = self.is_by_demo or flag.context.get("read_from") == READ_BY_DEMO
         doubts = flag.context.get("in_doubt")
         for name, reason in doubts.items() if isinstance(doubts, dict) else ():
             self.doubts.append(Doubt(flag_id=flag.id, field=str(name), reason=str(reason)))

@@ -101,7 +101,9 @@ def folders_with_logs(path: Path, hints: Hints) -> list[Place]:
         raise NoStoreError(where=str(path))
     if _has_flags(path, hints):
         return [(path, None)]
-    found = [folder for folder in _folders_below(path) if _is_flagging_folder(folder, hints)]
+    found = [
+        folder for folder in _folders_below(path) if _is_flagging_folder(folder, path, hints)
+    ]
     if not found:
         raise NoStoreError(where=str(path))
     return [(folder, None) for folder in found]
@@ -111,11 +113,11 @@ def _has_flags(folder: Path, hints: Hints) -> bool:
     return next(Logs(folder, None, hints).scan(), None) is not None
 
 
-def _is_flagging_folder(folder: Path, hints: Hints) -> bool:
-    """Whether flags are kept in *folder*, and not what else a project has in such files."""
+def _is_flagging_folder(folder: Path, project: Path, hints: Hints) -> bool:
+    """Whether flags are kept in *folder*, and not what else a *project* has in such files."""
     logs = [path for path in folder.iterdir() if _LOG.fullmatch(path.name) and path.is_file()]
     has_metadata = any(path.is_file() for path in folder.glob(f"*/{_METADATA}"))
-    is_named = _FLAGGED in (folder.name, folder.parent.name)
+    is_named = _FLAGGED in folder.relative_to(project).parts[-2:]
     files = CsvFolder(folder).files
     has_header = any(LogReader(path, files, hints).header is not None for path in logs)
     return has_header or (is_named and (bool(logs) or has_metadata))

@@ -26,7 +26,7 @@ MAX_LOG_SIZE = 1 << 30
 CHAT_HEADER = ("conversation", "index", "value", "flag", "timestamp")
 
 _HEAD = 1 << 16
-_TIMESTAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{6})?"
+_TIMESTAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{6}|(?!\.))"
 _WHOLE_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}")
 _JOINT = re.compile(rf"(?<=,)({_TIMESTAMP})(?=[^,\r\n])")
 _QUOTED_ROW = re.compile(r"('([^']|'')*'|-?[\d.eE+-]+|True|False)?(,('([^']|'')*'|-?[\d.eE+-]+|True|False)?)*")

@@ -27,7 +27,7 @@ Adopt = Callable[[Path], FileRef]
 """Makes a `FileRef` of a file that stays where it is."""
 
 _LONGEST_PATH = 4096
-_NOT_IN_PATHS = re.compile(r"[\x00-\x1f]|://")
+_NOT_IN_PATHS = re.compile(r"^[\[{]|[\x00-\x1f]|://")
 _LONGEST_POINTER = 1024
 _POINTERS = (b"version https://git-lfs.github.com/spec/", b"/annex/objects/")
 _HEX = r"[0-9a-f]{20}|[0-9a-f]{40}|[0-9a-f]{64}"

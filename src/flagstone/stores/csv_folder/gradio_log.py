@@ -28,10 +28,10 @@ from flagstone.stores.csv_folder.gradio_files import (
 from flagstone.stores.csv_folder.gradio_rows import UNPLACED, Layout, moment_of
 from flagstone.stores.csv_folder.log import Row
 
-__all__ = ["NO_MESSAGE", "NO_TIME", "UNPLACED", "GradioLog"]
+__all__ = ["NO_MESSAGE", "NO_TIME", "READ_BY_DEMO", "UNPLACED", "GradioLog"]
 
 _READ_FROM_CELLS = "the cells of a CSV log: types are guessed, and which are outputs is lost"
-_READ_BY_DEMO = "the cells of a CSV log, as the demo's components say"
+READ_BY_DEMO = "the cells of a CSV log, as the demo's components say"
 
 
 class GradioLog:
@@ -150,7 +150,7 @@ class GradioLog:
 
     def _context(self, doubts: Mapping[str, str], surplus: Sequence[str]) -> dict[str, Any]:
         is_known = bool(self._fields) and self._fields.keys() >= set(self._layout.fields)
-        context: dict[str, Any] = {"read_from": _READ_BY_DEMO if is_known else _READ_FROM_CELLS}
+        context: dict[str, Any] = {"read_from": READ_BY_DEMO if is_known else _READ_FROM_CELLS}
         if doubts:
             context["in_doubt"] = dict(doubts)
         if surplus:

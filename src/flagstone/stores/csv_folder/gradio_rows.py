@@ -92,6 +92,13 @@ class Layout:
 
     def _uneven(self, row: Row, fits: Fits | None) -> Split:
         """A row that is longer or shorter than the header."""
+        width = len(self.fields) + len(self.end)
+        is_early = len(row) > width and moment_of(row[width - 1]) and not moment_of(row[-1])
+        if "timestamp" in self.end and is_early:  # cells behind a whole row
+            split = self.split(row[:width])
+            split.surplus += row[width:]
+            split.doubts[SURPLUS_CELL] = SURPLUS
+            return split
         has_all = self.end == list(_END_COLUMNS)
         body, timestamp = list(row), ""
         if "timestamp" in self.end:
