@@ -142,7 +142,7 @@ def _is_read(flag: Flag) -> bool:
 
 
 class _Roles:
-    """Which fields are outputs: as *outputs* or the *fields* of the demo say, else by their names."""
+    """Which fields are outputs: as *outputs* or the demo's *fields* say, else by their names."""
 
     def __init__(self, outputs: Sequence[str], fields: Sequence[Field]) -> None:
         self._outputs = outputs

@@ -36,9 +36,10 @@ class Logs(CsvFolder):
     """The logs in the folder *path* that have these *names*, or all of them, to be read."""
 
     def __init__(self, path: Path, names: frozenset[str] | None, hints: Hints) -> None:
+        self._names: frozenset[str] | None = frozenset()  # whose ids need not be known
+        super().__init__(path)
         self._names = names
         self._hints = hints
-        super().__init__(path)
 
     def scan(self, after: str | None = None) -> Iterator[Record]:  # noqa: ARG002 - read whole
         for path in self._logs():
@@ -101,9 +102,7 @@ def folders_with_logs(path: Path, hints: Hints) -> list[Place]:
         raise NoStoreError(where=str(path))
     if _has_flags(path, hints):
         return [(path, None)]
-    found = [
-        folder for folder in _folders_below(path) if _is_flagging_folder(folder, path, hints)
-    ]
+    found = [folder for folder in _folders_below(path) if _is_flagging_folder(folder, path, hints)]
     if not found:
         raise NoStoreError(where=str(path))
     return [(folder, None) for folder in found]

@@ -70,7 +70,7 @@ class Store(ABC):
         so that no later copy brings it back.
         """
 
-    def replace(self, flags: Iterable[Flag]) -> None:
+    def replace(self, flags: Iterable[Flag]) -> None:  # noqa: ARG002 - a store may not have it
         """
         Put each of *flags* in place of the one here that has its id; all else stays.
 

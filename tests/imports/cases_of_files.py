@@ -6,8 +6,8 @@ import json
 
 from logs_by_hand import (
     HEX,
-    HEX_2,
     HEX40,
+    HEX_2,
     PNG,
     T2,
     Case,

@@ -16,7 +16,7 @@ CHAT = ["conversation", "index", "value", "flag", "timestamp"]
 PAIRS = json.dumps([["hi", "hello"]])
 TALK = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yo"}]
 GERMAN = "Grüße: schön größer"
-CHINESE = "今天天气怎么样，请翻译这句话，机器学习模型的输出是错误的"
+CHINESE = "今天天气怎么样 请翻译这句话 机器学习模型的输出是错误的"
 JAPANESE = "こんにちは、今日の天気はどうですか。翻訳してください。"
 SHORTER = {"name": SHORT, "intensity": SHORT, "output": SHORT}
 FULL = log(["name", "intensity", "output"], ["a", "1", "Hello a", "", "ana", T])
@@ -133,7 +133,8 @@ CASES = [
     refused("a conflict's middle", log(["a"]) + b"=======\r\n", "line 2: Git left a conflict"),
     read("a conflict as a text", log(["a"], ["<<<<<<< HEAD\nx", "", "", T]),
          flag({"a": "<<<<<<< HEAD\nx"})),
-    refused("a Git LFS pointer in place of the log", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+    refused("a Git LFS pointer in place of the log",
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
             "line 1: Git LFS left a pointer"),
     refused("NULs", b"\0" * 5000, "line 1: it is nothing but NULs"),
     refused("NULs behind a row", log(["a"], ["x", "", "", T]) + b"\0" * 100,

@@ -126,7 +126,10 @@ def test_flags_of_a_foreign_log_are_erased(tmp_path):
     """
     The other rows keep their bytes, delimiter, quotes and headers.
     """
-    rows = [log(["a"], ["x", "", "", T], delimiter=";"), log(["b"], ["ö", "", "", T], delimiter=";")]
+    rows = [
+        log(["a"], ["x", "", "", T], delimiter=";"),
+        log(["b"], ["größer", "", "", T], delimiter=";"),
+    ]
     kept = [row.decode().encode("cp1252") for row in rows]
     (tmp_path / "log.csv").write_bytes(b"".join(kept))
     with CsvFolder(tmp_path) as store:

@@ -20,7 +20,7 @@ LOG = (
     "cy,8,bad,wrong,,2026-01-01 10:00:01.000001\r\n"
 )
 STORES = {
-    "memory": lambda folder: MemoryStore(),  # noqa: ARG005
+    "memory": lambda folder: MemoryStore(),
     "csv": lambda folder: open_store(folder / "csv"),
     "sqlite": lambda folder: open_store(folder / "flags.db"),
     "shards": lambda folder: open_store(f"shards:{folder}/shards"),
@@ -144,7 +144,7 @@ def test_who_reads_by_an_index_sees_the_correction(logs, tmp_path, kind):
         import_logs(logs, store, outputs=["verdict"])
 
         assert [[*flag.outputs] for flag in reader.find()] == [["verdict"]] * 2
-        assert reader.repeats(old) == {fingerprint: 0 for fingerprint in old}
+        assert reader.repeats(old) == dict.fromkeys(old, 0)
 
 
 def test_a_copy_is_corrected_by_an_import_of_its_own(logs, tmp_path):

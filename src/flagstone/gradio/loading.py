@@ -56,14 +56,14 @@ def _load(place: str, target: str) -> ModuleType:
         if not path.exists():
             raise UnloadableDemoError(target=target, reason=f"there is no {place}") from error
         raise UnloadableDemoError(target=target, reason=_told(error)) from error
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - it is anybody's code
+    except (Exception, SystemExit) as error:
         raise UnloadableDemoError(target=target, reason=_told(error)) from error
     finally:
         sys.argv = argv
 
 
 def _run(path: Path) -> ModuleType:
-    """The module in the file *path*, with what lies beside it within its reach, as Python has it."""
+    """The module in the file *path*, which may import what lies beside it."""
     folder = str(path.resolve().parent)
     name = path.stem if path.stem.isidentifier() and path.stem not in sys.modules else "_demo"
     spec = importlib.util.spec_from_file_location(name, path)

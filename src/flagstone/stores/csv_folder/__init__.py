@@ -28,7 +28,6 @@ from flagstone.stores.csv_folder.log import (
     CsvLog,
     OtherColumnsError,
     add_column,
-    encode_row,
     open_log,
 )
 from flagstone.stores.csv_folder.naming import choose_log, logs_in

@@ -39,7 +39,7 @@ _CHAOS = 0.1
 _COHERENCE = 0.4
 """A text that is so much like a language, and another one half as much less, was written."""
 
-_USUAL_SIGNS = frozenset("–—‘’“”„…«»‹›€£§°•¿¡©®™×÷±²³½¼、。，！？：；（）「」『』・〜～·《》【】")
+_USUAL_SIGNS = frozenset("–—‘’“”„…«»‹›€£§°•¿¡©®™×÷±²³½¼、。，！？：；（）「」『』・〜～·《》【】")  # noqa: RUF001
 _FEW_LETTERS = 12
 """Fewer letters of East Asia tell too little."""
 
@@ -71,13 +71,13 @@ def decode(content: bytes, path: Path, encoding: str | None = None) -> Decoded:
     for mark, name in _MARKS:
         if content.startswith(mark):
             return _decode_named(content, path, name)
-    if name := _utf_16_without_mark(content):
-        return Decoded(content.decode(name), name)
+    if wide := _utf_16_without_mark(content):
+        return _decode_named(content, path, wide)
     try:
         return Decoded(content.decode("utf-8"), "utf-8")
     except UnicodeDecodeError as error:
-        if (name := _detect(content)) is not None:
-            return Decoded(content.decode(name), name)
+        if (found := _detect(content)) is not None:
+            return Decoded(content.decode(found), found)
         line = content.count(b"\n", 0, error.start) + 1
         reason = f"it is not UTF-8, and which encoding it has is not sure: {WAY_OUT}"
         raise UnreadableRecordError(where=f"{path}, line {line}", reason=reason) from error
@@ -155,7 +155,7 @@ def _try(content: bytes, encoding: str) -> str | None:
 
 def _is_plausible(text: str, encoding: str) -> bool:
     """Whether people write such text."""
-    signs = {sign for sign in text if sign > "\x7f" and not unicodedata.category(sign)[0] in "LMN"}
+    signs = {sign for sign in text if sign > "\x7f" and unicodedata.category(sign)[0] not in "LMN"}
     words = [word for word in _NOT_LETTERS.split(text) if word and not word.isascii()]
     if not words or not signs <= _USUAL_SIGNS:
         return False
@@ -183,8 +183,9 @@ def _is_common(letters: str, encoding: str) -> bool:
 def _is_word(word: str) -> bool:
     """Whether *word* is of one alphabet, and of Latin letters few have accents."""
     scripts = {unicodedata.name(letter, "?").partition(" ")[0] for letter in word}
-    if len(scripts) > 1 or not (word[1:].islower() or word.isupper() or "ARABIC" in scripts
-                                or "HEBREW" in scripts):
+    if len(scripts) > 1 or not (
+        word[1:].islower() or word.isupper() or "ARABIC" in scripts or "HEBREW" in scripts
+    ):
         return False
     accents = "".join("." if letter > "\x7f" else "x" for letter in word)
     return scripts != {"LATIN"} or ("." * (_MOST_ACCENTS + 1) not in accents and "x" in accents)

@@ -1,8 +1,8 @@
 """
 A CSV file that others wrote, as rows: Gradio of any version, a person's editor, Excel, Git.
 
-Its encoding, delimiter and quotes are found out. What is no row of a log, such as what Git leaves in
-a conflict, is refused by its line.
+Its encoding, delimiter and quotes are found out. What is no row of a log, such as what Git leaves
+in a conflict, is refused by its line.
 """
 
 import csv
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from flagstone.errors import UnreadableRecordError, megabytes
 from flagstone.stores.csv_folder.cells import HUB_END, RECORD
@@ -29,7 +29,9 @@ _HEAD = 1 << 16
 _TIMESTAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{6}|(?!\.))"
 _WHOLE_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}")
 _JOINT = re.compile(rf"(?<=,)({_TIMESTAMP})(?=[^,\r\n])")
-_QUOTED_ROW = re.compile(r"('([^']|'')*'|-?[\d.eE+-]+|True|False)?(,('([^']|'')*'|-?[\d.eE+-]+|True|False)?)*")
+_QUOTED_ROW = re.compile(
+    r"('([^']|'')*'|-?[\d.eE+-]+|True|False)?(,('([^']|'')*'|-?[\d.eE+-]+|True|False)?)*"
+)
 _LFS = "version https://git-lfs.github.com/spec/"
 _CONFLICT = ("<<<<<<< ", "||||||| ", ">>>>>>> ")
 _SETTLED = 60.0
@@ -109,10 +111,11 @@ class ForeignLog:
         return sections
 
     def encode(self, row: Row) -> bytes:
-        """*row* as a line of this log; of one in UTF-16, which has no lines of its own, in UTF-8."""
+        """*row* as a line of this log; in UTF-8 where it was in UTF-16."""
         text = io.StringIO()
         delimiter, quote = self.dialect
-        quoting = csv.QUOTE_ALL if self.dialect.is_of_old_gradio else csv.QUOTE_MINIMAL
+        is_old = self.dialect.is_of_old_gradio
+        quoting: Literal[0, 1] = csv.QUOTE_ALL if is_old else csv.QUOTE_MINIMAL
         csv.writer(text, delimiter=delimiter, quotechar=quote, quoting=quoting).writerow(row)
         is_wide = (self._encoding or "").startswith(("utf-16", "utf-32"))
         encoding = "utf-8" if is_wide else (self._encoding or "utf-8").removesuffix("-sig")
@@ -212,7 +215,9 @@ def _noted(text: str, lines: list[str]) -> Iterator[str]:
         yield line
 
 
-def _reader(lines: Iterator[str] | Sequence[str], dialect: Dialect, *, strict: bool = True) -> "Iterator[Row]":
+def _reader(
+    lines: Iterator[str] | Sequence[str], dialect: Dialect, *, strict: bool = True
+) -> "Iterator[Row]":
     return csv.reader(lines, delimiter=dialect.delimiter, quotechar=dialect.quote, strict=strict)
 
 

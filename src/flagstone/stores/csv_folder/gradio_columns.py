@@ -116,7 +116,7 @@ def file_data_in(text: str) -> list[dict[str, Any]]:
     """The FileData that *text* is, or those of the list that it is."""
     data = parse(text, literals=False) if '"path"' in text else None
     parts = data if isinstance(data, list) else [data]
-    return [each for each in parts if is_file_data(each)] if all(map(is_file_data, parts)) else []
+    return [*parts] if all(map(is_file_data, parts)) else []
 
 
 def is_file_data(data: Any) -> bool:

@@ -111,9 +111,7 @@ class GradioLog:
         column = self._columns[name]
         return not text or column.fits(column.plain(text), column.look)
 
-    def _find_columns(
-        self, rows: Sequence[Row], path: Path, *, escaped: bool
-    ) -> dict[str, Column]:
+    def _find_columns(self, rows: Sequence[Row], path: Path, *, escaped: bool) -> dict[str, Column]:
         """What each column holds, by those rows that are as long as the header."""
         literals = not path.name.startswith("dataset")
 

@@ -1,8 +1,8 @@
 """
 Which cell of a row is what: fields, then some of flag, username and timestamp.
 
-Gradio's loggers never compared a row with the header. Up to 4 a row always ends with all three; from
-5 on with those that the flag had, whatever the header says.
+Gradio's loggers never compared a row with the header. Up to 4 a row always ends with all three;
+from 5 on with those that the flag had, whatever the header says.
 """
 
 import re
@@ -109,14 +109,18 @@ class Layout:
         most = len(_END_COLUMNS) - 1
         if has_all and not self._is_new:
             cut = max(0, len(body) - most)
-            end = _End(*[*body[cut:], "", ""][:most], timestamp)
+            option, user, *_ = [*body[cut:], "", ""]
+            end = _End(option, user, timestamp)
             return self._aligned(body[:cut], end, fits)
         if more == most:
-            return Split(self._named(body[:-most]), *body[-most:], timestamp, is_whole=False)
+            option, user = body[-most:]
+            fields = self._named(body[:-most])
+            return Split(fields, option, user, timestamp, is_whole=False)
         if more == 1:
             return self._one_more(body, timestamp)
         if more > most:
-            end = _End(*body[-most:], timestamp)
+            option, user = body[-most:]
+            end = _End(option, user, timestamp)
             return self._aligned(body[:-most], end, fits)
         return self._aligned(body, _End(timestamp=timestamp), fits)
 
@@ -145,12 +149,15 @@ class Layout:
             split.doubts |= dict.fromkeys(extra, SURPLUS)
         else:
             names = self._placed(cells, fits)
-            split.fields = {**dict.fromkeys(self.fields, ""), **dict(zip(names, cells, strict=True))}
+            split.fields = {
+                **dict.fromkeys(self.fields, ""),
+                **dict(zip(names, cells, strict=True)),
+            }
             split.doubts |= dict.fromkeys(self.fields, SHORT)
         return split
 
     def _placed(self, cells: Row, fits: Fits | None) -> Sequence[str]:
-        """The fields, in order, that *cells* are of: the only way in which they fit, or the first."""
+        """The fields that *cells* are of, in order: the only ones that fit, or the first."""
         first = self.fields[: len(cells)]
         if fits is None:
             return first

@@ -31,6 +31,8 @@ from flagstone.stores.csv_folder.log import (
     encode_row,
     find_tail,
     is_whole,
+    last_end,
+    read_at,
     read_header,
 )
 
@@ -45,6 +47,7 @@ NUMBER_OF_ROW = re.compile(rf',"{NUMBER}":\d+}}$')
 _GRADIO_LOG = re.compile(r"(dataset|log)\d*\.csv")
 _OURS = '{"flagstone":'
 _TAIL = 4096
+_END = 1 << 16
 _SETTLED = 60.0
 """Seconds after which nobody is still writing the last row of somebody else's log."""
 
@@ -80,11 +83,12 @@ class LogReader:
             first = read_header(file.fileno())
         ours = bool(first) and first[-1].startswith(_OURS)
         self._foreign: ForeignLog | None = None
-        if ours or first[-1:] == [RECORD] or end_of(path)[1]:
-            self.header = None if ours or first[-1:] != [RECORD] else first
-        else:
+        self.header: Row | None = None
+        if not ours and first[-1:] == [RECORD]:
+            self.header = first
+        elif not ours and not _ends_with_ours(path):
             self._foreign = ForeignLog(path, hints.encoding)
-            self.header = self._foreign.header and list(self._foreign.header)
+            self.header = self._foreign.header
         self._is_log = (
             self._foreign is None
             or self.header is not None
@@ -147,21 +151,29 @@ class LogReader:
         for section in foreign.sections(waits=self._hints.waits):
             if section.header is not None:
                 yield section.header, None
-            log = self._log_of(section.header, section.rows)
-            for row in section.rows:
-                yield row, log.record(row, self.path)
+            texts = [self._record_cell(row) for row in section.rows]
+            others = (row for row, text in zip(section.rows, texts, strict=True) if not text)
+            log = self._log_of(section.header, others)
+            for row, text in zip(section.rows, texts, strict=True):
+                yield row, self._record_in(text) or log.record(row, self.path)
 
     def _record(self, row: Row) -> Record:
-        text = self._record_cell(row)
+        found = self._record_in(self._record_cell(row))
+        return found or self._gradio_log.record(self._cells(row), self.path)
+
+    def _record_in(self, text: str) -> Record | None:
+        """The record in the cell *text*; None where there is none, or a damaged one."""
         if text:
             try:
                 return self._read_record(text)
             except UnreadableRecordError as error:
                 logger.warning("%s It is read from its other cells instead.", error)
-        return self._gradio_log.record(self._cells(row), self.path)
+        return None
 
     def _read_record(self, text: str) -> Record:
-        return record_from_json(NUMBER_OF_ROW.sub("}", text), where=str(self.path), files=self._files)
+        return record_from_json(
+            NUMBER_OF_ROW.sub("}", text), where=str(self.path), files=self._files
+        )
 
     @cached_property
     def _gradio_log(self) -> GradioLog:
@@ -190,6 +202,14 @@ class LogReader:
             return row[-1] if row[-1].startswith(_OURS) else ""
         cells = dict(zip(self.header, row, strict=False))
         return cells.get(RECORD, "")
+
+
+def _ends_with_ours(path: Path) -> bool:
+    """Whether rows of ours are the last ones in a log that somebody else began."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        tail = read_at(file.fileno(), max(0, size - _END), _END)
+    return last_end(tail) is not None
 
 
 def end_of(path: Path) -> Place:
