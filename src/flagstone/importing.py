@@ -77,7 +77,8 @@ def import_logs(
     hints = Hints(encoding=encoding, fields=tuple(fields), waits=True)
     if Path(path).resolve() == Path(target.where).resolve():
         raise SamePlaceError(where=str(path))
-    folders = folders_with_logs(Path(path), hints)
+    here = Path(target.where).resolve()
+    folders = [each for each in folders_with_logs(Path(path), hints) if each[0].resolve() != here]
     known: set[str] = set()
     is_empty, is_by_demo = True, False
     for folder, names in folders:  # all are read before anything is copied

@@ -17,6 +17,7 @@ from flagstone.stores.csv_folder import CsvFolder
 from flagstone.stores.csv_folder.encodings import decode
 from flagstone.stores.csv_folder.foreign import MAX_LOG_SIZE
 from flagstone.stores.csv_folder.gradio_log import GradioLog
+from flagstone.stores.csv_folder.naming import logs_in
 from flagstone.stores.csv_folder.reading import Hints, LogReader
 
 _METADATA = "metadata.jsonl"
@@ -94,7 +95,7 @@ def folders_with_logs(path: Path, hints: Hints) -> list[Place]:
     """
     The folders that logs at *path* lie in: a log, a folder of logs, or a project.
 
-    Raises `NoStoreError` where there are none.
+    Raises `NoStoreError` where nothing is at *path*.
     """
     if path.is_file():
         return [(path.parent, frozenset([path.name]))]
@@ -103,23 +104,23 @@ def folders_with_logs(path: Path, hints: Hints) -> list[Place]:
     if _has_flags(path, hints):
         return [(path, None)]
     found = [folder for folder in _folders_below(path) if _is_flagging_folder(folder, path, hints)]
-    if not found:
-        raise NoStoreError(where=str(path))
-    return [(folder, None) for folder in found]
+    return [(folder, None) for folder in found or [path]]
 
 
 def _has_flags(folder: Path, hints: Hints) -> bool:
-    return next(Logs(folder, None, hints).scan(), None) is not None
+    """Whether *folder* has a log that tells by its header that it is one, or the Hub saver's."""
+    files = CsvFolder(folder).files
+    is_log = (LogReader(path, files, hints).is_sure for path in logs_in(folder))
+    return any(is_log) or any(path.is_file() for path in folder.glob(f"*/{_METADATA}"))
 
 
 def _is_flagging_folder(folder: Path, project: Path, hints: Hints) -> bool:
     """Whether flags are kept in *folder*, and not what else a *project* has in such files."""
     logs = [path for path in folder.iterdir() if _LOG.fullmatch(path.name) and path.is_file()]
-    has_metadata = any(path.is_file() for path in folder.glob(f"*/{_METADATA}"))
     is_named = _FLAGGED in folder.relative_to(project).parts[-2:]
     files = CsvFolder(folder).files
-    has_header = any(LogReader(path, files, hints).header is not None for path in logs)
-    return has_header or (is_named and (bool(logs) or has_metadata))
+    has_header = any(LogReader(path, files, hints).is_sure for path in logs)
+    return has_header or (is_named and (bool(logs) or _has_flags(folder, hints)))
 
 
 def _folders_below(path: Path) -> Iterator[Path]:

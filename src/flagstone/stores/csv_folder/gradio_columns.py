@@ -76,7 +76,7 @@ class Column:
             case "number":
                 return _is_number(plain)
             case "digits":
-                return _DIGITS.fullmatch(plain) is not None
+                return len(plain) <= _LONGEST_NUMBER * 2 and bool(_DIGITS.fullmatch(plain))
         return True
 
     def parse(self, plain: str) -> Any:

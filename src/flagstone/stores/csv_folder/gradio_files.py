@@ -9,6 +9,7 @@ import re
 import stat
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +65,17 @@ class ColumnFiles:
     """The files below *root* in one of *folders*; *adopt* makes a `FileRef` of one."""
 
     def __init__(self, root: Path, folders: frozenset[str], adopt: Adopt) -> None:
-        self._root = root.resolve()
+        self._given = root
         self._folders = folders
         self._adopt = adopt
 
     def are_in(self, root: Path) -> "ColumnFiles":
         """The files of this column below *root*."""
-        return ColumnFiles(root, self._folders, self._adopt)
+        return self if root == self._given else ColumnFiles(root, self._folders, self._adopt)
+
+    @cached_property
+    def _root(self) -> Path:
+        return self._given.resolve()
 
     def has(self, text: str) -> bool:
         """Whether *text* is the path of a file of this column, there or gone."""

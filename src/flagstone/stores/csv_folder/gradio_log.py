@@ -120,7 +120,8 @@ class GradioLog:
             return Column(files, escaped=escaped, literals=literals)
 
         self._empty_column = column(frozenset())
-        splits = [split for row in rows if (split := self._layout.split(row)).is_whole]
+        splits = [self._layout.split(row) for row in rows]
+        splits = [split for split in splits if split.is_whole] or splits
         if not self._layout.has_header:
             folders = _folders_in(split.fields for split in splits)
         else:
@@ -129,9 +130,9 @@ class GradioLog:
         columns: dict[str, Column] = {name: column(found) for name, found in folders.items()}
         for split in splits:
             for name, text in split.fields.items():
-                columns.setdefault(name, column(frozenset())).show(text)
-        for name in self._layout.fields:
-            columns.setdefault(name, column(frozenset()))
+                if name not in columns:
+                    columns[name] = column(frozenset())
+                columns[name].show(text)
         return columns
 
     def _match(self, fields: Sequence[Field]) -> dict[str, Field]:

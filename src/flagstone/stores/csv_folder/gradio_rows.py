@@ -31,7 +31,7 @@ Fits = Callable[[str, str], bool]
 
 @dataclass
 class Split:
-    """The cells of a row by what they are; `is_whole` where none was missing or too many."""
+    """The cells of a row by what they are; `is_whole` where each field has its own."""
 
     fields: dict[str, str]
     option: str = ""
@@ -115,7 +115,7 @@ class Layout:
         if more == most:
             option, user = body[-most:]
             fields = self._named(body[:-most])
-            return Split(fields, option, user, timestamp, is_whole=False)
+            return Split(fields, option, user, timestamp)
         if more == 1:
             return self._one_more(body, timestamp)
         if more > most:
@@ -127,7 +127,7 @@ class Layout:
     def _one_more(self, body: Row, timestamp: str) -> Split:
         """A row with one of flag and username: which, Gradio 5 did not write."""
         *body, cell = body
-        split = Split(self._named(body), timestamp=timestamp, is_whole=False)
+        split = Split(self._named(body), timestamp=timestamp)
         if "flag" in self.end and "username" not in self.end:
             split.option = cell  # the column that there is
         else:
@@ -142,7 +142,7 @@ class Layout:
 
     def _aligned(self, cells: Row, end: _End, fits: Fits | None) -> Split:
         """*cells* of fields that are too many or too few, put where they fit."""
-        split = Split({}, *end, is_whole=False)
+        split = Split({}, *end, is_whole=len(cells) == len(self.fields))
         if len(cells) >= len(self.fields):
             split.fields = self._named(cells)
             extra = list(split.fields)[len(self.fields) :]

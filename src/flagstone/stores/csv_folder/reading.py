@@ -89,11 +89,12 @@ class LogReader:
         elif not ours and not _ends_with_ours(path):
             self._foreign = ForeignLog(path, hints.encoding)
             self.header = self._foreign.header
-        self._is_log = (
-            self._foreign is None
-            or self.header is not None
-            or bool(_GRADIO_LOG.fullmatch(path.name))
-        )
+        self._is_log = self.is_sure or bool(_GRADIO_LOG.fullmatch(path.name))
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the file itself tells that it is a log, and not only its name."""
+        return self._foreign is None or self.header is not None
 
     def rows(self, after: Place | None = None) -> Iterator[tuple[Row, Record]]:
         """Each row with its record, in order; the header is none."""
