@@ -23,6 +23,7 @@ LAYERS = [
     "gradio",
     "testing",
     "importing",
+    "logs",
     "export",
     "doctor",
     "background",

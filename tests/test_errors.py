@@ -177,6 +177,19 @@ def test_the_tree_is_as_drawn():
             LookupError,
         ),
         (
+            errors.OtherDemoError(demo=["image", "label"], log=["text"]),
+            "Cannot read the log by this demo: they have no field in common. Nothing was copied. "
+            "The demo's fields are image, label, the log's text. "
+            "Name the demo that wrote the log.",
+            ValueError,
+        ),
+        (
+            errors.UnloadableDemoError(target="app.py:x", reason="there is no app.py"),
+            "Cannot load the demo app.py:x: there is no app.py. Nothing was served and nothing was "
+            "kept. Name the file and the demo in it: app.py:demo.",
+            ImportError,
+        ),
+        (
             errors.SamePlaceError(where="flagged"),
             "Cannot copy flagged to itself: every flag would be there twice. Nothing was copied. "
             "Name another store, such as flagged.db.",

@@ -30,6 +30,8 @@ Everything this library raises on purpose.
     ├── UnknownFlagError           no flag has this id (also a LookupError)
     ├── ForeignCallbackError       somebody's own callback cannot do this (also a TypeError)
     ├── UnclearFieldsError         nobody said which fields a flag is of (also a ValueError)
+    ├── UnloadableDemoError        a demo that its file does not give (also an ImportError)
+    ├── OtherDemoError             a log that another demo wrote (also a ValueError)
     ├── UnknownFieldError          no flag has a field of this name (also a LookupError)
     ├── UnknownFormatError         a format that nothing can be exported in (also a ValueError)
     ├── ForeignFolderError         something that is no export of ours (also a FileExistsError)
@@ -345,6 +347,27 @@ class UnknownFieldError(FlagstoneError, LookupError):
         super().__init__(
             f"Cannot take {field!r} for an output: no flag has such a field. Nothing was copied. "
             f"The fields are {', '.join(fields) or 'none'}."
+        )
+
+
+class UnloadableDemoError(FlagstoneError, ImportError):
+    """A demo that its file, or module, does not give."""
+
+    def __init__(self, *, target: str, reason: str) -> None:
+        super().__init__(
+            f"Cannot load the demo {target}: {reason}. Nothing was served and nothing was kept. "
+            "Name the file and the demo in it: app.py:demo."
+        )
+
+
+class OtherDemoError(FlagstoneError, ValueError):
+    """A log whose fields are none of the demo's by which it is to be read."""
+
+    def __init__(self, *, demo: list[str], log: list[str]) -> None:
+        super().__init__(
+            "Cannot read the log by this demo: they have no field in common. Nothing was copied. "
+            f"The demo's fields are {', '.join(demo) or 'none'}, the log's {', '.join(log)}. "
+            "Name the demo that wrote the log."
         )
 
 

@@ -157,6 +157,12 @@ def _missing_files(records: Iterable[Record], target: Store) -> dict[FileRef, Re
     return {ref: refs[ref.sha256][1] for ref in missing}
 
 
+def copy_files(records: Iterable[Record], source: Store, target: Store) -> None:
+    """Put the files of *records*, which are of *source*, in *target* where it lacks them."""
+    for ref, record in _missing_files(records, target).items():
+        _copy_file(ref, record, source, target)
+
+
 def _copy_file(ref: FileRef, record: Record, source: Store, target: Store) -> None:
     where = f"{source.where}, id {record.id}"
     try:

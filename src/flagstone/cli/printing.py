@@ -3,7 +3,7 @@ Records as a terminal shows them: tables, cards, and nothing that could command 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -111,14 +111,27 @@ def table_of_import(imported: Imported) -> Table:
         table.add_column(title, overflow="fold")
     doubts = Counter((doubt.field, doubt.reason) for doubt in imported.doubts)
     for name in dict.fromkeys([*imported.kinds, *(field for field, _ in doubts)]):
-        reasons = {why: number for (field, why), number in doubts.items() if field == name}
-        table.add_row(
-            _printable(name),
-            _printable(", ".join(imported.kinds.get(name, ()))),
-            "\n".join(map(str, reasons.values())),
-            _printable("\n".join(reasons)),
-        )
+        reasons = [(number, why) for (field, why), number in doubts.items() if field == name]
+        first = (_printable(name), _printable(", ".join(imported.kinds.get(name, ()))))
+        for number, why in reasons or [(0, "")]:  # a row each: a reason may take several lines
+            table.add_row(*first, f"{number:,}" if why else "", _printable(why))
+            first = (Text(), Text())
+        table.add_section()
     return table
+
+
+def summary_of_import(imported: Imported, target: str, *, dry_run: bool) -> Iterator[str]:
+    """What was imported, in a sentence or three."""
+    yield summary_of_copy(imported.synced, "flags", target, dry_run=dry_run)
+    if imported.corrected:
+        would = "Would correct" if dry_run else "Corrected"
+        flags = f"{imported.corrected:,} flag{'s' * (imported.corrected != 1)}"
+        yield f"{would} {flags} that had been imported otherwise."
+    if imported.guessed:
+        yield printable(
+            f"Taken for outputs by their names: {', '.join(imported.guessed)}. "
+            "Say --output FIELD, or --demo app.py:demo, where that is wrong."
+        )
 
 
 def summary_of_copy(synced: Synced, what: str, target: str, *, dry_run: bool) -> str:

@@ -18,7 +18,7 @@ from flagstone.durable import BLOCK
 from flagstone.errors import StoreError
 from flagstone.places.card import CARD, with_configs
 from flagstone.places.commits import Commits
-from flagstone.record import Record
+from flagstone.record import Flag, Record
 from flagstone.store import Store
 
 _UUID7 = "7"
@@ -87,6 +87,10 @@ class CommittedFolder(Store):
         flag_ids = list(flag_ids)
         self._change("Erase flags", lambda store: store.erase(flag_ids), whole=True)
         self._commits.forget_history()
+
+    def replace(self, flags: Iterable[Flag]) -> None:
+        flags = list(flags)
+        self._change("Correct flags", lambda store: store.replace(flags), whole=True)
 
     def known(self, ids: Iterable[str]) -> set[str]:
         ids = set(ids)

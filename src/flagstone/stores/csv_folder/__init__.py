@@ -28,11 +28,10 @@ from flagstone.stores.csv_folder.log import (
     CsvLog,
     OtherColumnsError,
     add_column,
-    encode_row,
     open_log,
 )
 from flagstone.stores.csv_folder.naming import choose_log, logs_in
-from flagstone.stores.csv_folder.reading import Grown, LogReader, end_of
+from flagstone.stores.csv_folder.reading import NUMBER_OF_ROW, Grown, LogReader, end_of
 
 Rows = dict[str, list[str]]
 """Rows by the id of their record."""
@@ -137,6 +136,15 @@ class CsvFolder(Store):
             self._known = KnownIds(self._logs())
             self.files.remove(dropped - kept, before=began)
 
+    def replace(self, flags: Iterable[Flag]) -> None:
+        new = {flag.id: flag for flag in flags}
+        require_files(new.values(), self.files, self.where)
+        with self._lock, self._telling(doing="correct flags in"):
+            for path in self._logs():
+                if path.name != _ERASED:
+                    self._correct(path, new)
+            self._known = KnownIds(self._logs())
+
     def edition(self) -> str:
         logs = {path.name: path for path in self._logs()}
         erased = logs[_ERASED].stat().st_size if _ERASED in logs else 0
@@ -240,15 +248,32 @@ class CsvFolder(Store):
             return
         with open_log(path, None):
             reader = LogReader(path, self.files)
-            lines = [] if reader.header is None else [encode_row(reader.header)]
+            lines = []
             has_doomed = False
-            for row, record in reader.rows():
-                is_doomed = flag_id_of(record) in doomed
+            for row, record in reader.lines():
+                is_doomed = record is not None and flag_id_of(record) in doomed
                 has_doomed |= is_doomed
-                (dropped if is_doomed else kept).update(ref.sha256 for ref in record.files())
+                files = record.files() if record is not None else ()
+                (dropped if is_doomed else kept).update(ref.sha256 for ref in files)
                 if not is_doomed:
-                    lines.append(encode_row(row, errors="surrogateescape"))
+                    lines.append(reader.encode(row))
             if has_doomed:  # any other file is not ours to touch, and need not be
+                replace_durably(path, b"".join(lines))
+
+    def _correct(self, path: Path, new: Mapping[str, Flag]) -> None:
+        """Write the log *path* anew with these flags in place of those with their ids."""
+        with open_log(path, None):
+            reader = LogReader(path, self.files)
+            lines = []
+            has_old = False
+            for row, record in reader.lines():
+                number = NUMBER_OF_ROW.search(row[-1]) if record is not None else None
+                if number and record is not None and record.id in new:
+                    # The cells for people stay: their columns are those of the log.
+                    text = new[record.id].to_json().removesuffix("}") + number[0]
+                    row, has_old = [*row[:-1], text], True  # noqa: PLW2901 - the row to write
+                lines.append(reader.encode(row))
+            if has_old:
                 replace_durably(path, b"".join(lines))
 
     @contextmanager

@@ -15,6 +15,8 @@ from flagstone.codec import FileRef
 from flagstone.durable import hash_of, new_part
 from flagstone.files import DirectoryFiles, safe_name
 
+_HEAD = 8192
+_MEDIA = ("image/", "audio/", "video/")
 _SHOWN = 20  # digits of a file's hash in the path under which people see it
 
 
@@ -45,6 +47,8 @@ class FolderFiles(DirectoryFiles):
         if key not in self._seen:
             mime_type, _ = mimetypes.guess_type(path.name)
             with path.open("rb") as file:
+                mime_type = mime_type or _type_by_content(file.read(_HEAD))
+                file.seek(0)
                 sha256 = hash_of(file)
             self._seen[key] = FileRef(
                 sha256=sha256, name=path.name, mime_type=mime_type, size=status.st_size
@@ -83,6 +87,15 @@ class FolderFiles(DirectoryFiles):
         for place in self._folder.glob("*/" + "[0-9a-f]" * _SHOWN):
             if place.name in shown:
                 shutil.rmtree(place)
+
+
+def _type_by_content(head: bytes) -> str | None:
+    """The type of a file that begins with *head*, if it is a picture, a sound or a film."""
+    import filetype
+
+    found = filetype.guess(head)
+    mime_type = None if found is None else str(found.mime)
+    return mime_type if mime_type and mime_type.startswith(_MEDIA) else None
 
 
 @lru_cache(maxsize=1000)

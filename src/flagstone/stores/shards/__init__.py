@@ -195,6 +195,24 @@ class ShardStore(Store):
             self.files.forget(hashes)
             self._place.forget_history()
 
+    def replace(self, flags: Iterable[Flag]) -> None:
+        with self._lock:
+            shards = self._shards()
+            erased = _erased_in(shards)
+            here = {id_ for shard in shards for id_ in shard.ids} - erased
+            new = {flag.id: flag for flag in flags if flag.id in here}
+            require_files(new.values(), self.files, self.where)
+            if not new:
+                return
+            # First the new ones, which count where both are, then the others go.
+            while not self._create(self._table_of(list(new.values())), after=shards):
+                shards = self._shards()
+            last = _last(shards)
+            for shard in self._shards():
+                if shard.last <= last and shard.ids & new.keys():
+                    self._rewrite(shard, set(new), renamed=True)
+            self._merge(last + 1)
+
     def damage(self) -> Iterator[str]:
         for blob in self._blobs():
             shard = _Shard(blob)
@@ -238,9 +256,9 @@ class ShardStore(Store):
         # Its number may have been merged away since these were listed: then nobody will read it.
         return made and any(blob.name == name for blob in self._blobs())
 
-    def _rewrite(self, shard: _Shard, doomed: set[str]) -> None:
+    def _rewrite(self, shard: _Shard, doomed: set[str], *, renamed: bool = False) -> None:
         with self._reading(shard) as file:
-            table = without(pq.read_table(file), doomed)
+            table = without(pq.read_table(file), doomed, renamed=renamed)
         self._place.replace(shard.blob.name, to_parquet(table))
 
     def _tidy(self) -> None:

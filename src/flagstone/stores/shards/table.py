@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flagstone import codec
-from flagstone.record import FileRef, Flag, Record, Review, Value
+from flagstone.record import FileRef, Flag, Record, Review, Value, new_id
 
 MEDIA = {"image": "Image", "audio": "Audio"}
 """Kinds whose bytes are embedded, and what Hugging Face calls them."""
@@ -121,11 +121,15 @@ def features_of(schema: pa.Schema) -> dict[str, Any]:
         return {}
 
 
-def without(table: pa.Table, ids: set[str]) -> pa.Table:
-    """*table* where of the records with these *ids* no more is left than that they were erased."""
+def without(table: pa.Table, ids: set[str], *, renamed: bool = False) -> pa.Table:
+    """
+    *table* where of the records with these *ids* no more is left than that they were erased.
+
+    With *renamed* not even that: what is left has ids of its own, and theirs are free.
+    """
     rows = list(zip(table["id"].to_pylist(), table["type"].to_pylist(), strict=True))
     doomed = [row for row, (id_, kind) in enumerate(rows) if kind != ERASED and id_ in ids]
-    stones = tombstones(rows[row][0] for row in doomed)
+    stones = tombstones(new_id() if renamed else rows[row][0] for row in doomed)
     order = list(range(len(rows)))
     for stone, row in enumerate(doomed):
         order[row] = len(rows) + stone

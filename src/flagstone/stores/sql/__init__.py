@@ -24,7 +24,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from flagstone.errors import StoreError, UnknownStoreError, UnreadableRecordError
 from flagstone.files import DirectoryFiles, Files, begin_removal, store_error
 from flagstone.query import Query, State, fold
-from flagstone.record import Flag, Record, record_from_json
+from flagstone.record import Flag, Record, new_id, record_from_json
 from flagstone.store import Store, require_files
 from flagstone.stores.sql.sqlite import Sqlite
 from flagstone.stores.sql.table import COLUMNS, RECORD, conditions_of, row_of
@@ -90,6 +90,20 @@ class SqlStore(Store):
         began = begin_removal()
         while chunk := list(islice(ids, _CHUNK)):
             self._erase(chunk, began)
+
+    def replace(self, flags: Iterable[Flag]) -> None:
+        flags = list(flags)
+        require_files(flags, self.files, self.where)
+        c = RECORD.c
+        with self._telling(doing="correct flags in"), self._engine.begin() as connection:
+            for flag in flags:
+                row = dict(zip(COLUMNS, row_of(flag), strict=True))
+                here = (c.id == flag.id) & (c.type == Flag.type)
+                connection.execute(sa.update(RECORD).where(here).values(row))
+            # Of nothing; but who has read the others is told so by the number of such rows.
+            stone = {"id": new_id(), "type": "erased", "json": ""}
+            connection.execute(sa.insert(RECORD).values(stone))
+        self._dialect.forget()
 
     def edition(self) -> str:
         erased = sa.select(sa.func.count()).where(RECORD.c.type == "erased")
