@@ -47,6 +47,8 @@ LAYERS = [
     "as_python",
     "codec",
     "errors",
+    "logs",
+    "safe_text",
 ]
 """From top to bottom: a module may import those below its own, and its own."""
 

@@ -31,6 +31,7 @@ from flagstone.cli.printing import summary_of, summary_of_copy, table_of_import
 from flagstone.doctor import examine
 from flagstone.errors import MissingExtraError, SamePlaceError, StoreError
 from flagstone.importing import import_logs
+from flagstone.safe_text import mask_url
 from flagstone.stores import DATABASE
 from flagstone.sync import Synced, sync, waiting_in
 
@@ -89,7 +90,8 @@ def import_(
         typer.echo(codec.dumps(asdict(imported.synced)))
         return
     out.print(table_of_import(imported))
-    out.print(summary_of_copy(imported.synced, "flags", store, dry_run=dry_run), soft_wrap=True)
+    summary = summary_of_copy(imported.synced, "flags", mask_url(store), dry_run=dry_run)
+    out.print(summary, soft_wrap=True)
 
 
 @app.command("sync")
@@ -115,9 +117,9 @@ def sync_(
         return
     into = open_target(target, dry_run=dry_run)
     with open_existing(source) as opened, into, progress_bar() as bar:
-        if opened.where == into.where:
+        if (opened.url or opened.where) == (into.url or into.where):
             raise SamePlaceError(where=opened.where)
-        task = bar.add_task(f"{source} to {target}", total=None)
+        task = bar.add_task(f"{mask_url(source)} to {mask_url(target)}", total=None)
         synced = Synced()
 
         def show(done: Synced) -> None:
@@ -130,7 +132,7 @@ def sync_(
     if as_json:
         typer.echo(codec.dumps(asdict(synced)))
         return
-    out.print(summary_of_copy(synced, "records", target, dry_run=dry_run), soft_wrap=True)
+    out.print(summary_of_copy(synced, "records", mask_url(target), dry_run=dry_run), soft_wrap=True)
 
 
 def _tell_what_waits(source: str, target: str, *, as_json: bool) -> None:
@@ -145,7 +147,7 @@ def _tell_what_waits(source: str, target: str, *, as_json: bool) -> None:
         facts = {"records": waiting.records, "oldest": oldest, "reason": reason and str(reason)}
         typer.echo(codec.dumps(facts))
     else:
-        out.print(f"{waiting} for {target}.", soft_wrap=True)
+        out.print(f"{waiting} for {mask_url(target)}.", soft_wrap=True)
     if reason is not None:
         raise reason
 
@@ -167,6 +169,6 @@ def doctor(
     else:
         for sentence in finding.damage:
             out.print(Text(sentence, style="red"), soft_wrap=True)
-        out.print(summary_of(finding, store, dry_run=dry_run), soft_wrap=True)
+        out.print(summary_of(finding, mask_url(store), dry_run=dry_run), soft_wrap=True)
     if finding.damage:
         raise typer.Exit(1)

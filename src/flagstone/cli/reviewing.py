@@ -12,6 +12,7 @@ import typer
 from flagstone import codec
 from flagstone.cli.frame import FLAGGING_DIR, app, open_existing, out, progress_bar, telling_errors
 from flagstone.errors import MissingExtraError
+from flagstone.safe_text import mask_url
 from flagstone.store import Store
 from flagstone.stores import for_reading
 
@@ -48,9 +49,9 @@ def review(
 
     def tell(url: str) -> None:
         if as_json:
-            typer.echo(codec.dumps({"store": store, "url": url}))
+            typer.echo(codec.dumps({"store": mask_url(store), "url": url}))
         else:
-            out.print(f"Review {store} at {url}. To stop: Ctrl-C.", soft_wrap=True)
+            out.print(f"Review {mask_url(store)} at {url}. To stop: Ctrl-C.", soft_wrap=True)
 
     _end_in_order()
     with _open_indexed(store) as opened:
@@ -93,5 +94,5 @@ def _open_indexed(url: str) -> Store:
     """The store at *url*, with an index, which is made while a bar tells how far."""
     store = open_existing(url)
     with progress_bar() as bar:
-        task = bar.add_task(f"Reading {url}", total=None)
+        task = bar.add_task(f"Reading {mask_url(url)}", total=None)
         return for_reading(store, lambda row: bar.update(task, completed=row))

@@ -6,7 +6,6 @@ Gradio and people write, is read from its other cells as well as they tell.
 """
 
 import csv
-import logging
 import os
 import re
 import time
@@ -16,13 +15,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from flagstone.errors import UnreadableRecordError
+from flagstone.logs import logger_of
 from flagstone.record import Record, record_from_json
 from flagstone.stores.csv_folder.cells import HUB_END, RECORD
 from flagstone.stores.csv_folder.folder_files import FolderFiles
 from flagstone.stores.csv_folder.gradio_log import GradioLog
 from flagstone.stores.csv_folder.log import END, NUMBER, Row, find_tail, is_whole, read_header
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 Place = list[int]
 """A place in a log: the number of its file, by which a rewritten one is told, and the byte."""
