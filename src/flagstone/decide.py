@@ -20,7 +20,7 @@ def decide(
     assignee: str | None = None,
 ) -> list[Review]:
     """
-    Append to *store* a review of each of *flags*, all or none, and give them back.
+    Append to *store* a review of each of *flags* by the reviewer *by*, all or none; give them back.
 
     Raises `StoreError` where the medium fails; then nothing was decided.
     """
@@ -28,6 +28,7 @@ def decide(
         Review(
             flag_id=flag.id,
             by=by,
+            speaker="reviewer",
             verdict=verdict,
             correction=correction or {},
             tags=tuple(tags),

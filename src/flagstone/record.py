@@ -35,6 +35,7 @@ __all__ = [
 SCHEMA = 1
 
 Verdict = Literal["open", "accepted", "rejected", "fixed"]
+Speaker = Literal["visitor", "reviewer"]
 Status = Literal["fixed", "still_failing", "changed", "broken", "error"]
 
 
@@ -164,7 +165,8 @@ class Review(_Record):
     """
     What somebody decided about a flag; each part may be absent.
 
-    `withdraws` is the id of another review of the flag, which counts no more.
+    `withdraws` is the id of another review of the flag, which counts no more. `speaker` says if
+    `by` names a visitor of the demo or a reviewer, who may have the same name; None: not known.
     """
 
     type: ClassVar[str] = "review"
@@ -177,11 +179,13 @@ class Review(_Record):
     note: str | None = None
     assignee: str | None = None
     withdraws: str | None = None
+    speaker: Speaker | None = None
 
     def __post_init__(self) -> None:
         _Record.__post_init__(self)
         _printable("an id", self.flag_id)
         _one_of("verdict", self.verdict, (*get_args(Verdict), None))
+        _one_of("speaker", self.speaker, (*get_args(Speaker), None))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -348,6 +352,7 @@ _READ: dict[Any, Callable[[Any], Any]] = {
     Mapping[str, Any] | None: _named,
     Mapping[str, float]: _named,
     Verdict | None: _expect(str),
+    Speaker | None: _expect(str),
     Status: _expect(str),
 }
 

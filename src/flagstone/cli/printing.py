@@ -64,7 +64,11 @@ def card_of(state: State) -> RenderableType:
         facts.add_row(_printable(name), _printable(spell(known, _LONGEST)))
     sections = [("inputs", flag.inputs), ("outputs", flag.outputs), ("correct", state.correction)]
     tables = [_values_table(title, values) for title, values in sections if values]
-    notes = [Text(f"Note: {note}") for note in map(printable, state.notes)]
+    notes = [
+        _printable(f"Note{' by a visitor' * (review.speaker == 'visitor')}: {review.note}")
+        for review in state.standing
+        if review.note
+    ]
     return Panel(Group(facts, *tables, *notes), title=Text(f"flag {flag.id}"), title_align="left")
 
 

@@ -29,6 +29,7 @@ from flagstone.review.news import News
 from flagstone.review.preview import has_preview, preview
 from flagstone.review.rendering import render
 from flagstone.review.sending import HARMLESS, attachment, send
+from flagstone.review.speaking import is_by
 from flagstone.review.telling import Told, last_review, review_told, state_told
 from flagstone.store import Store
 
@@ -132,7 +133,7 @@ class Browsing:
         number = int(since) if since.isascii() and since.isdigit() and len(since) < 16 else 0  # noqa: PLR2004
         latest, reviews = self._news.since(number)
         me = person_of(request).name
-        by_others = [review for review in reviews if review.by != me]
+        by_others = [review for review in reviews if not is_by(review, me)]
         states = self._store.states(review.flag_id for review in by_others)
         decided = [review for review in by_others if review.flag_id in states]  # not erased since
         return Told(

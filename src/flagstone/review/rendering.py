@@ -21,6 +21,7 @@ from flagstone.review.gate import base_of, token_of
 from flagstone.review.media import media_of
 from flagstone.review.plain import Exact, plain
 from flagstone.review.shown import brief, shown
+from flagstone.review.speaking import corrector_of, decider_of
 from flagstone.review.tree import tree_of
 
 _HERE = Path(__file__).parent
@@ -93,6 +94,8 @@ _FILTERS: Mapping[str, Any] = {
     "ago": _ago,
     "brief": brief,
     "bytes": _bytes,
+    "corrector": corrector_of,
+    "decider": decider_of,
     "exact": Exact,
     "medium": media_of,
     "shown": shown,
