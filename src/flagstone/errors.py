@@ -33,6 +33,7 @@ Everything this library raises on purpose.
     ├── NothingToExportError       no flag that could be exported (also a LookupError)
     ├── MissingExtraError          an optional dependency is not installed (also an ImportError)
     ├── NoUsersError               a review page that anybody could reach (also a ValueError)
+    ├── UntrustedProxyError        a header that anybody could send (also a ValueError)
     ├── UsersError                 a file of users that cannot be read, or written so
     └── BadQueryError              a query that says nothing we understand (also a ValueError)
 
@@ -403,6 +404,18 @@ class NoUsersError(FlagstoneError, ValueError):
             f"Cannot serve the review page on {host}: whoever reaches it could read and decide. "
             "Nothing was started. Name people with `flagstone review-user users.txt NAME` and add "
             "--users users.txt, or leave out --host to serve this machine only."
+        )
+
+
+class UntrustedProxyError(FlagstoneError, ValueError):
+    """A header of a proxy that anybody could send."""
+
+    def __init__(self, *, header: str | None, reason: str) -> None:
+        super().__init__(
+            f"Cannot believe {header or 'X-Forwarded-For'}: {reason}, so that anybody could send "
+            "it. Nothing was started. Name the proxy with --proxy ADDRESS, and have it send "
+            "a secret in X-Proxy-Secret that --proxy-secret names, or say with "
+            "--trust-proxy-address that nobody else can connect from there."
         )
 
 
