@@ -235,8 +235,8 @@ def test_the_tree_is_as_drawn():
         (
             errors.UntrustedProxyError(header="X-User", reason="no address of a proxy is named"),
             "Cannot believe X-User: no address of a proxy is named, so that anybody could send it. "
-            "Nothing was started. Name the proxy with --proxy ADDRESS, and have it send a secret in "
-            "X-Proxy-Secret that --proxy-secret names, or say with --trust-proxy-address that "
+            "Nothing was started. Name the proxy with --proxy ADDRESS, and have it send a secret "
+            "in X-Proxy-Secret that --proxy-secret names, or say with --trust-proxy-address that "
             "nobody else can connect from there.",
             ValueError,
         ),

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,11 +24,11 @@ from flagstone.review.agreement import Measure, agreement
 from flagstone.review.deciding import may_be_withdrawn
 from flagstone.review.editors import editor_for
 from flagstone.review.figures import Figures, figures_of
-from flagstone.review.finding import file_of, state_of
+from flagstone.review.finding import file_of, open_file, ref_of, state_of
 from flagstone.review.gate import person_of
 from flagstone.review.listing import neighbours, page_of
 from flagstone.review.news import News
-from flagstone.review.preview import has_preview, preview
+from flagstone.review.preview import Previews, has_preview
 from flagstone.review.rendering import render
 from flagstone.review.sending import HARMLESS, attachment, send
 from flagstone.review.speaking import is_by
@@ -56,6 +58,7 @@ class Browsing:
     def __init__(self, store: Store, news: News) -> None:
         self._store = store
         self._news = news
+        self._previews = Previews()
         self._figures: tuple[tuple[str, int, Query], Figures] | None = None
 
     def list(self, request: Request) -> Response:
@@ -148,11 +151,10 @@ class Browsing:
         """The bytes of a file, which a record of the flag must name by its hash."""
         return send(request, *file_of(self._store, request))
 
-    def preview(self, request: Request) -> Response:
+    async def preview(self, request: Request) -> Response:
         """A picture or sound in small."""
-        ref, file = file_of(self._store, request)
-        with file:
-            found = preview(ref, file)
+        ref = await run_in_threadpool(ref_of, self._store, request)
+        found = await self._previews.of(request, ref, partial(open_file, self._store, ref))
         if found is None:
             raise HTTPException(404)
         headers = {**HARMLESS, "cache-control": "private, max-age=86400"}
