@@ -128,16 +128,19 @@ class Bounded:
         if not hasattr(self._workers, "worker"):
             self._workers.worker = _Worker(self._reader, self._limits)
         worker: _Worker = self._workers.worker
-        process = worker.process()
-        with self._mutex:
-            if pending.waiters == 0:
-                return None
-            pending.process = process
-        try:
-            return worker.ask(argument, data)
-        finally:
+        for _ in range(2):  # it may just have ended, for want of work or memory
             with self._mutex:
-                pending.process = None
+                if pending.waiters == 0:
+                    return None
+                pending.process = worker.process()
+            try:
+                return worker.ask(argument, data)
+            except EOFError:
+                continue
+            finally:
+                with self._mutex:
+                    pending.process = None
+        return None
 
 
 class _Worker:
@@ -162,18 +165,22 @@ class _Worker:
         return self._process
 
     def ask(self, argument: str, content: bytes) -> bytes | None:
+        """The answer, None if there is none in time. Raises `EOFError` if the process has ended."""
         limits = self._limits
         numbers = f"{len(content)} {limits.cpu} {limits.memory}"
         job = f"{self._reader} {argument} {numbers}\n".encode() + content
         process = self.process()
-        timer = threading.Timer(limits.wall, _end, [process])
+        is_late = threading.Event()
+        timer = threading.Timer(limits.wall, _end, [process, is_late])
         timer.daemon = True
         timer.start()
         try:
             return _exchange(process, job)
-        except (OSError, ValueError):  # it has ended, or was ended
+        except (OSError, ValueError) as error:
             _end(process)
-            return None
+            if is_late.is_set():
+                return None
+            raise EOFError from error
         finally:
             timer.cancel()
 
@@ -201,8 +208,10 @@ def _begin() -> "subprocess.Popen[bytes]":
     )  # fmt: skip
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End *process* and what it has begun."""
+def _end(process: "subprocess.Popen[bytes]", is_late: threading.Event | None = None) -> None:
+    """End *process* and what it has begun; *is_late* says that this was why."""
+    if is_late is not None:
+        is_late.set()
     if process.poll() is None:
         with suppress(ProcessLookupError, PermissionError):
             if sys.platform == "win32":
