@@ -64,6 +64,7 @@ bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.export
 	$(BIN)/python -m benchmarks.review
+	$(BIN)/python -m benchmarks.previews
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build screenshots

@@ -49,6 +49,8 @@ LAYERS = [
     "as_python",
     "codec",
     "errors",
+    "safe_logs",
+    "safe_text",
 ]
 """From top to bottom: a module may import those below its own, and its own."""
 

@@ -274,6 +274,14 @@ def test_the_tree_is_as_drawn():
             ValueError,
         ),
         (
+            errors.UntrustedProxyError(header="X-User", reason="no address of a proxy is named"),
+            "Cannot believe X-User: no address of a proxy is named, so that anybody could send it. "
+            "Nothing was started. Name the proxy with --proxy ADDRESS, and have it send a secret "
+            "in X-Proxy-Secret that --proxy-secret names, or say with --trust-proxy-address that "
+            "nobody else can connect from there.",
+            ValueError,
+        ),
+        (
             errors.UsersError(doing="read", where="users.txt", reason="it is no file of users"),
             "Cannot read the users in users.txt: it is no file of users. The file was not changed. "
             "`flagstone review-user FILE NAME` adds a person to it.",

@@ -20,7 +20,7 @@ def decide(
     assignee: str | None = None,
 ) -> list[Review]:
     """
-    Append to *store* a review of each of *flags*, all or none, and give them back.
+    Append to *store* a review of each of *flags* by the reviewer *by*, all or none; give them back.
 
     Raises `InvalidRecordError` for what a review cannot say and `StoreError` where the medium
     fails; then nothing was decided.
@@ -29,6 +29,7 @@ def decide(
         Review(
             flag_id=flag.id,
             by=by,
+            speaker="reviewer",
             verdict=verdict,
             correction=correction or {},
             tags=(tags,) if isinstance(tags, str) else tuple(tags),

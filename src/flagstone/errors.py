@@ -38,14 +38,18 @@ Everything this library raises on purpose.
     ├── NothingToExportError       no flag that could be exported (also a LookupError)
     ├── MissingExtraError          an optional dependency is not installed (also an ImportError)
     ├── NoUsersError               a review page that anybody could reach (also a ValueError)
+    ├── UntrustedProxyError        a header that anybody could send (also a ValueError)
     ├── UsersError                 a file of users that cannot be read, or written so
     └── BadQueryError              a query that says nothing we understand (also a ValueError)
 
 Each constructor takes facts and words the sentence: what could not be done, where, why, what is
-untouched, and the way out. This module imports nothing of ours, so that all of it may import it.
+untouched, and the way out. A sentence is one line of printable characters and shows no secret of a
+URL. Every other module may import this one, which imports only `safe_text`.
 """
 
 import reprlib
+
+from flagstone.safe_text import mask_text, mask_url, one_line
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 80
@@ -56,6 +60,9 @@ class FlagstoneError(Exception):
 
     to_person = "It could not be saved. Nothing was kept; you can try again."
     """What a visitor of the demo may read: no path, no cause that is not theirs to know."""
+
+    def __init__(self, sentence: str = "") -> None:
+        super().__init__(one_line(mask_text(sentence)))
 
 
 class RefusedError(FlagstoneError, ValueError):
@@ -225,6 +232,7 @@ class MissingFileError(RefusedError):
     """A record names a file whose bytes the store does not have."""
 
     def __init__(self, *, where: str, record: str, name: str, sha256: str) -> None:
+        where = mask_url(where)
         super().__init__(
             f"Cannot keep record {record} in {where}: its file {name!r} ({sha256[:12]}…) is not "
             "there. Nothing was kept. Put the file first: store.files.put(…)."
@@ -235,6 +243,7 @@ class StoreError(FlagstoneError):
     """The medium would not take a record, or give it back."""
 
     def __init__(self, *, doing: str, where: str, reason: str) -> None:
+        where = mask_url(where)
         super().__init__(
             f"Cannot {doing} {where}: {reason}. What was kept before is untouched. "
             "Mend the cause and try again."
@@ -247,6 +256,7 @@ class StoreFullError(StoreError):
     to_person = "There is no space left to save it. Nothing was kept; please tell the owner."
 
     def __init__(self, *, where: str) -> None:
+        where = mask_url(where)
         FlagstoneError.__init__(
             self,
             f"Cannot keep the flag in {where}: no space is left there. "
@@ -259,6 +269,7 @@ class UnreadableRecordError(StoreError):
     """One stored record is damaged; the others are fine."""
 
     def __init__(self, *, where: str, reason: str) -> None:
+        where = mask_url(where)
         FlagstoneError.__init__(
             self,
             f"Cannot read the record at {where}: {reason}. The store was not changed. "
@@ -281,6 +292,7 @@ class UnknownStoreError(FlagstoneError, ValueError):
     """A URL that names no kind of store."""
 
     def __init__(self, *, url: str) -> None:
+        url = mask_url(url)
         super().__init__(
             f"Cannot open {url!r}: it names no kind of store. Use a folder or csv:PATH for CSV "
             "files, sqlite:///PATH or a path ending in .db for SQLite, shards:PATH-OR-URL for "
@@ -292,6 +304,7 @@ class NoStoreError(FlagstoneError, LookupError):
     """A store that was to be read is not there."""
 
     def __init__(self, *, where: str) -> None:
+        where = mask_url(where)
         super().__init__(
             f"Cannot read {where}: nothing has been kept there. "
             "Name the folder or database that the demo writes to."
@@ -302,6 +315,7 @@ class LostCopyError(FlagstoneError, LookupError):
     """A copy of a store is not where it was made."""
 
     def __init__(self, *, where: str, noted_in: str) -> None:
+        where = mask_url(where)
         super().__init__(
             f"Cannot find the copy {where}: no store is there now, or none that may be seen. "
             "Nothing was made there. Bring it back, or name its new place with --also; when it is "
@@ -313,6 +327,7 @@ class SecretCopyError(FlagstoneError):
     """The URL of a copy had a secret, which is not kept."""
 
     def __init__(self, *, where: str) -> None:
+        where = mask_url(where)
         super().__init__(
             f"Cannot open the copy {where}: its URL had a secret, which is not kept. "
             "Nothing was done there. Name it in full with --also."
@@ -323,8 +338,9 @@ class NotForgottenError(FlagstoneError):
     """Some places may still have what was to be forgotten; *reasons* says why, by place."""
 
     def __init__(self, *, reasons: dict[str, str]) -> None:
+        where = ", ".join(map(mask_url, reasons))
         super().__init__(
-            f"Cannot forget in {', '.join(reasons)}: what is asked for may still be there. "
+            f"Cannot forget in {where}: what is asked for may still be there. "
             f"{' '.join(reasons.values())} No other place is kept from forgetting by that. Once "
             "that is mended run it again: what is gone already does not matter."
         )
@@ -334,6 +350,7 @@ class UnknownFlagError(FlagstoneError, LookupError):
     """No flag has this id."""
 
     def __init__(self, *, flag_id: str, where: str) -> None:
+        where = mask_url(where)
         super().__init__(
             f"Cannot find flag {flag_id!r} in {where}: none there has this id. "
             "`flagstone list` shows the ids."
@@ -397,6 +414,7 @@ class SamePlaceError(FlagstoneError, ValueError):
     """A copy from a place to itself."""
 
     def __init__(self, *, where: str) -> None:
+        where = mask_url(where)
         super().__init__(
             f"Cannot copy {where} to itself: every flag would be there twice. Nothing was copied. "
             f"Name another store, such as {where}.db."
@@ -417,6 +435,7 @@ class ForeignFolderError(FlagstoneError, FileExistsError):
     """Something that is no export of ours stands where one should go."""
 
     def __init__(self, *, where: str) -> None:
+        where = mask_url(where)
         super().__init__(
             f"Cannot export to {where}: something is there that is no export of Flagstone. It was "
             "not touched and nothing was written. Name a folder that is not there yet, is empty, "
@@ -439,6 +458,7 @@ class MissingExtraError(FlagstoneError, ImportError):
     """An optional dependency is not installed."""
 
     def __init__(self, *, asked: str, extra: str) -> None:
+        asked = mask_url(asked)
         super().__init__(
             f"Cannot use {asked}: what it needs is not installed. "
             f"Install it with: pip install 'flagstone[{extra}]'"
@@ -456,10 +476,23 @@ class NoUsersError(FlagstoneError, ValueError):
         )
 
 
+class UntrustedProxyError(FlagstoneError, ValueError):
+    """A header of a proxy that anybody could send."""
+
+    def __init__(self, *, header: str | None, reason: str) -> None:
+        super().__init__(
+            f"Cannot believe {header or 'X-Forwarded-For'}: {reason}, so that anybody could send "
+            "it. Nothing was started. Name the proxy with --proxy ADDRESS, and have it send "
+            "a secret in X-Proxy-Secret that --proxy-secret names, or say with "
+            "--trust-proxy-address that nobody else can connect from there."
+        )
+
+
 class UsersError(FlagstoneError):
     """A file of users that cannot be read, or cannot be written so."""
 
     def __init__(self, *, doing: str, where: str, reason: str) -> None:
+        where = mask_url(where)
         super().__init__(
             f"Cannot {doing} the users in {where}: {reason}. The file was not changed. "
             "`flagstone review-user FILE NAME` adds a person to it."
@@ -470,6 +503,7 @@ class BadQueryError(FlagstoneError, ValueError):
     """A query that says nothing we understand; `part` is the part of it."""
 
     def __init__(self, *, part: str, reason: str, properties: tuple[str, ...]) -> None:
+        part = mask_url(part)
         names = ", ".join(f"{name}:" for name in properties)
         super().__init__(
             f"Cannot search for {part!r}: {reason}. A query is words to be found, and one of "

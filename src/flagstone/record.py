@@ -58,6 +58,7 @@ __all__ = [
 SCHEMA = 1
 
 Verdict = Literal["open", "accepted", "rejected", "fixed"]
+Speaker = Literal["visitor", "reviewer"]
 Status = Literal["fixed", "still_failing", "changed", "broken", "error"]
 
 
@@ -196,8 +197,9 @@ class Review(_Record):
     """
     What somebody decided about a flag; each part may be absent.
 
-    `withdraws` is the id of another review of the flag, which counts no more. One review adds at
-    most 20 tags; a flag has those of all its reviews.
+    `withdraws` is the id of another review of the flag, which counts no more. `speaker` says if
+    `by` names a visitor of the demo or a reviewer, who may have the same name; None: not known.
+    One review adds at most 20 tags; a flag has those of all its reviews.
     """
 
     type: ClassVar[str] = "review"
@@ -210,6 +212,7 @@ class Review(_Record):
     note: str | None = None
     assignee: str | None = None
     withdraws: str | None = None
+    speaker: Speaker | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -330,6 +333,7 @@ _PARSE: dict[Any, Parse] = {
     Mapping[str, Any] | None: parse_mapping_or_none,
     Mapping[str, float]: parse_numbers,
     Verdict | None: parse_one_of(*get_args(Verdict), None),
+    Speaker | None: parse_one_of(*get_args(Speaker), None),
     Status: parse_one_of(*get_args(Status)),
 }
 
@@ -469,6 +473,7 @@ _READ: dict[Any, Callable[[Any], Any]] = {
     Mapping[str, Any] | None: _named,
     Mapping[str, float]: _named,
     Verdict | None: _one_of(*get_args(Verdict)),
+    Speaker | None: _one_of(*get_args(Speaker)),
     Status: _one_of(*get_args(Status)),
 }
 

@@ -111,8 +111,7 @@ def test_a_change_of_mind(page: Page, launch: Callable[..., str]) -> None:
     assert store.state(second).verdict == "rejected"
     reviews = [record for record in store.scan() if isinstance(record, Review)]
     assert [review.flag_id for review in reviews] == [first, second]
-    session = store.get(first).session
-    assert {review.by for review in reviews} == {session}
+    assert {(review.by, review.speaker) for review in reviews} == {(None, "visitor")}
 
 
 def test_an_option_of_ones_own_is_kept_once(page: Page, launch: Callable[..., str]) -> None:
@@ -151,7 +150,7 @@ def test_a_comment_and_a_better_answer(page: Page, launch: Callable[..., str]) -
     flag, review = store.scan()
     assert isinstance(flag, Flag)
     assert isinstance(review, Review)
-    assert (review.flag_id, review.by, review.note) == (flag_id, flag.session, "A parrot!")
+    assert (review.flag_id, review.speaker, review.note) == (flag_id, "visitor", "A parrot!")
     assert texts(review.correction["reply"].data) == ["Hello."]
     assert store.state(flag_id).correction == review.correction
     assert review.correction["reply"].kind == flag.outputs["reply"].kind == "chat"

@@ -194,7 +194,7 @@ class TestRedact:
         details._say((flag.id, "Hello"), "ask ana@example.org", "I am bo@example.org", None)
 
         _, review = store.scan()
-        assert (review.flag_id, review.by) == (flag.id, "s1")
+        assert (review.flag_id, review.by, review.speaker) == (flag.id, None, "visitor")
         assert review.note == "ask [e-mail]"
         assert "I am [e-mail]" in review.to_json()
         assert "example.org" not in review.to_json()

@@ -20,10 +20,12 @@ class Reviewer:
     """Somebody with the review page of *store* open, from this machine unless *client* says."""
 
     def __init__(self, store: Store, *, client: str = "127.0.0.1", url: str = HERE, **app: Any):
+        self.app = create_app(store, **app)
         self.http = TestClient(
-            create_app(store, **app), client=(client, 50000), base_url=url, follow_redirects=False
+            self.app, client=(client, 50000), base_url=url, follow_redirects=False
         )
         self.token = ""
+        self.open()
 
     def another(self) -> "Reviewer":
         """Somebody else at the same server."""
@@ -33,7 +35,13 @@ class Reviewer:
         other.http = TestClient(
             self.http.app, client=("127.0.0.1", 50001), base_url=url, follow_redirects=False
         )
+        other.open()
         return other
+
+    def open(self) -> None:
+        """Follow the address that is printed where nobody has to log in."""
+        if self.app.token is not None:
+            self.http.get("/", params={"token": self.app.token})
 
     def get(self, path: str, **request: Any) -> httpx.Response:
         """A page; its token is kept, as a browser's page would."""

@@ -37,6 +37,7 @@ from flagstone.cli.printing import (
 from flagstone.doctor import examine
 from flagstone.errors import MissingExtraError, SamePlaceError, StoreError
 from flagstone.importing import Field, import_logs
+from flagstone.safe_text import mask_url
 from flagstone.stores import DATABASE
 from flagstone.sync import Synced, sync, waiting_in
 
@@ -108,7 +109,7 @@ def import_(
         typer.echo(codec.dumps(asdict(imported.synced) | facts))
         return
     out.print(table_of_import(imported))
-    for line in summary_of_import(imported, store, dry_run=dry_run):
+    for line in summary_of_import(imported, mask_url(store), dry_run=dry_run):
         out.print(line, soft_wrap=True)
 
 
@@ -144,9 +145,9 @@ def sync_(
         return
     into = open_target(target, dry_run=dry_run)
     with open_existing(source) as opened, into, progress_bar() as bar:
-        if opened.where == into.where:
+        if (opened.url or opened.where) == (into.url or into.where):
             raise SamePlaceError(where=opened.where)
-        task = bar.add_task(f"{source} to {target}", total=None)
+        task = bar.add_task(f"{mask_url(source)} to {mask_url(target)}", total=None)
         synced = Synced()
 
         def show(done: Synced) -> None:
@@ -159,7 +160,7 @@ def sync_(
     if as_json:
         typer.echo(codec.dumps(asdict(synced)))
         return
-    out.print(summary_of_copy(synced, "records", target, dry_run=dry_run), soft_wrap=True)
+    out.print(summary_of_copy(synced, "records", mask_url(target), dry_run=dry_run), soft_wrap=True)
 
 
 def _tell_what_waits(source: str, target: str, *, as_json: bool) -> None:
@@ -174,7 +175,7 @@ def _tell_what_waits(source: str, target: str, *, as_json: bool) -> None:
         facts = {"records": waiting.records, "oldest": oldest, "reason": reason and str(reason)}
         typer.echo(codec.dumps(facts))
     else:
-        out.print(f"{waiting} for {target}.", soft_wrap=True)
+        out.print(f"{waiting} for {mask_url(target)}.", soft_wrap=True)
     if reason is not None:
         raise reason
 
@@ -196,6 +197,6 @@ def doctor(
     else:
         for sentence in finding.damage:
             out.print(Text(sentence, style="red"), soft_wrap=True)
-        out.print(summary_of(finding, store, dry_run=dry_run), soft_wrap=True)
+        out.print(summary_of(finding, mask_url(store), dry_run=dry_run), soft_wrap=True)
     if finding.damage:
         raise typer.Exit(1)

@@ -18,6 +18,7 @@ from flagstone.forget import Receipt
 from flagstone.importing import Imported
 from flagstone.query import FACETS, State
 from flagstone.record import Flag, Value
+from flagstone.safe_text import mask_url
 from flagstone.sync import Synced
 from flagstone.words import printable, spell
 
@@ -32,7 +33,8 @@ _LONGEST = 1_000_000
 
 def table_of(flags: Iterable[Flag], where: str) -> Table:
     """The *flags* of the store *where*, a row each."""
-    table = Table(title=_printable(f"Flags in {where}"), title_justify="left", show_lines=True)
+    title = _printable(f"Flags in {mask_url(where)}")
+    table = Table(title=title, title_justify="left", show_lines=True)
     table.add_column("flag", no_wrap=True)
     table.add_column("option", overflow="fold")
     table.add_column("what was seen", overflow="fold", ratio=1)
@@ -62,14 +64,18 @@ def card_of(state: State) -> RenderableType:
         facts.add_row(_printable(name), _printable(spell(known, _LONGEST)))
     sections = [("inputs", flag.inputs), ("outputs", flag.outputs), ("correct", state.correction)]
     tables = [_values_table(title, values) for title, values in sections if values]
-    notes = [Text(f"Note: {note}") for note in map(printable, state.notes)]
+    notes = [
+        _printable(f"Note{' by a visitor' * (review.speaker == 'visitor')}: {review.note}")
+        for review in state.standing
+        if review.note
+    ]
     return Panel(Group(facts, *tables, *notes), title=Text(f"flag {flag.id}"), title_align="left")
 
 
 def table_of_facets(facets: Mapping[str, Counter[str | None]], where: str) -> Table:
     """How the flags of the store *where* divide: a row for each value, the most frequent first."""
     flags = sum(facets.get("verdict", Counter()).values())
-    title = f"{flags:,} flag{'s' * (flags != 1)} in {where}"
+    title = f"{flags:,} flag{'s' * (flags != 1)} in {mask_url(where)}"
     table = Table(title=_printable(title), title_justify="left")
     for name in ("by", "value"):
         table.add_column(name, overflow="fold")
@@ -147,18 +153,18 @@ def summary_of_export(manifest: Manifest, folder: Path) -> str:
     """What was exported, in a sentence."""
     rows = f"{manifest.rows:,} row{'s' * (manifest.rows != 1)}"
     flags = f"{manifest.flags:,} flag{'s' * (manifest.flags != 1)}"
-    return f"Exported {rows} of {flags} to {folder}: version {manifest.sha256[:12]}."
+    return f"Exported {rows} of {flags} to {mask_url(str(folder))}: version {manifest.sha256[:12]}."
 
 
 def summary_of_receipt(receipt: Receipt, *, dry_run: bool) -> str:
     """What was forgotten: a line for each place, also for those not reached, and the ids."""
     would = "Would forget" if dry_run else "Forgot"
     lines = [
-        f"{would} {place.flags:,} flags in {place.where}: {place.records:,} records and "
+        f"{would} {place.flags:,} flags in {mask_url(place.where)}: {place.records:,} records and "
         f"{place.files:,} files ({megabytes(place.bytes)})."
         for place in receipt.places
     ]
-    lines += [f"Not reached: {place.where}." for place in receipt.unreached]
+    lines += [f"Not reached: {mask_url(place.where)}." for place in receipt.unreached]
     return printable("\n".join([*lines, *receipt.flag_ids]))
 
 

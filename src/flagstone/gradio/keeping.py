@@ -156,7 +156,8 @@ class Keeper:
         staged.commit(said)
         review = Review(
             flag_id=flag_id,
-            by=flag.user or flag.session,
+            by=flag.user,
+            speaker="visitor",
             note=said.comment,
             correction=said.correction,
         )
@@ -166,9 +167,11 @@ class Keeper:
         """Record that the person takes their flag back; it stays, rejected by themselves."""
         self._admit(session_of(request))
         flag = self._as_kept(flag_id, request)
-        by = flag.user or flag.session
         note = "withdrawn by the person who flagged"
-        self.store.append([Review(flag_id=flag_id, by=by, verdict="rejected", note=note)])
+        review = Review(
+            flag_id=flag_id, by=flag.user, speaker="visitor", verdict="rejected", note=note
+        )
+        self.store.append([review])
 
     def _as_kept(self, flag_id: str, request: Any) -> Flag:
         """The flag that a person speaks of, as it was redacted; without `redact`, who they are."""

@@ -16,6 +16,7 @@ from flagstone.query import State
 from flagstone.record import MAX_TAGS, Review, Value, Verdict
 from flagstone.review.entered import read
 from flagstone.review.people import Person
+from flagstone.review.speaking import is_by
 from flagstone.review.uploads import Uploads
 from flagstone.store import Store
 
@@ -118,7 +119,7 @@ class Decider:
         """
         with self._mutex:
             withdrawals = [
-                Review(flag_id=flag_id, by=person.name, withdraws=review.id)
+                Review(flag_id=flag_id, by=person.name, speaker="reviewer", withdraws=review.id)
                 for flag_id, state in self._store.states(reviews).items()
                 for review in state.standing
                 if review.id == reviews[flag_id] and may_be_withdrawn(review, person)
@@ -134,6 +135,7 @@ class Decider:
         return Review(
             flag_id=state.flag.id,
             by=person.name,
+            speaker="reviewer",
             verdict=decision.verdict,
             tags=decision.tags,
             note=decision.note,
@@ -157,7 +159,7 @@ class Decider:
 
 def may_be_withdrawn(review: Review, person: Person) -> bool:
     """Whether *person* may take back *review*: their own, or as an admin, but no withdrawal."""
-    is_theirs = review.by == person.name or person.role == "admin"
+    is_theirs = is_by(review, person.name) or person.role == "admin"
     return person.may_decide and is_theirs and review.withdraws is None
 
 
@@ -166,7 +168,9 @@ def _decided_since(state: State, seen: str, person: Person) -> Review | None:
     ids = [review.id for review in state.reviews]
     place = ids.index(seen) + 1 if seen in ids else 0
     before, standing = ids[:place], {review.id for review in state.standing}
-    others: Iterable[Review] = (r for r in reversed(state.reviews[place:]) if r.by != person.name)
+    others: Iterable[Review] = (
+        r for r in reversed(state.reviews[place:]) if not is_by(r, person.name)
+    )
     return next(
         (
             r

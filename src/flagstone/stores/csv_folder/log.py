@@ -11,7 +11,6 @@ The file itself is the lock: no second file, and none to be left behind.
 import contextlib
 import csv
 import io
-import logging
 import os
 import re
 import sys
@@ -24,6 +23,7 @@ from typing import NamedTuple
 import orjson
 
 from flagstone.durable import replace_durably, sync_directory
+from flagstone.safe_logs import logger_of
 
 if sys.platform == "win32":
     import portalocker
@@ -39,7 +39,7 @@ else:
         fcntl.flock(handle, fcntl.LOCK_EX)
 
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 Row = Sequence[str]
 

@@ -6,7 +6,6 @@ Gradio and people write, is read from its other cells as well as they tell.
 """
 
 import csv
-import logging
 import os
 import re
 import time
@@ -19,6 +18,7 @@ from typing import BinaryIO
 
 from flagstone.errors import UnreadableRecordError
 from flagstone.record import Flag, Record, Value, record_from_json
+from flagstone.safe_logs import logger_of
 from flagstone.stores.csv_folder.cells import CORRECTION, RECORD, aside_of
 from flagstone.stores.csv_folder.folder_files import FolderFiles
 from flagstone.stores.csv_folder.foreign import ForeignLog
@@ -37,7 +37,7 @@ from flagstone.stores.csv_folder.log import (
     read_header,
 )
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 Place = list[int]
 """A place in a log: the number of its file, by which a rewritten one is told, and the byte."""

@@ -10,7 +10,6 @@ Every hundred small shards are merged into one that stands for them,
 meanwhile looks again, and goes on in the merged one where it was.
 """
 
-import logging
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -29,6 +28,7 @@ from flagstone.places import place_at
 from flagstone.places.place import Blob, Contents, Place
 from flagstone.query import Query, State, fold, select
 from flagstone.record import FileRef, Flag, Record, Review, record_from_json
+from flagstone.safe_logs import logger_of
 from flagstone.store import Store, of_flags, require_files
 from flagstone.stores.shards.files import SMALL, ShardFiles, path_of
 from flagstone.stores.shards.table import (
@@ -44,7 +44,7 @@ from flagstone.stores.shards.table import (
     without,
 )
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 _T = TypeVar("_T")
 
@@ -97,6 +97,7 @@ class ShardStore(Store):
 
     def __init__(self, url: str | Path, options: dict[str, Any] | None = None) -> None:
         self._place: Place = place_at(str(url), options)
+        self._url = str(url)
         self.where = self._place.where
         self.files: ShardFiles = ShardFiles(self._place, self)
         self._known: dict[str, _Shard] = {}
@@ -106,7 +107,7 @@ class ShardStore(Store):
     def url(self) -> str:
         if self.where.startswith("hf://"):
             return self.where
-        return f"shards:{self.where if self._is_far else Path(self.where).resolve()}"
+        return f"shards:{self._url if self._is_far else Path(self.where).resolve()}"
 
     @property
     def targets(self) -> Path | None:

@@ -2,7 +2,6 @@
 What is SQLite's own: how a database is opened, made, written to and emptied of what was erased.
 """
 
-import logging
 import os
 import sqlite3
 import time
@@ -18,9 +17,10 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from flagstone.durable import sync_directory
 from flagstone.errors import StoreError, StoreFullError, UnknownStoreError
+from flagstone.safe_logs import logger_of
 from flagstone.stores.sql.table import ABOUT, COLUMNS, RECORD
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 _PLACES = f"({', '.join('?' * len(COLUMNS))})"
 
