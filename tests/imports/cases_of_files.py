@@ -180,6 +180,25 @@ CASES = [
               {"text": OTHER_FIELD})],
     ),
     Case(
+        "another's picture, typed in a text field of the same label",
+        {
+            "log.csv": log(
+                ["im", "im"],
+                [f"flagged/im/{HEX}/a.png", "", "", "", T],
+                ["", f"flagged/im/{HEX}/a.png", "", "", T2],
+            ),
+            **A,
+        },
+        [
+            flag({"im": IMAGE, "im_2": ""}, {"im_2": EMPTY}),
+            flag(
+                {"im": ("file", None), "im_2": f"flagged/im/{HEX}/a.png"},
+                {"im_2": OTHER_FIELD},
+                time=T2,
+            ),
+        ],
+    ),
+    Case(
         "a way round by dots",
         one("text", f"flagged/text/../im/{HEX}/a.png") | A | {"text/x": b"x"},
         [flag({"text": f"flagged/text/../im/{HEX}/a.png"}, {"text": OTHER_FIELD})],

@@ -24,8 +24,9 @@ from flagstone.stores.csv_folder.gradio_files import (
     ColumnFiles,
     folder_in,
     folders_of,
+    looks_like_path,
 )
-from flagstone.stores.csv_folder.gradio_rows import UNPLACED, Layout, moment_of
+from flagstone.stores.csv_folder.gradio_rows import UNPLACED, Layout, Split, moment_of
 from flagstone.stores.csv_folder.log import Row
 
 __all__ = ["NO_MESSAGE", "NO_TIME", "READ_BY_DEMO", "UNPLACED", "GradioLog"]
@@ -127,6 +128,7 @@ class GradioLog:
         else:
             names = zip(self._layout.fields, self._layout.labels, strict=True)
             folders = {name: folders_of(label) for name, label in names}
+            folders |= dict.fromkeys(_copiers(folders, splits), frozenset())
         columns: dict[str, Column] = {name: column(found) for name, found in folders.items()}
         for split in splits:
             for name, text in split.fields.items():
@@ -155,6 +157,22 @@ class GradioLog:
         if surplus:
             context["surplus_cells"] = list(surplus)
         return context
+
+
+def _copiers(folders: Mapping[str, frozenset[str]], rows: Iterable[Split]) -> set[str]:
+    """
+    The fields that name a file of another one with the same folder, as where labels are equal.
+
+    Gradio keeps a file for each cell, so somebody typed the path.
+    """
+    owners: dict[tuple[frozenset[str], str], str] = {}
+    copiers = set()
+    for row in rows:
+        for name, text in row.fields.items():
+            if looks_like_path(text) and name in folders:
+                owner = owners.setdefault((folders[name], text), name)
+                copiers |= {name} - {owner}
+    return copiers
 
 
 def _folders_in(rows: Iterable[Mapping[str, str]]) -> dict[str, frozenset[str]]:

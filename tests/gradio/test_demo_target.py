@@ -2,12 +2,13 @@
 `--demo app.py:demo`: a demo is loaded without being served, and says what a log's fields are.
 """
 
+import csv
+import io
 import sys
 import threading
 
 import gradio as gr
 import pytest
-from logs_by_hand import HEX, PNG, T, log
 
 from flagstone import FileRef
 from flagstone.errors import OtherDemoError, UnloadableDemoError
@@ -15,6 +16,17 @@ from flagstone.gradio.loading import load_demo
 from flagstone.gradio.log_fields import fields_of_demo
 from flagstone.importing import import_logs
 from flagstone.stores.memory import MemoryStore
+
+HEX = "0123456789abcdef0123"
+
+
+def log(labels: list[str], cells: list[str]) -> str:
+    """A log of Gradio 4 with one row."""
+    text = io.StringIO()
+    ends = ["flag", "username", "timestamp"]
+    csv.writer(text).writerows([[*labels, *ends], [*cells, "", "", "2026-01-02 03:04:05.000006"]])
+    return text.getvalue()
+
 
 INTERFACE = """
 import gradio as gr
@@ -143,9 +155,9 @@ def test_fields_are_read_by_their_components(app, tmp_path):
         "007", '{"a": 1}', "7", "false", "1", "[1, 2]", f"flagged/im/{HEX}/a.png", "cba",
         '{"cat": 0.7, "dog": 0.3}', "[1]",
     ]  # fmt: skip
-    (tmp_path / "log.csv").write_bytes(log(labels, [*cells, "", "", T]))
+    (tmp_path / "log.csv").write_text(log(labels, cells))
     (tmp_path / "im" / HEX).mkdir(parents=True)
-    (tmp_path / "im" / HEX / "a.png").write_bytes(PNG)
+    (tmp_path / "im" / HEX / "a.png").write_bytes(b"picture")
     store = MemoryStore()
 
     done = import_logs(tmp_path, store, fields=fields_of_demo(load_demo(app(EVERYTHING))))
@@ -191,7 +203,7 @@ def test_a_log_of_another_demo(tmp_path):
     """
     Is refused before anything is copied.
     """
-    (tmp_path / "log.csv").write_bytes(log(["image"], ["x", "", "", T]))
+    (tmp_path / "log.csv").write_text(log(["image"], ["x"]))
     demo = gr.Interface(lambda x: x, gr.Textbox(label="q"), gr.Textbox(label="a"))
     store = MemoryStore()
 
