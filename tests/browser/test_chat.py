@@ -306,7 +306,7 @@ def test_undo_and_edit_end_what_comes_after(page: Page, launch: Callable[..., st
     edited = told(page)
 
     page.get_by_role("button", name="Edit").nth(1).click()
-    page.get_by_role("textbox").filter(has_text="two").fill("three")
+    page.locator("textarea.edit-textarea").fill("three")
     page.get_by_role("button", name="Submit", exact=True).click()
     expect(page.get_by_text("You said three.")).to_be_visible()
     expect(page.get_by_text("Its receipt is")).to_be_hidden()

@@ -2,6 +2,7 @@
 The chat of Gradio, ours or somebody else's, with reactions that are kept.
 """
 
+import functools
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,6 +63,7 @@ class ChatInterface(gradio.ChatInterface):
             self._reactions = Reactions(
                 self, callback, self.flagging_dir, self.flagging_options, rules
             )
+            self._reactions.keeper.app = _name_by_function(self)
             self._reactions.place(comment=flag_comment, correction=flag_correction)
 
     def render(self) -> Any:
@@ -88,8 +90,22 @@ def attach_to_chat(
     reactions = Reactions(
         demo, FlagLogger(store), DEFAULT_FOLDER, names or list(THUMBS), Rules(**rules)
     )
-    reactions.keeper.app = app or name_of(demo) or None
+    reactions.keeper.app = app or _name_by_function(demo)
     reactions.place(comment=comment, correction=correction)
+
+
+def _name_by_function(demo: gradio.ChatInterface) -> str | None:
+    """Name *demo* as Gradio names an Interface, by its function; its title goes before that."""
+    if not getattr(demo, "__name__", None):
+        cast(Any, demo).__name__ = function_name(demo.fn)
+    return name_of(demo) or None
+
+
+def function_name(function: Any) -> str:
+    """The name of *function*: what a partial calls, the class of an object that can be called."""
+    while isinstance(function, functools.partial | functools.partialmethod):
+        function = function.func
+    return str(getattr(function, "__name__", None) or type(function).__name__)
 
 
 _PARAMETERS = inspect.signature(gradio.ChatInterface.__init__).parameters

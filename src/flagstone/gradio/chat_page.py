@@ -6,8 +6,7 @@ The server answers each event with what is recorded; `chat.js` lets the page sho
 
 import inspect
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio
@@ -32,18 +31,19 @@ class ChatPage:
         self._chatbot: Any = demo.chatbot
         self._others = others
 
-    @contextmanager
-    def below_the_chatbot(self) -> Iterator[None]:
-        """What is placed meanwhile stands right below the conversation, then the notice."""
+    def place(self, make: Callable[[], Details]) -> Details:
+        """Place, right below the conversation, what *make* places, and a notice."""
         column = self._chatbot.parent
         before = list(column.children)
         with inside(self._demo, column):
-            yield
+            details = make()
             self._notice = gradio.HTML(visible=False)
+            details.again.render()  # type: ignore[no-untyped-call]
             self._told = gradio.JSON(visible=False)
         placed = [child for child in column.children if child not in before]
         at = before.index(self._chatbot) + 1
         column.children = [*before[:at], *placed, *before[at:]]
+        return details
 
     def attach(
         self,
@@ -70,6 +70,9 @@ class ChatPage:
                 saved = [self._demo.chat_history_dataset, self._demo.saved_conversations]
                 inputs = [*saved, self._told]
                 self._attach_shown(chosen, show_saved, inputs, another=True, preprocess=True)
+            self._demo.textbox.submit(
+                None, None, [self._notice, details.again], js=chat_script("[hide, hide]"), **HIDDEN
+            )
             self._attach_shortened(shorten)
             self._attach_emptied(forget)
 

@@ -16,7 +16,6 @@ from flagstone.gradio.keeping import Keeper
 from flagstone.gradio.looks import COMMENT, consent_boxes, place_style
 from flagstone.gradio.scripts import HIDDEN, chat_script
 from flagstone.gradio.threads import aside
-from flagstone.record import Flag
 
 logger = logging.getLogger(__name__)
 
@@ -24,13 +23,12 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """
-    What is commented on: the flag of this id, and the *flag* itself where it need not be read.
+    What is commented on: the flag of this id, of a reply with this `text`.
 
-    It stands under `key` for a reply with this `text`; `open_key` is of what came before.
+    It stands under `key`; `open_key` is of what came before.
     """
 
     flag_id: str
-    flag: Flag | None
     key: str
     open_key: str
     text: str
@@ -73,7 +71,7 @@ class Details:
                     "Save", variant="primary", elem_id=f"{self.id}-save", **looks
                 )
                 self._close = gradio.Button("Close", elem_id=f"{self.id}-cancel", **looks)
-        self.again = gradio.Button("Comment", size="sm", visible=False, scale=0)
+        self.again = gradio.Button("Comment", size="sm", visible=False, render=False)
         self.subject = gradio.State(None)
 
     def attach(self, notice: gradio.HTML, told: gradio.JSON) -> None:

@@ -49,11 +49,10 @@ class Receipt(int):
     """How many flags there are, as Gradio has it, and the `flag_id` of the one just kept."""
 
     flag_id: str
-    flag: Flag | None
 
-    def __new__(cls, count: int, flag_id: str, flag: Flag | None = None) -> Self:
+    def __new__(cls, count: int, flag_id: str) -> Self:
         receipt = super().__new__(cls, count)
-        receipt.flag_id, receipt.flag = flag_id, flag
+        receipt.flag_id = flag_id
         return receipt
 
 
@@ -120,7 +119,7 @@ class Keeper:
             self._attempts.forget(key)
             raise
         self._attempts.forget(key)
-        return Receipt(count, flag_id, flag)
+        return Receipt(count, flag_id)
 
     def keep_run(self, run: Run) -> Receipt | None:
         """Keep a prediction by itself; None where the rules want it not."""
@@ -153,7 +152,7 @@ class Keeper:
 
     def amend(
         self,
-        flag: Flag,
+        flag_id: str,
         request: Any,
         *,
         comment: str | None,
@@ -161,7 +160,7 @@ class Keeper:
         consented: bool = False,
     ) -> Receipt:
         """
-        Keep *flag* once more, as a flag of its own, with what the same person says of it now.
+        Keep that flag once more, as a flag of its own, with what the same person says of it now.
 
         The caller then withdraws the former: in this order nothing is lost in between. The rules
         hold as for a flag that is pressed. Raises as `keep` does, `WithdrawnFlagError` where the
@@ -170,9 +169,10 @@ class Keeper:
         if self.rules.consent and not consented:
             raise NoConsentError
         self._admit(session_of(request))
-        if flag.id in self.withdrawn or not self.store.known([flag.id]):
-            raise WithdrawnFlagError(flag_id=flag.id)
-        bare = replace(flag, comment=None, correction={})
+        found = self.store.states([flag_id])
+        if flag_id in self.withdrawn or flag_id not in found:
+            raise WithdrawnFlagError(flag_id=flag_id)
+        bare = replace(found[flag_id].flag, comment=None, correction={})
         press = Press(payloads={}, comment=comment, corrections=corrections)
         self._check_size(press, more=_size_of_kept(bare))
         staged = StagedFiles(self.store.files)
@@ -190,7 +190,7 @@ class Keeper:
         )
         said = replace(self.rules.redacted(said), id=said.id)
         staged.commit(said)
-        return Receipt(self._append(said, self.store), said.id, said)
+        return Receipt(self._append(said, self.store), said.id)
 
     def withdraw(self, flag_id: str, request: Any, *, replaced_by: str | None = None) -> bool:
         """

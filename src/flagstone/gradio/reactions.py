@@ -107,10 +107,9 @@ class Reactions:
     def place(self, *, comment: bool, correction: bool) -> None:
         """Put what the reactions need on the page, and wire it."""
         page = ChatPage(self._demo, self._others)
-        with page.below_the_chatbot():
-            self._details = Details(
-                self.keeper, self._comment, comment=comment, correction=correction
-            )
+        self._details = page.place(
+            lambda: Details(self.keeper, self._comment, comment=comment, correction=correction)
+        )
         page.attach(
             self._details,
             react=self._react,
@@ -186,9 +185,7 @@ class Reactions:
         kept = self.keeper.keep(press, request)
         standing = Standing(kept.flag_id, option, before.flag_id if before else None)
         self._memory.remember(request, (key, other), standing)
-        subject = Subject(
-            flag_id=kept.flag_id, flag=kept.flag, key=key, open_key=reply.open_key, text=reply.text
-        )
+        subject = Subject(flag_id=kept.flag_id, key=key, open_key=reply.open_key, text=reply.text)
         opens = reply.text if self._details.asks else None
         return {"notice": self._replaced(key, standing, kept, request), "opens": opens}, subject
 
@@ -219,10 +216,9 @@ class Reactions:
                 raise WithdrawnFlagError(flag_id=subject.flag_id)
             if standing.said == (entered.text, entered.better):
                 return {"notice": None}, subject
-            flag = subject.flag if standing.flag_id == subject.flag_id else None
             last = len(self.keeper.fields.components) - 1  # the reply
             kept = self.keeper.amend(
-                flag or self.keeper.store.get(standing.flag_id),
+                standing.flag_id,
                 request,
                 comment=entered.text,
                 corrections={last: self._payload_of(entered.better)} if entered.better else {},
@@ -233,7 +229,7 @@ class Reactions:
             self._memory.remember(request, (subject.key,), standing)
             notice = self._replaced(subject.key, standing, kept, request)
         told = {"key": subject.key, "dropped": [], "flag": kept.flag_id, "notice": notice}
-        return told, replace(subject, flag_id=kept.flag_id, flag=kept.flag)
+        return told, replace(subject, flag_id=kept.flag_id)
 
     def _verify(
         self, reply: Reply, others: list[Any], request: Any
