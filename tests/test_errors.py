@@ -133,9 +133,15 @@ def test_the_tree_is_as_drawn():
             errors.RefusedError,
         ),
         (
-            errors.NoSuchReplyError(index="999"),
+            errors.NoSuchReplyError(index=999),
             "Cannot keep the reaction to message 999: the conversation has no such reply. Nothing "
             "was kept. React to a reply that is shown.",
+            errors.RefusedError,
+        ),
+        (
+            errors.WithdrawnFlagError(flag_id="f1"),
+            "Cannot keep a comment on flag f1: the flag was taken back or erased. Nothing was "
+            "kept. React to the reply again, then comment.",
             errors.RefusedError,
         ),
         (
@@ -334,8 +340,12 @@ def test_a_visitor_reads_no_paths():
         (errors.NoConsentError(), "Tick the line above first. Nothing was kept."),
         (errors.NotKeptError(), "This demo does not keep what you entered. Nothing was kept."),
         (
-            errors.NoSuchReplyError(index="1"),
+            errors.NoSuchReplyError(index=1),
             "There is no such reply any more. Nothing was kept.",
+        ),
+        (
+            errors.WithdrawnFlagError(flag_id="f1"),
+            "The reaction was taken back. Nothing was kept; react again to comment.",
         ),
     ],
 )

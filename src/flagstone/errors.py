@@ -16,6 +16,7 @@ Everything this library raises on purpose.
     │   ├── NotKeptError           the demo's `redact` lets nothing of the flag be kept
     │   ├── NoSuchOptionError      an option that the demo does not offer
     │   ├── NoSuchReplyError       a reaction to a message that is no reply
+    │   ├── WithdrawnFlagError     a comment on a flag that was taken back, or erased
     │   └── MissingFileError       a record names a file whose bytes the store does not have
     ├── StoreError                 the medium would not take a record, or give it back
     │   ├── StoreFullError         no space is left
@@ -221,10 +222,22 @@ class NoSuchReplyError(RefusedError):
 
     to_person = "There is no such reply any more. Nothing was kept."
 
-    def __init__(self, *, index: str) -> None:
+    def __init__(self, *, index: int) -> None:
         super().__init__(
             f"Cannot keep the reaction to message {index}: the conversation has no such reply. "
             "Nothing was kept. React to a reply that is shown."
+        )
+
+
+class WithdrawnFlagError(RefusedError):
+    """A comment on a flag that was taken back, or erased."""
+
+    to_person = "The reaction was taken back. Nothing was kept; react again to comment."
+
+    def __init__(self, *, flag_id: str) -> None:
+        super().__init__(
+            f"Cannot keep a comment on flag {flag_id}: the flag was taken back or erased. "
+            "Nothing was kept. React to the reply again, then comment."
         )
 
 

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +22,7 @@ from flagstone.errors import (
     StoreError,
     TooLargeError,
     TooManyFlagsError,
+    WithdrawnFlagError,
 )
 from flagstone.files import Files
 from flagstone.gradio.capture import Run
@@ -31,6 +33,7 @@ from flagstone.gradio.origin import Origin, find_origin, origin_of_run
 from flagstone.gradio.payload import is_file_data, to_value
 from flagstone.gradio.person import details_of, is_restored, session_of, user_of
 from flagstone.gradio.rules import Rate, Rules
+from flagstone.gradio.withdrawn import Withdrawn
 from flagstone.provenance import provenance
 from flagstone.record import Flag, Review, Value, new_id
 from flagstone.staging import StagedFiles
@@ -83,6 +86,7 @@ class Keeper:
         self.app: str | None = None
         self._append = append
         self._attempts = _Attempts()
+        self.withdrawn = Withdrawn()
         self._consented: OrderedDict[str, None] = OrderedDict()
         self.rules = Rules()
         self.set_rules(self.rules)
@@ -141,37 +145,68 @@ class Keeper:
             while len(self._consented) > _MOST_CONSENTS:
                 self._consented.popitem(last=False)
 
-    def say(
-        self, flag_id: str, request: Any, *, note: str | None, corrections: Mapping[int, Any]
-    ) -> None:
-        """Append what the same person says of their flag afterwards; the rules hold here, too."""
-        self._admit(session_of(request))
-        self._check_size(Press(payloads={}, comment=note, corrections=corrections))
-        staged = StagedFiles(self.store.files)
-        right = {
-            self.fields.names[n]: self.value_of(n, part, staged) for n, part in corrections.items()
-        }
-        flag = self._as_kept(flag_id, request)
-        said = self.rules.redacted(replace(flag, comment=note, correction=right))
-        staged.commit(said)
-        review = Review(
-            flag_id=flag_id,
-            by=flag.user,
-            speaker="visitor",
-            note=said.comment,
-            correction=said.correction,
-        )
-        self.store.append([review])
+    def amend(
+        self,
+        flag_id: str,
+        request: Any,
+        *,
+        comment: str | None,
+        corrections: Mapping[int, Any],
+        consented: bool = False,
+    ) -> Receipt:
+        """
+        Keep that flag once more, as a flag of its own, with what the same person says of it now.
 
-    def withdraw(self, flag_id: str, request: Any) -> None:
-        """Record that the person takes their flag back; it stays, rejected by themselves."""
+        The caller then withdraws the former: in this order nothing is lost in between. The rules
+        hold as for a flag that is pressed. Raises as `keep` does, `WithdrawnFlagError` where the
+        flag was taken back or erased; nothing is kept then.
+        """
+        if self.rules.consent and not consented:
+            raise NoConsentError
         self._admit(session_of(request))
-        flag = self._as_kept(flag_id, request)
-        note = "withdrawn by the person who flagged"
-        review = Review(
-            flag_id=flag_id, by=flag.user, speaker="visitor", verdict="rejected", note=note
+        found = self.store.states([flag_id])
+        if flag_id in self.withdrawn or flag_id not in found:
+            raise WithdrawnFlagError(flag_id=flag_id)
+        bare = replace(found[flag_id].flag, comment=None, correction={})
+        press = Press(payloads={}, comment=comment, corrections=corrections)
+        self._check_size(press, more=_size_of_kept(bare))
+        staged = StagedFiles(self.store.files)
+        said = replace(
+            bare,
+            id=new_id(),
+            created_at=datetime.now(UTC),
+            comment=comment,
+            correction={
+                self.fields.names[n]: self.value_of(n, part, staged)
+                for n, part in corrections.items()
+            },
+            user=user_of(request),
+            session=session_of(request),
         )
-        self.store.append([review])
+        said = replace(self.rules.redacted(said), id=said.id)
+        staged.commit(said)
+        return Receipt(self._append(said, self.store), said.id)
+
+    def withdraw(self, flag_id: str, request: Any, *, replaced_by: str | None = None) -> bool:
+        """
+        Record that the person takes their flag back; it stays, rejected by themselves.
+
+        Returns whether it was taken back now: a flag that this process has seen taken back is
+        left as it is.
+        """
+        if replaced_by is None:
+            self._admit(session_of(request))
+        with self.withdrawn.once(flag_id) as is_first:
+            if is_first:
+                flag = self._as_kept(flag_id, request)
+                note = "withdrawn by the person who flagged"
+                if replaced_by is not None:
+                    note = f"replaced by {replaced_by}, of the same person"
+                review = Review(
+                    flag_id=flag_id, by=flag.user, speaker="visitor", verdict="rejected", note=note
+                )
+                self.store.append([review])
+        return is_first
 
     def _as_kept(self, flag_id: str, request: Any) -> Flag:
         """The flag that a person speaks of, as it was redacted; without `redact`, who they are."""
@@ -208,11 +243,11 @@ class Keeper:
             staged.commit(flag)
         return flag
 
-    def _check_size(self, press: Press) -> None:
+    def _check_size(self, press: Press, *, more: int = 0) -> None:
         most = self.rules.flag_size
-        size = 0
+        size = more
         with suppress(RecursionError):  # which `to_value` will refuse
-            size = _size_of([press.comment, *press.payloads.values(), *press.corrections.values()])
+            size += _size_of([press.comment, *press.payloads.values(), *press.corrections.values()])
             size += sum(self._drawn(n, payload) for n, payload in press.payloads.items())
         if most is not None and size > most:
             raise TooLargeError(size=size, most=most)
@@ -339,3 +374,9 @@ def _size_of(payload: Any) -> int:
         case BaseModel():
             return _size_of(payload.model_dump())
     return 8
+
+
+def _size_of_kept(flag: Flag) -> int:
+    """About how many bytes *flag* takes in its store, and those of its files."""
+    data = sum(_size_of(value.data) for value in flag.values())
+    return data + sum(ref.size for ref in flag.files())

@@ -1,5 +1,5 @@
 """
-What an event does in the browser: expressions over the functions of `panel.js`.
+What an event does in the browser: expressions over the functions of `panel.js` and `chat.js`.
 """
 
 import json
@@ -19,7 +19,13 @@ HIDDEN: dict[str, Any] = (
 
 def script(expression: str) -> str:
     """A function for the browser that gives *expression*, in which `values` are its inputs."""
-    return f"async (...values) => {{\n{_functions()}\nreturn {expression};\n}}"
+    return f"async (...values) => {{\n{_functions('panel.js')}\nreturn {expression};\n}}"
+
+
+def chat_script(expression: str) -> str:
+    """The same, with the functions of a chat."""
+    functions = f"{_functions('panel.js')}\n{_functions('chat.js')}"
+    return f"async (...values) => {{\n{functions}\nreturn {expression};\n}}"
 
 
 def change(*, after: int = 0, **update: Any) -> str:
@@ -29,6 +35,6 @@ def change(*, after: int = 0, **update: Any) -> str:
 
 
 @cache
-def _functions() -> str:
-    lines = (Path(__file__).parent / "panel.js").read_text().splitlines()
+def _functions(file: str) -> str:
+    lines = (Path(__file__).parent / file).read_text().splitlines()
     return "\n".join(line for line in lines if line and not line.startswith("//"))
