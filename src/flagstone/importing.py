@@ -65,7 +65,7 @@ def import_logs(
 
     *path* is a log, a folder of logs, or a project with such folders in it. *outputs* names the
     fields that the model made: a log does not tell. *fields* say it, too, and what each holds;
-    `flagstone.gradio.fields_of_demo` makes them. With either, flags that were imported before
+    `flagstone.gradio.log_fields` makes them. With either, flags that were imported before
     are corrected; otherwise to import again changes nothing. *encoding* is that of the logs, where
     it cannot be told. With *dry_run* nothing is written.
 
