@@ -60,6 +60,7 @@ bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks.flag_latency
 	$(BIN)/python -m benchmarks.files
 	$(BIN)/python -m benchmarks.in_flight
+	$(BIN)/python -m benchmarks.chat
 	$(BIN)/python -m benchmarks.hub
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.export

@@ -136,7 +136,7 @@ def test_a_change_of_mind(page: Page, launch: Callable[..., str]) -> None:
 
 def test_an_option_of_ones_own_is_kept_once(page: Page, launch: Callable[..., str]) -> None:
     """
-    Gradio tells of a custom option twice; it is one flag.
+    Gradio tells of a custom option twice; it is one flag, and taken back once.
     """
     store = MemoryStore()
     page.goto(launch(chat(store, flagging_options=["Like", "Spam", "Too long"])))
@@ -148,6 +148,13 @@ def test_an_option_of_ones_own_is_kept_once(page: Page, launch: Callable[..., st
     told(page)
     say(page, "two")  # whatever the page sent is worked on by now
     assert [flag.option for flag in store.find()] == ["Too long"]
+
+    reactions(page, "Feedback").first.hover()
+    page.get_by_text("Too long", exact=True).first.click()
+    expect(page.get_by_text("Taken back.")).to_be_visible()
+    say(page, "three")
+    assert standing(store) == []
+    assert len([record for record in store.scan() if isinstance(record, Review)]) == 1
 
 
 def test_a_comment_and_a_better_answer(page: Page, launch: Callable[..., str]) -> None:
@@ -395,6 +402,47 @@ def test_a_reaction_that_was_refused_is_not_shown(page: Page, launch: Callable[.
     expect(reactions(page, "Disliked")).to_have_count(0)
     expect(reactions(page, "Liked")).to_have_count(1)
     assert standing(store) == [("Like", first)]
+
+
+def test_each_reaction_is_shown_at_its_reply(page: Page, launch: Callable[..., str]) -> None:
+    """
+    Where replies are of several messages and thoughts, or begin a chat, each shows its own.
+    """
+
+    def think(message: str, history: Any) -> Any:
+        thought = {"title": "Thinking", "id": "t"}
+        within = {"title": "Deeper", "id": "u", "parent_id": "t"}
+        return [
+            gradio.ChatMessage(content="So", metadata=thought),
+            gradio.ChatMessage(content="So so", metadata=within),
+            f"First {message}.",
+            f"You said {message}.",
+        ]
+
+    greeting = [{"role": "assistant", "content": "Welcome"}]
+    bot = gradio.Chatbot(value=greeting)
+    store = MemoryStore()
+    demo = gr.ChatInterface(think, chatbot=bot, flagging_callback=gr.FlagLogger(store))
+    page.goto(launch(demo))
+    say(page, "one")
+    say(page, "two")
+    expect(reactions(page, "Like")).to_have_count(3)
+    receipt = ""
+    for number in (2, 0):
+        reactions(page, "Like").nth(number).click()
+        receipt = told_other_than(page, receipt)
+
+    expect(reactions(page, "Liked")).to_have_count(2)
+    expect(page.get_by_role("button", name=re.compile("^Liked?$")).nth(1)).to_have_accessible_name(
+        "Like"
+    )
+    later, earlier = sorted(store.find(), key=lambda flag: flag.id)
+    assert texts(later.outputs["reply"].data) == ["So", "So so", "First two.", "You said two."]
+    assert texts(earlier.outputs["reply"].data) == ["Welcome"]
+    assert earlier.inputs["conversation"].data == []
+
+    page.reload()  # what the page begins with has its reaction still
+    expect(reactions(page, "Liked")).to_have_count(1)
 
 
 def test_a_reply_that_still_grows(page: Page, launch: Callable[..., str]) -> None:
