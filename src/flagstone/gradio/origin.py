@@ -34,6 +34,7 @@ raised; what only the page says.
 
 _NOT_FLAGGED = "it is not among the fields of the flag"
 _NOT_AT_THE_CALL = "this is the state of the session when it was flagged, not at the call"
+_NOT_HANDED_OVER = "what the call was given is not known"
 _FORGOTTEN = "the page lost it, and the server does not have it any more"
 
 
@@ -225,9 +226,11 @@ class _Search:
         for n, component in enumerate(self._fields.components):
             if component.stateful and n in origin.payloads:
                 kept = call.taken.get(number_of(component)) if call else None
-                origin.replace(n, self._fields.names[n], kept or keep(origin.payloads[n]))
+                payload = origin.payloads[n]
+                origin.replace(n, self._fields.names[n], kept or keep(payload))
                 if kept is None and n not in self._roles.outputs:
-                    origin.missing.setdefault(self._fields.names[n], _NOT_AT_THE_CALL)
+                    reason = _NOT_HANDED_OVER if payload is None else _NOT_AT_THE_CALL
+                    origin.missing.setdefault(self._fields.names[n], reason)
         return origin
 
     def _new(self, word: Word | None) -> Origin:

@@ -98,7 +98,15 @@ def _read_and_written(fields: Fields, blocks: Blocks) -> tuple[set[int], set[int
         if taken and made:
             read |= taken
             written |= made
+        elif made and _comes_from(fields, blocks, function):
+            written |= made
     return read, written
+
+
+def _comes_from(fields: Fields, blocks: Blocks, function: Any) -> bool:
+    """Whether *function* is given, by way of others, what stood in one of *fields*."""
+    sources = sources_of(blocks, map(number_of, function.inputs))
+    return any(number_of(component) in sources for component in fields.components)
 
 
 def _is_made(
