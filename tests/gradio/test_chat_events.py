@@ -53,12 +53,12 @@ def place(reply):
 def react(page, payload, index, liked, told=None):
     data = {"index": index, "value": "", "liked": liked}
     number = page.number_of("_react")
-    return page.call(number, [payload, told, None], event_data=data)
+    return page.call(number, [payload, json.dumps(told), None], event_data=data)
 
 
 def recorded(answer):
     """What the page is told is recorded, and the notice."""
-    return answer.json()["data"][0]
+    return json.loads(answer.json()["data"][0])
 
 
 def comment(page, text, better=""):

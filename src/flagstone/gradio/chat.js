@@ -10,6 +10,7 @@ const chatOf = (id) =>
 const MAX_RECEIPTS = 500;
 const MAX_REPLIES = 1_000;
 const PATIENCE = 60_000;
+const TO_BE_SHOWN = 40; // milliseconds in which Gradio has taken in an update
 
 // Receipts are those of the browser, so that other tabs, and this page loaded again, have them.
 const storageOf = (id) => `flagstone-receipts ${location.pathname} ${id}`;
@@ -41,6 +42,7 @@ const takeTurn = async (chat) => {
   chat.turn = new Promise((resolve) => (done = resolve));
   await before;
   const timer = setTimeout(done, PATIENCE); // where no answer ever comes
+  chat.isTold = new Promise((resolve) => (chat.isToldNow = resolve));
   chat.endTurn = () => {
     clearTimeout(timer);
     done();
@@ -55,7 +57,7 @@ const telling = async (id, values, position, isAnother = false) => {
   const { began } = chat;
   await takeTurn(chat);
   chat.asked = began;
-  const told = { receipts: readReceipts(id), began, at };
+  const told = JSON.stringify({ receipts: readReceipts(id), began, at });
   return values.map((value, n) => (n === position ? told : value));
 };
 
@@ -69,11 +71,13 @@ const hide = update({ visible: false });
 
 // Updates for the notice, the box, its message, the button that opens the box again, the comment,
 // the expected reply and the chatbot, after a press.
-const reacted = (id, answer) => {
+const reacted = (id, text) => {
   const chat = chatOf(id);
+  const answer = JSON.parse(text);
   const { place, width, option, asked, notice, opens, taken } = answer;
   const gone = isGone(chat);
   writeReceipt(id, answer);
+  chat.isToldNow?.();
   const isRepeat = answer.idle && chat.taken === answer.key; // Gradio tells of some presses twice
   if (!answer.idle) chat.taken = taken ? answer.key : null;
   if (!gone && width) {
@@ -94,19 +98,26 @@ const reacted = (id, answer) => {
   ];
 };
 
-// What the page shows is what is recorded, and the next press may come.
-const settled = (id) => {
+// What the page shows is what is recorded, as soon as it has taken in what came before; then the
+// next press may come.
+const settled = async (id) => {
   const chat = chatOf(id);
+  await chat.isTold;
+  await new Promise((resolve) => setTimeout(resolve, TO_BE_SHOWN));
   chat.endTurn?.();
   return feedback([...chat.shown]);
 };
 
 // Updates for the notice and the chatbot where the server cannot be reached.
-const lost = (notice) => [update({ value: notice, visible: true }), feedback(unknown())];
+const lost = (id, notice) => {
+  chatOf(id).isToldNow?.();
+  return [update({ value: notice, visible: true }), feedback(unknown())];
+};
 
 // Updates for the notice, the box, its message and the button that opens the box again.
-const said = (id, answer) => {
+const said = (id, text) => {
   const chat = chatOf(id);
+  const answer = JSON.parse(text);
   chat.endTurn?.();
   if (answer.refusal) {
     return [update({}), update({}), update({ value: answer.refusal, visible: true }), update({})];
@@ -121,8 +132,9 @@ const closed = () => [hide, update({ value: "Comment", visible: true })];
 const opened = () => [update({ visible: true }), hide];
 
 // Updates for the chatbot: another conversation, or the same one as the server knows it.
-const shown = (id, answer) => {
+const shown = (id, text) => {
   const chat = chatOf(id);
+  const answer = JSON.parse(text);
   chat.endTurn?.();
   if (!isGone(chat)) chat.shown = answer.shown;
   if (answer.another) chat.began = [[0, 0], [answer.length, Date.now()]];
@@ -131,8 +143,9 @@ const shown = (id, answer) => {
 
 // Updates for the notice, the box, the button that opens it again and the chatbot: what comes after
 // the first messages begins anew.
-const shortened = (id, answer) => {
+const shortened = (id, text) => {
   const chat = chatOf(id);
+  const answer = JSON.parse(text);
   chat.endTurn?.();
   chat.shown = chat.shown.slice(0, answer.replies);
   const earlier = chat.began.filter(([place]) => place < answer.place);

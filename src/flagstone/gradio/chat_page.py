@@ -16,7 +16,7 @@ from flagstone.gradio import notices
 from flagstone.gradio.details import Details
 from flagstone.gradio.fields import page_of
 from flagstone.gradio.pages import inside
-from flagstone.gradio.scripts import HIDDEN, chat_script
+from flagstone.gradio.scripts import HIDDEN, chat_script, told_as_text
 from flagstone.gradio.threads import aside
 
 Handler = Callable[..., Any]
@@ -40,7 +40,7 @@ class ChatPage:
             details = make()
             self._notice = gradio.HTML(visible=False)
             details.again.render()  # type: ignore[no-untyped-call]
-            self._told = gradio.JSON(visible=False)
+            self._told = gradio.Textbox(visible=False)
         placed = [child for child in column.children if child not in before]
         at = before.index(self._chatbot) + 1
         column.children = [*before[:at], *placed, *before[at:]]
@@ -84,19 +84,27 @@ class ChatPage:
         shown = [self._notice, details.box, details.message, details.again]
         shown += [details.comment, details.answer, *self._reactions()]
         pressed = self._chatbot.like(
-            aside(react), inputs, [self._told, details.subject],
+            aside(told_as_text(react)), inputs, [self._told, details.subject],
             js=self._telling(inputs), trigger_mode="multiple", **self._call(),
         )  # fmt: skip
-        self._then(pressed.then, f"reacted({self._name}, values[0]).slice(0, {len(shown)})", shown)
+        self._then(
+            pressed.then,
+            f"reacted({self._name}, values[0]).slice(0, {len(shown)})",
+            shown,
+        )
         if hasattr(pressed, "failure"):
-            lost = f"lost({json.dumps(notices.LOST)})"
+            lost = f"lost({self._name}, {json.dumps(notices.LOST)})"
             self._then(pressed.failure, lost, [self._notice, *self._reactions()])
 
     def _then(self, event: Handler, expression: str, shown: list[Any]) -> None:
-        """Show what *expression* gives; and then, since Gradio sees only changes, the reactions."""
-        done = event(None, self._told, shown, js=chat_script(expression), **HIDDEN)
+        """
+        Show what *expression* gives; and then, since Gradio sees only changes, the reactions.
+
+        Both follow *event*: in Gradio 5 nothing follows an event that only the browser handles.
+        """
+        event(None, self._told, shown, js=chat_script(expression), **HIDDEN)
         listening = f"(listen({self._name}), settled({self._name}))"
-        done.then(None, None, self._reactions(), js=chat_script(listening), **HIDDEN)
+        event(None, None, self._reactions(), js=chat_script(listening), **HIDDEN)
 
     def _attach_shown(
         self, event: Any, show: Handler, inputs: list[Any], *, another: bool = False, **how: Any
@@ -104,7 +112,9 @@ class ChatPage:
         """Show the reactions of the conversation that the page shows, whenever it is another."""
         if event is not None and _SHOWS_REACTIONS:
             js = self._telling(inputs, another=another)
-            called = event(aside(show), inputs, self._told, js=js, **self._call() | how)
+            called = event(
+                aside(told_as_text(show)), inputs, self._told, js=js, **self._call() | how
+            )
             js = chat_script(f"shown({self._name}, values[0])")
             called.then(None, self._told, self._chatbot, js=js, **HIDDEN)
 
@@ -116,7 +126,7 @@ class ChatPage:
         for event in filter(None, events):
             inputs = [chatbot, self._told]
             called = event(
-                aside(shorten), inputs, self._told,
+                aside(told_as_text(shorten)), inputs, self._told,
                 js=self._telling(inputs), **self._call(),
             )  # fmt: skip
             shown = self._emptied()

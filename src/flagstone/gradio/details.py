@@ -14,7 +14,7 @@ from flagstone.errors import NoSuchReplyError
 from flagstone.gradio import notices
 from flagstone.gradio.keeping import Keeper
 from flagstone.gradio.looks import COMMENT, consent_boxes, place_style
-from flagstone.gradio.scripts import HIDDEN, chat_script
+from flagstone.gradio.scripts import HIDDEN, chat_script, told_as_text
 from flagstone.gradio.threads import aside
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class Details:
         self.message = gradio.HTML(visible=False, render=False)
         self.id = f"flagstone-panel-{self.message._id}"  # noqa: SLF001 - unique on the page
         with gradio.Column(
-            visible=False, elem_id=self.id, elem_classes="flagstone-panel"
+            visible=False, elem_id=self.id, elem_classes="flagstone-panel", scale=0
         ) as self.box:
             self.comment = gradio.Textbox(**COMMENT, visible=comment)
             self.answer = gradio.Textbox(
@@ -71,16 +71,16 @@ class Details:
                     "Save", variant="primary", elem_id=f"{self.id}-save", **looks
                 )
                 self._close = gradio.Button("Close", elem_id=f"{self.id}-cancel", **looks)
-        self.again = gradio.Button("Comment", size="sm", visible=False, render=False)
+        self.again = gradio.Button("Comment", size="sm", scale=0, visible=False, render=False)
         self.subject = gradio.State(None)
 
-    def attach(self, notice: gradio.HTML, told: gradio.JSON) -> None:
+    def attach(self, notice: gradio.HTML, told: gradio.Textbox) -> None:
         """Wire it: what became of a comment is said by *notice*, and *told* to the page."""
         name, shown = json.dumps(self.id), [notice, self.box, self.message, self.again]
         inputs = [self.subject, self.comment, self.answer, told, *self.consent]
         gradio.on(
             [self._save.click, self.comment.submit],
-            aside(self._say), inputs, [told, self.subject],
+            aside(told_as_text(self._say)), inputs, [told, self.subject],
             js=chat_script(f"telling({name}, values.slice(0, {len(inputs)}), 3)"),
             queue=False, show_progress="hidden", trigger_mode="multiple", **HIDDEN,
         ).then(

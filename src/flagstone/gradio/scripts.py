@@ -2,7 +2,9 @@
 What an event does in the browser: expressions over the functions of `panel.js` and `chat.js`.
 """
 
+import functools
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,19 @@ def chat_script(expression: str) -> str:
     """The same, with the functions of a chat."""
     functions = f"{_functions('panel.js')}\n{_functions('chat.js')}"
     return f"async (...values) => {{\n{functions}\nreturn {expression};\n}}"
+
+
+def told_as_text(function: Callable[..., Any]) -> Callable[..., Any]:
+    """*function*, whose answer, or the first of its answers, goes to the page as JSON in a text."""
+
+    @functools.wraps(function)
+    def tell(*args: Any) -> Any:
+        answer = function(*args)
+        if isinstance(answer, tuple):
+            return json.dumps(answer[0]), *answer[1:]
+        return json.dumps(answer)
+
+    return tell
 
 
 def change(*, after: int = 0, **update: Any) -> str:

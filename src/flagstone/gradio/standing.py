@@ -6,6 +6,7 @@ of the same browser, the page tells by its receipts. A receipt counts for a repl
 than the place of the reply in the conversation: the same words, said again, are another reply.
 """
 
+import json
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -50,7 +51,11 @@ class Told:
 
     @classmethod
     def parse(cls, told: Any) -> "Told":
-        """What *told* says, as the page sent it, without what is no such thing."""
+        """What the page *told*, a JSON text, without what is no such thing."""
+        try:
+            told = json.loads(told)
+        except (TypeError, ValueError, RecursionError):
+            return cls()
         if not isinstance(told, dict):
             return cls()
         receipts, began = told.get("receipts"), told.get("began")
