@@ -10,6 +10,7 @@ const chatOf = (id) =>
 const MAX_RECEIPTS = 500;
 const MAX_REPLIES = 1_000;
 const PATIENCE = 60_000;
+const TO_SETTLE = 5_000;
 const TO_BE_SHOWN = 40; // milliseconds in which Gradio has taken in an update
 
 // Receipts are those of the browser, so that other tabs, and this page loaded again, have them.
@@ -137,8 +138,17 @@ const shown = (id, text) => {
   const answer = JSON.parse(text);
   chat.endTurn?.();
   if (!isGone(chat)) chat.shown = answer.shown;
-  if (answer.another) chat.began = [[0, 0], [answer.length, Date.now()]];
+  if (answer.another) {
+    chat.began = [[0, 0], [answer.length, Date.now()]];
+    chat.settlesUntil = Date.now() + TO_SETTLE;
+  }
   return feedback([...chat.shown]);
+};
+
+// The same, where Gradio has reset it when it came to show the conversation.
+const shownAgain = (id) => {
+  const chat = chatOf(id);
+  return Date.now() < (chat.settlesUntil ?? 0) ? feedback([...chat.shown]) : update({});
 };
 
 // Updates for the notice, the box, the button that opens it again and the chatbot: what comes after

@@ -23,6 +23,9 @@ Handler = Callable[..., Any]
 
 _SHOWS_REACTIONS = "feedback_value" in inspect.signature(gradio.Chatbot.__init__).parameters
 
+_FORGETS_REACTIONS = _SHOWS_REACTIONS and gradio.__version__.startswith("5.")
+"""Whether a conversation that is loaded from the history resets the reactions that are shown."""
+
 
 class ChatPage:
     """The page of *demo*; *others* are what else its model is given."""
@@ -75,6 +78,9 @@ class ChatPage:
             self._demo.textbox.submit(
                 None, None, [self._notice, details.again], js=chat_script("[hide, hide]"), **HIDDEN
             )
+            if _FORGETS_REACTIONS:
+                again = chat_script(f"shownAgain({self._name})")
+                self._chatbot.change(None, None, self._chatbot, js=again, **HIDDEN)
             self._attach_shortened(shorten)
             self._attach_emptied(forget)
 
@@ -103,7 +109,8 @@ class ChatPage:
         Both follow *event*: in Gradio 5 nothing follows an event that only the browser handles.
         """
         event(None, self._told, shown, js=chat_script(expression), **HIDDEN)
-        listening = f"(listen({self._name}), settled({self._name}))"
+        shows = "" if self._reactions() else ", []"  # what has no outputs gives none
+        listening = f"(listen({self._name}), await settled({self._name}){shows})"
         event(None, None, self._reactions(), js=chat_script(listening), **HIDDEN)
 
     def _attach_shown(
