@@ -81,9 +81,9 @@ def test_what_was_said_about_a_flag_is_cut():
     store = MemoryStore()
     ref = store.files.put(io.BytesIO(b"a"), name=f"{'n' * 200}.png")
     flag = Flag(inputs={"a": Value(kind="file", data=[ref] * 3000)})
+    tags = tuple(f"tag {n} {WORD}"[:100] for n in range(20))
     reviews = [
-        Review(flag_id=flag.id, by=WORD, tags=(f"tag {n} {WORD}",) * 30, note=WORD, assignee=WORD)
-        for n in range(600)
+        Review(flag_id=flag.id, by=WORD, tags=tags, note=WORD, assignee=WORD) for _ in range(600)
     ]
     outcome = {"model": WORD, "status": "changed", "outputs": {"a": Value(kind="text", data=WORD)}}
     outcomes = [Outcome(flag_id=flag.id, run_id=str(n), **outcome) for n in range(200)]
