@@ -39,7 +39,6 @@ compat: $(VENV)/dev $(OLD_GRADIOS:%=$(VENV)/gradio-%/dev) $(VENV)/gradio-3.50.2/
 		$(ANNOTATORS:%=$(VENV)/annotators/%/server)
 	for gradio in $(OLD_GRADIOS); do \
 		$(VENV)/gradio-$$gradio/bin/python -m pytest tests/gradio \
-			--deselect tests/gradio/test_matrix.py \
 			--numprocesses $(JOBS) -W default || exit; \
 	done
 	FLAGSTONE_GRADIOS="$(LOGGED_BY:%=$(VENV)/gradio-%/bin/python)" \
