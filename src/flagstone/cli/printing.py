@@ -20,13 +20,8 @@ from flagstone.query import FACETS, State
 from flagstone.record import Flag, Value
 from flagstone.safe_text import mask_url
 from flagstone.sync import Synced
-from flagstone.words import printable, spell
+from flagstone.words import printable, spell, tell_verified
 
-_VERIFIED = {
-    True: "yes: the server made these outputs from these inputs",
-    False: "no: the page says so, but the server did not make these outputs from these inputs",
-    None: "unknown",
-}
 _MOST_VALUES = 20
 _LONGEST = 1_000_000
 
@@ -56,7 +51,7 @@ def card_of(state: State) -> RenderableType:
     for name in ("app", "option", "comment", "user", "session"):
         if getattr(flag, name) not in (None, ""):
             facts.add_row(name, _printable(str(getattr(flag, name))))
-    facts.add_row("verified", _VERIFIED[flag.verified])
+    facts.add_row("verified", tell_verified(flag))
     facts.add_row("state", _printable(", ".join([state.verdict, *state.tags])))
     if state.assignee:
         facts.add_row("assignee", _printable(state.assignee))

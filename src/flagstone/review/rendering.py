@@ -26,6 +26,7 @@ from flagstone.review.plain import Exact, plain
 from flagstone.review.shown import Shown, brief, shown
 from flagstone.review.speaking import corrector_of, decider_of
 from flagstone.review.tree import Node, tree_of
+from flagstone.words import tell_verified
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
@@ -124,6 +125,7 @@ _FILTERS: Mapping[str, Any] = {
     "first_ones": _first,
     "shown": _shown,
     "spelled": lambda text: plain(str(text)),
+    "tell_verified": tell_verified,
     "tree": _tree,
 }
 _ENVIRONMENT.filters.update(_FILTERS)
