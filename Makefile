@@ -60,10 +60,12 @@ bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks.flag_latency
 	$(BIN)/python -m benchmarks.files
 	$(BIN)/python -m benchmarks.in_flight
+	$(BIN)/python -m benchmarks.chat
 	$(BIN)/python -m benchmarks.hub
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.export
 	$(BIN)/python -m benchmarks.review
+	$(BIN)/python -m benchmarks.previews
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build screenshots

@@ -72,7 +72,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, open_store(Path(folder) / "flags.db") as store:
         fill(store, flags)
         listener = socket.create_server(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(create_app(store), log_level="warning"))
+        app = create_app(store, token="token")
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
@@ -89,7 +90,7 @@ def report(url: str, flags: int) -> None:
         )
         page = browser.new_page(viewport={"width": 1280, "height": 860})
         page.add_init_script(READY)
-        load(page, url)
+        load(page, f"{url}?token=token")
         loads = [load(page, url) for _ in range(LOADS)]
         browser.close()
     times = [ready for ready, _ in loads]

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from hub_server import Hub, running_hub
 from weed import Weed
@@ -26,6 +27,14 @@ def gradio_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> Path:
     for name in ("GRADIO_FLAGGING_MODE", "GRADIO_ALLOW_FLAGGING", *flagstones):
         monkeypatch.delenv(name, raising=False)
     return cache
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _patient_launch() -> Iterator[None]:
+    """A demo's launch waits a minute for its own page, not three seconds: tests share two cores."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gradio.networking.url_ok", lambda url: bool(httpx.head(url, timeout=60)))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ LAYERS = [
     "gradio",
     "testing",
     "importing",
+    "logs",
     "export",
     "doctor",
     "background",
@@ -43,12 +44,15 @@ LAYERS = [
     "when",
     "provenance",
     "record",
+    "arguments",
     "as_python",
     "scratch",
     "durable",
     "locks",
     "codec",
     "errors",
+    "safe_logs",
+    "safe_text",
 ]
 """From top to bottom: a module may import those below its own, and its own."""
 

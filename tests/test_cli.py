@@ -190,7 +190,75 @@ class TestImport:
         doubt, counts = run("import", logged, tmp_path / "f", "--json").splitlines()
 
         assert json.loads(doubt)["field"] == "text"
-        assert json.loads(counts) == {"copied": 2, "known": 0, "files": 0}
+        assert json.loads(counts) == {
+            "copied": 2, "known": 0, "files": 0, "corrected": 0, "guessed": ["label"],
+        }  # fmt: skip
+
+    def test_a_guess_is_told_and_corrected(self, logged, tmp_path):
+        """
+        What was taken for an output by its name is named; a second import says otherwise.
+        """
+        store = tmp_path / "flags.db"
+        first = run("import", logged / "log.csv", store)
+        second = run("import", logged.parent, store, "--output", "text")
+
+        assert "Taken for outputs by their names: label. Say --output FIELD" in first
+        assert "Copied 0 flags and 0 files to" in second
+        assert "Corrected 2 flags that had been imported otherwise." in second
+        assert [[*flag.outputs] for flag in open_store(store).find()] == [["text"]] * 2
+
+    def test_a_demo_tells_what_the_fields_are(self, logged, tmp_path):
+        """
+        `--demo` reads a file that ends by serving; what it prints is no output of ours.
+        """
+        (tmp_path / "app.py").write_text(
+            "import gradio as gr\n"
+            "text, label = gr.Textbox(label='text'), gr.Textbox(label='label')\n"
+            "demo = gr.Interface(lambda x: x, text, label)\n"
+            "print('ready')\ndemo.launch()\n"
+        )
+
+        output = run(
+            "import", logged, tmp_path / "f.db", "--demo", f"{tmp_path}/app.py:demo", "--json"
+        )
+
+        assert '"corrected":0,"guessed":[]}' in output
+        assert [[*flag.outputs] for flag in open_store(tmp_path / "f.db").find()] == [["label"]] * 2
+        wrong = run("import", logged, tmp_path / "f.db", "--demo", "none.py:demo", code=1)
+        assert wrong.startswith("Cannot load the demo none.py:demo: there is no none.py.")
+
+    def test_an_encoding_that_cannot_be_told(self, logged, tmp_path):
+        """
+        The line is named, and the way out; `--encoding` reads it.
+        """
+        log = logged / "log.csv"
+        log.write_bytes(log.read_bytes() + "Voilà l'été,x,2026-01-01 10:00:02\r\n".encode("cp1252"))
+
+        refused = run("import", logged, tmp_path / "f.db", code=1)
+        run("import", logged, tmp_path / "f.db", "--encoding", "cp1252")
+
+        assert "log.csv, line 4: it is not UTF-8" in refused
+        assert "--encoding cp1252" in refused
+        assert open_store(tmp_path / "f.db").count(Query(text="Voilà l'été")) == 1
+
+    def test_counts_stand_beside_their_reasons(self, logged, tmp_path):
+        """
+        Within 80 columns each reason begins on the line of its count, however long the others are.
+        """
+        (logged / "log.csv").write_text(
+            "text,timestamp\n'- a,2026-01-01\n'- b,2026-01-01\n,2026-01-01\nx,y,2026-01-01\n"
+        )
+
+        lines = run("import", logged, tmp_path / "f.db").splitlines()
+
+        cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines]
+        assert [cell[2:] for cell in cells if len(cell) == 4 and cell[2]] == [
+            ["2", "an apostrophe at its start was"],
+            ["1", "nothing, or the empty text: Gradio"],
+            ["1", "a cell more than the log has"],
+        ]
+        assert [cell[0] for cell in cells if len(cell) == 4 and cell[0]] == ["text", "surplus cell"]
+        assert max(map(len, lines[:-1])) <= 80
 
     def test_errors_are_a_sentence(self, logged, tmp_path):
         """

@@ -127,7 +127,14 @@ def test_a_decision_is_a_review_of_each_flag(place, flags, verb, said, decided):
 
     assert "2 flags." in told
     assert reviews_in(place) == [
-        Review(id=found.id, created_at=found.created_at, flag_id=flag.id, by=by, **decided)
+        Review(
+            id=found.id,
+            created_at=found.created_at,
+            flag_id=flag.id,
+            by=by,
+            speaker="reviewer",
+            **decided,
+        )
         for found, flag, by in zip(
             reviews_in(place),
             [flags[0], flags[2], flags[1]],

@@ -37,6 +37,34 @@ def test_the_tree_is_as_drawn():
             ValueError,
         ),
         (
+            errors.WrongPayloadError(field="f", component="Image", found="a numpy.ndarray"),
+            "Cannot keep field 'f': it is not what a Image holds on the page but a numpy.ndarray, "
+            "which is what a function gets. Nothing was kept. Give the event that calls flag() "
+            "preprocess=False.",
+            errors.UnkeepableValueError,
+        ),
+        (
+            errors.WrongPayloadError(field="f", component="Image"),
+            "Cannot keep field 'f': it is not what a Image holds. Nothing was kept. If an event of "
+            "yours calls flag(), give it preprocess=False.",
+            ValueError,
+        ),
+        (
+            errors.NotSetUpError(callback="CSVLogger", values=2),
+            "Cannot keep a flag of 2 values for 0 fields: setup() of this CSVLogger was never "
+            "called. Nothing was kept. Call setup([component, …], folder) before flag(), or hand "
+            "it to an Interface as its flagging_callback.",
+            errors.WrongFieldsError,
+        ),
+        (
+            errors.InvalidRecordError(
+                record="Outcome", field="seconds", expected="a number", given="x" * 200
+            ),
+            f"Cannot make an Outcome: seconds must be a number, not '{'x' * 37}...{'x' * 38}'. "
+            "Nothing was saved.",
+            TypeError,
+        ),
+        (
             errors.WrongFieldsError(fields=["a", "b"], values=1),
             "Cannot keep a flag of 1 value for 2 fields (a, b): which value belongs to which field "
             "cannot be told. Nothing was kept. Pass flag() one value for each component given to "
@@ -120,9 +148,15 @@ def test_the_tree_is_as_drawn():
             errors.RefusedError,
         ),
         (
-            errors.NoSuchReplyError(index="999"),
+            errors.NoSuchReplyError(index=999),
             "Cannot keep the reaction to message 999: the conversation has no such reply. Nothing "
             "was kept. React to a reply that is shown.",
+            errors.RefusedError,
+        ),
+        (
+            errors.WithdrawnFlagError(flag_id="f1"),
+            "Cannot keep a comment on flag f1: the flag was taken back or erased. Nothing was "
+            "kept. React to the reply again, then comment.",
             errors.RefusedError,
         ),
         (
@@ -162,6 +196,19 @@ def test_the_tree_is_as_drawn():
             "Cannot take 'lable' for an output: no flag has such a field. Nothing was copied. "
             "The fields are label, text.",
             LookupError,
+        ),
+        (
+            errors.OtherDemoError(demo=["image", "label"], log=["text"]),
+            "Cannot read the log by this demo: they have no field in common. Nothing was copied. "
+            "The demo's fields are image, label, the log's text. "
+            "Name the demo that wrote the log.",
+            ValueError,
+        ),
+        (
+            errors.UnloadableDemoError(target="app.py:x", reason="there is no app.py"),
+            "Cannot load the demo app.py:x: there is no app.py. Nothing was served and nothing was "
+            "kept. Name the file and the demo in it: app.py:demo.",
+            ImportError,
         ),
         (
             errors.SamePlaceError(where="flagged"),
@@ -248,6 +295,14 @@ def test_the_tree_is_as_drawn():
             ValueError,
         ),
         (
+            errors.UntrustedProxyError(header="X-User", reason="no address of a proxy is named"),
+            "Cannot believe X-User: no address of a proxy is named, so that anybody could send it. "
+            "Nothing was started. Name the proxy with --proxy ADDRESS, and have it send a secret "
+            "in X-Proxy-Secret that --proxy-secret names, or say with --trust-proxy-address that "
+            "nobody else can connect from there.",
+            ValueError,
+        ),
+        (
             errors.UsersError(doing="read", where="users.txt", reason="it is no file of users"),
             "Cannot read the users in users.txt: it is no file of users. The file was not changed. "
             "`flagstone review-user FILE NAME` adds a person to it.",
@@ -300,8 +355,12 @@ def test_a_visitor_reads_no_paths():
         (errors.NoConsentError(), "Tick the line above first. Nothing was kept."),
         (errors.NotKeptError(), "This demo does not keep what you entered. Nothing was kept."),
         (
-            errors.NoSuchReplyError(index="1"),
+            errors.NoSuchReplyError(index=1),
             "There is no such reply any more. Nothing was kept.",
+        ),
+        (
+            errors.WithdrawnFlagError(flag_id="f1"),
+            "The reaction was taken back. Nothing was kept; react again to comment.",
         ),
     ],
 )

@@ -53,6 +53,53 @@ def test_flags_of_an_interval_are_one_commit(hub, tmp_path):
     assert len(hub.dataset("ana/mistakes").commits) <= 3
 
 
+@pytest.mark.parametrize(
+    ("args", "keywords", "expected"),
+    [
+        (("mistakes",), {}, {}),
+        (("mistakes",), {"organization": None}, {}),
+        (("mistakes",), {"verbose": False}, {"verbose": False}),
+        (("mistakes", True), {}, {"private": True}),
+        (("mistakes", True, "i.json", True), {}, {"private": True, "info": "i.json", "dirs": True}),
+        (("mistakes", None), {}, {}),
+        (("mistakes", None), {"private": True}, {"private": True}),
+        (("mistakes", None, True), {}, {"private": True}),
+        (("mistakes", "acme", True), {}, {"name": "acme/mistakes", "private": True}),
+        (("mistakes",), {"organization": "acme"}, {"name": "acme/mistakes"}),
+        (("ana/mistakes", "acme"), {}, {"name": "ana/mistakes"}),
+        (
+            ("mistakes", None, True, "i.json", True, False),
+            {},
+            {"private": True, "info": "i.json", "dirs": True, "verbose": False},
+        ),
+    ],
+)
+def test_arguments_of_gradio_3_and_4_are_taken(args, keywords, expected):
+    """
+    The order of Gradio 3, with an organization before `private`, is told from that of Gradio 4.
+    """
+    saver = gr.HuggingFaceDatasetSaver("hf_ana", *args, **keywords)
+
+    found = {
+        "name": saver.dataset_name, "private": saver.private, "info": saver.info_filename,
+        "dirs": saver.separate_dirs, "verbose": saver.verbose,
+    }  # fmt: skip
+    default = {"name": "mistakes", "private": False, "info": "dataset_info.json", "dirs": False}
+    assert found == {**default, "verbose": True, **expected}
+
+
+def test_what_is_given_twice_is_refused():
+    """
+    An argument by position, in the order of either version, and by name is one too many.
+    """
+    with pytest.raises(TypeError, match="organization"):
+        gr.HuggingFaceDatasetSaver("hf_ana", "mistakes", None, organization="acme")
+    with pytest.raises(TypeError, match="private"):
+        gr.HuggingFaceDatasetSaver("hf_ana", "mistakes", True, private=False)
+    with pytest.raises(TypeError, match="positional arguments"):
+        gr.HuggingFaceDatasetSaver("hf_ana", "mistakes", None, True, "i.json", True, True, 1)
+
+
 def test_every_0_waits_for_the_commit(hub, tmp_path):
     """
     With `every=0` the flag is in the dataset when `flag` returns.

@@ -200,12 +200,15 @@ def test_what_is_no_file_of_its_own_is_left_alone(make, source, tmp_path, caplog
     [
         ("memory://ana:s3cret@host/flags", "shards:memory://***@host/flags"),
         ("memory://host/flags?sig=s3cret&x=1", "shards:memory://host/flags?***"),
-        ("memory://ana@host/flags", "shards:memory://ana@host/flags"),
+        ("memory://s3cret@host/flags", "shards:memory://***@host/flags"),
+        ("memory://host/flags;key=s3cret", "shards:memory://host/flags;***"),
+        ("memory://host/flags#token=s3cret", "shards:memory://host/flags#***"),
+        ("memory://host/flags", "shards:memory://host/flags"),
     ],
 )
 def test_no_secret_is_noted(source, url, noted):
     """
-    Passwords and what stands behind a question mark are masked, and the rest is known again.
+    What may be a secret is masked, and the rest is known again.
     """
     target = ShardStore(url)
     sync(source, target)

@@ -5,15 +5,15 @@ The other may be far, slow or away. What waits for it is in the first store, dur
 is lost with this process: the next one looks at both and goes on.
 """
 
-import logging
 import threading
 from collections.abc import Callable
 
 from flagstone.errors import FlagstoneError
+from flagstone.safe_logs import logger_of
 from flagstone.store import Store
 from flagstone.sync import Waiting, sync, waiting_in
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 _FIRST_PAUSE = 2.0
 _LONGEST_PAUSE = 60.0

@@ -19,15 +19,20 @@ one that is missing.
 
 import base64
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from flagstone.errors import UnkeepableValueError
+from flagstone.errors import InvalidRecordError, UnkeepableValueError
 
+_SHA256 = re.compile("[0-9a-f]{64}")
 _INT64 = range(-(2**63), 2**63)
+_MAX_LEVELS = 249
+"""How deep the JSON of a value may be: orjson writes 254 levels, a record and a file add five."""
+_TOO_DEEP = "it is nested too deeply (about 250 levels can be kept)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,10 +50,18 @@ class FileRef:
     size: int
 
     def __post_init__(self) -> None:
-        if len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):  # noqa: PLR2004
-            raise ValueError(f"sha256 must be 64 hexadecimal digits, not {self.sha256[:80]!r}")
-        if type(self.name) is not str or type(self.size) is not int:
-            raise ValueError("a file has text for its name and a number of bytes for its size")
+        if type(self.sha256) is not str or not _SHA256.fullmatch(self.sha256):
+            raise self._misfit("sha256", "64 hexadecimal digits", self.sha256)
+        if type(self.name) is not str:
+            raise self._misfit("name", "text", self.name)
+        if self.mime_type is not None and type(self.mime_type) is not str:
+            raise self._misfit("mime_type", "text or None", self.mime_type)
+        if type(self.size) is not int or self.size < 0:
+            raise self._misfit("size", "a number of bytes", self.size)
+
+    @staticmethod
+    def _misfit(field: str, expected: str, given: object) -> InvalidRecordError:
+        return InvalidRecordError(record="FileRef", field=field, expected=expected, given=given)
 
 
 def dumps(value: Any, where: str = "") -> str:
@@ -60,13 +73,23 @@ def dumps(value: Any, where: str = "") -> str:
     try:
         return _dumps(value).decode()
     except _CannotEncodeError as error:
-        kind = type(error.value)
-        where = ".".join([where, *_trail(value, error.value)]).strip(".")
-        reason = f"it is a {kind.__module__}.{kind.__qualname__}"
-        raise UnkeepableValueError(where=where, reason=reason) from None
+        raise _refusal(value, error.value, where) from None
     except (RecursionError, orjson.JSONEncodeError) as error:
-        reason = "it is nested too deeply (about 250 levels can be kept)"
-        raise UnkeepableValueError(where=where, reason=reason) from error
+        raise UnkeepableValueError(where=where, reason=_TOO_DEEP) from error
+
+
+def copied(value: Any, where: str = "") -> Any:
+    """
+    A copy of *value* that shares no list and no dict with it.
+
+    Raises `UnkeepableValueError`, as `dumps` does, for a value that a record cannot hold.
+    """
+    try:
+        return _copy(value, _MAX_LEVELS)
+    except _CannotEncodeError as error:
+        raise _refusal(value, error.value, where) from None
+    except RecursionError as error:
+        raise UnkeepableValueError(where=where, reason=_TOO_DEEP) from error
 
 
 def loads(text: str | bytes) -> Any:
@@ -120,6 +143,32 @@ def _is_plain(value: Any) -> bool:
     return kind in _PLAIN or (kind is float and math.isfinite(value))
 
 
+def _copy(value: Any, levels: int) -> Any:
+    """A copy of *value*, whose JSON may be so many *levels* deep."""
+    kind = type(value)
+    if kind in _LEAVES:
+        return value
+    if kind is list:
+        levels -= 1
+    elif kind is tuple:
+        levels -= 2  # its tag is one, too
+    elif kind is dict:
+        levels -= 1 if all(type(key) is str for key in value) else 3
+    else:
+        raise _CannotEncodeError(value)
+    if levels < 0:
+        raise RecursionError
+    if kind is dict:
+        return {
+            key if type(key) in _LEAVES else _copy(key, levels): part
+            if type(part) in _LEAVES
+            else _copy(part, levels)
+            for key, part in value.items()
+        }
+    parts = [part if type(part) in _LEAVES else _copy(part, levels) for part in value]
+    return parts if kind is list else tuple(parts)
+
+
 def _tag_file(ref: FileRef) -> dict[str, Any]:
     return {"$file": _fields_of(ref)}
 
@@ -129,6 +178,7 @@ def _fields_of(ref: FileRef) -> dict[str, Any]:
 
 
 _PLAIN = frozenset([str, int, bool, type(None), FileRef])
+_LEAVES = _PLAIN | {float, bytes}
 
 
 class _CannotEncodeError(Exception):
@@ -178,6 +228,13 @@ def _encode_dict(value: dict[Any, Any]) -> Any:
 
 def _is_plain_key(key: Any) -> bool:
     return type(key) is str and (key.isascii() or _encode_text(key) is key)
+
+
+def _refusal(value: Any, culprit: Any, where: str) -> UnkeepableValueError:
+    kind = type(culprit)
+    where = ".".join([where, *_trail(value, culprit)]).strip(".")
+    reason = f"it is a {kind.__module__}.{kind.__qualname__}"
+    return UnkeepableValueError(where=where, reason=reason)
 
 
 def _trail(value: Any, culprit: Any) -> list[str]:

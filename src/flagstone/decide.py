@@ -15,22 +15,24 @@ def decide(
     by: str | None,
     verdict: Verdict | None = None,
     correction: Values | None = None,
-    tags: Sequence[str] = (),
+    tags: Sequence[str] | str = (),
     note: str | None = None,
     assignee: str | None = None,
 ) -> list[Review]:
     """
-    Append to *store* a review of each of *flags*, all or none, and give them back.
+    Append to *store* a review of each of *flags* by the reviewer *by*, all or none; give them back.
 
-    Raises `StoreError` where the medium fails; then nothing was decided.
+    Raises `InvalidRecordError` for what a review cannot say and `StoreError` where the medium
+    fails; then nothing was decided.
     """
     reviews = [
         Review(
             flag_id=flag.id,
             by=by,
+            speaker="reviewer",
             verdict=verdict,
             correction=correction or {},
-            tags=tuple(tags),
+            tags=(tags,) if isinstance(tags, str) else tuple(tags),
             note=note,
             assignee=assignee,
         )

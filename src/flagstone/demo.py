@@ -47,7 +47,7 @@ def build(flagging_dir: str | Path) -> gr.Interface:
         title="Which digit is it?",
         description="Take the brush and draw a digit from 0 to 9, or choose one below. Where the "
         "model is wrong, or right by luck, flag it, and say which digit it is: what you saw is "
-        "kept, and can become a test.",
+        "kept, and can be reviewed.",
         flagging_mode="manual",
         flag_options=[("It is wrong", "wrong"), ("I am not sure", "unsure")],
         flag_comment=True,

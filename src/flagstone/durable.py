@@ -158,10 +158,16 @@ def entries_of(folder: Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def replace_durably(path: Path, content: bytes) -> None:
-    """Make *content* the file *path*: after a crash it is the old one or the new one, whole."""
+def replace_durably(path: Path, content: bytes, *, written: int | None = None) -> None:
+    """
+    Make *content* the file *path*: after a crash it is the old one or the new one, whole.
+
+    It says that it was *written* so many nanoseconds after 1970, or now.
+    """
     with open_part(path.parent) as part:
         _write_all(part.file, content)
+        if written is not None:
+            os.utime(part.path, ns=(written, written))
         os.fsync(part.file.fileno())
         part.become(path)
     sync_directory(path.parent)

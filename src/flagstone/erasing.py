@@ -6,7 +6,6 @@ So what has to go is never read from what the first step has removed: after a cr
 """
 
 import json
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,8 +14,9 @@ from pathlib import Path
 
 from flagstone.durable import PART, entries_of, replace_durably, sweep_parts, sync_directory
 from flagstone.locks import lock, try_lock
+from flagstone.safe_logs import logger_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 _SETS = ("flag_ids", "record_ids", "hashes", "paths", "places")
 

@@ -4,7 +4,10 @@ Everything this library raises on purpose.
     FlagstoneError
     ├── RefusedError               what was to be kept cannot be kept as it is (also a ValueError)
     │   ├── UnkeepableValueError   a value that JSON cannot give back exactly
+    │   │   └── WrongPayloadError  not what the page of a component holds
+    │   ├── InvalidRecordError     a record's field that was given no such thing (also a TypeError)
     │   ├── WrongFieldsError       not one value for each field
+    │   │   └── NotSetUpError      a callback that was told of no fields
     │   ├── ForeignFileError       a file that the host never took in
     │   ├── ChangingFileError      a file that was written to while it was read
     │   ├── TooLargeError          a flag of more bytes than the demo keeps
@@ -13,6 +16,7 @@ Everything this library raises on purpose.
     │   ├── NotKeptError           the demo's `redact` lets nothing of the flag be kept
     │   ├── NoSuchOptionError      an option that the demo does not offer
     │   ├── NoSuchReplyError       a reaction to a message that is no reply
+    │   ├── WithdrawnFlagError     a comment on a flag that was taken back, or erased
     │   └── MissingFileError       a record names a file whose bytes the store does not have
     ├── StoreError                 the medium would not take a record, or give it back
     │   ├── StoreFullError         no space is left
@@ -29,18 +33,29 @@ Everything this library raises on purpose.
     ├── UnknownFlagError           no flag has this id (also a LookupError)
     ├── ForeignCallbackError       somebody's own callback cannot do this (also a TypeError)
     ├── UnclearFieldsError         nobody said which fields a flag is of (also a ValueError)
+    ├── UnloadableDemoError        a demo that its file does not give (also an ImportError)
+    ├── OtherDemoError             a log that another demo wrote (also a ValueError)
     ├── UnknownFieldError          no flag has a field of this name (also a LookupError)
     ├── UnknownFormatError         a format that nothing can be exported in (also a ValueError)
     ├── ForeignFolderError         something that is no export of ours (also a FileExistsError)
     ├── NothingToExportError       no flag that could be exported (also a LookupError)
     ├── MissingExtraError          an optional dependency is not installed (also an ImportError)
     ├── NoUsersError               a review page that anybody could reach (also a ValueError)
+    ├── UntrustedProxyError        a header that anybody could send (also a ValueError)
     ├── UsersError                 a file of users that cannot be read, or written so
     └── BadQueryError              a query that says nothing we understand (also a ValueError)
 
 Each constructor takes facts and words the sentence: what could not be done, where, why, what is
-untouched, and the way out. This module imports nothing, so that every other may import it.
+untouched, and the way out. A sentence is one line of printable characters and shows no secret of a
+URL. Every other module may import this one, which imports only `safe_text`.
 """
+
+import reprlib
+
+from flagstone.safe_text import mask_text, mask_url, one_line
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 80
 
 
 class FlagstoneError(Exception):
@@ -48,6 +63,9 @@ class FlagstoneError(Exception):
 
     to_person = "It could not be saved. Nothing was kept; you can try again."
     """What a visitor of the demo may read: no path, no cause that is not theirs to know."""
+
+    def __init__(self, sentence: str = "") -> None:
+        super().__init__(one_line(mask_text(sentence)))
 
 
 class RefusedError(FlagstoneError, ValueError):
@@ -58,10 +76,36 @@ class UnkeepableValueError(RefusedError):
     """A value that would not come back as it went in."""
 
     def __init__(self, *, where: str, reason: str) -> None:
+        self.where, self.reason = where, reason
         self.to_person = f"{where or 'A value'} cannot be saved: {reason}. Nothing was kept."
         super().__init__(
             f"Cannot keep {where or 'the value'}: {reason}. Nothing was kept. "
             "Flag text, numbers, lists, dicts and files instead, or leave this field out."
+        )
+
+
+class WrongPayloadError(UnkeepableValueError):
+    """Not what the page of a component holds, but, it may be, what a function gets of it."""
+
+    def __init__(self, *, field: str, component: str, found: str = "") -> None:
+        reason = f"it is not what a {component} holds"
+        super().__init__(where=f"field {field!r}", reason=reason)
+        if found:
+            cause = f"{reason} on the page but {found}, which is what a function gets"
+            way_out = "Give the event that calls flag() preprocess=False"
+        else:
+            cause, way_out = reason, "If an event of yours calls flag(), give it preprocess=False"
+        self.args = (f"Cannot keep field {field!r}: {cause}. Nothing was kept. {way_out}.",)
+
+
+class InvalidRecordError(RefusedError, TypeError):
+    """A field of a `Flag`, `Review`, `Outcome`, `Value` or `FileRef` was given no such thing."""
+
+    def __init__(self, *, record: str, field: str, expected: str, given: object) -> None:
+        self.field = field
+        super().__init__(
+            f"Cannot make {'an' if record[0] in 'AEIO' else 'a'} {record}: {field} must be "
+            f"{expected}, not {_short.repr(given)}. Nothing was saved."
         )
 
 
@@ -74,6 +118,18 @@ class WrongFieldsError(RefusedError):
             f"field{'s' * (len(fields) != 1)} ({', '.join(fields)}): which value belongs to which "
             "field cannot be told. Nothing was kept. "
             "Pass flag() one value for each component given to setup()."
+        )
+
+
+class NotSetUpError(WrongFieldsError):
+    """A callback whose `setup` was never called, so that it knows no fields."""
+
+    def __init__(self, *, callback: str, values: int = 0) -> None:
+        FlagstoneError.__init__(
+            self,
+            f"Cannot keep a flag of {values} value{'s' * (values != 1)} for 0 fields: setup() of "
+            f"this {callback} was never called. Nothing was kept. Call setup([component, …], "
+            "folder) before flag(), or hand it to an Interface as its flagging_callback.",
         )
 
 
@@ -168,10 +224,22 @@ class NoSuchReplyError(RefusedError):
 
     to_person = "There is no such reply any more. Nothing was kept."
 
-    def __init__(self, *, index: str) -> None:
+    def __init__(self, *, index: int) -> None:
         super().__init__(
             f"Cannot keep the reaction to message {index}: the conversation has no such reply. "
             "Nothing was kept. React to a reply that is shown."
+        )
+
+
+class WithdrawnFlagError(RefusedError):
+    """A comment on a flag that was taken back, or erased."""
+
+    to_person = "The reaction was taken back. Nothing was kept; react again to comment."
+
+    def __init__(self, *, flag_id: str) -> None:
+        super().__init__(
+            f"Cannot keep a comment on flag {flag_id}: the flag was taken back or erased. "
+            "Nothing was kept. React to the reply again, then comment."
         )
 
 
@@ -179,6 +247,7 @@ class MissingFileError(RefusedError):
     """A record names a file whose bytes the store does not have."""
 
     def __init__(self, *, where: str, record: str, name: str, sha256: str) -> None:
+        where = mask_url(where)
         super().__init__(
             f"Cannot keep record {record} in {where}: its file {name!r} ({sha256[:12]}…) is not "
             "there. Nothing was kept. Put the file first: store.files.put(…)."
@@ -189,6 +258,7 @@ class StoreError(FlagstoneError):
     """The medium would not take a record, or give it back."""
 
     def __init__(self, *, doing: str, where: str, reason: str) -> None:
+        where = mask_url(where)
         super().__init__(
             f"Cannot {doing} {where}: {reason}. What was kept before is untouched. "
             "Mend the cause and try again."
@@ -201,6 +271,7 @@ class StoreFullError(StoreError):
     to_person = "There is no space left to save it. Nothing was kept; please tell the owner."
 
     def __init__(self, *, where: str) -> None:
+        where = mask_url(where)
         FlagstoneError.__init__(
             self,
             f"Cannot keep the flag in {where}: no space is left there. "
@@ -225,6 +296,7 @@ class UnreadableRecordError(StoreError):
     """One stored record is damaged; the others are fine."""
 
     def __init__(self, *, where: str, reason: str) -> None:
+        where = mask_url(where)
         FlagstoneError.__init__(
             self,
             f"Cannot read the record at {where}: {reason}. The store was not changed. "
@@ -247,6 +319,7 @@ class UnknownStoreError(FlagstoneError, ValueError):
     """A URL that names no kind of store."""
 
     def __init__(self, *, url: str) -> None:
+        url = mask_url(url)
         super().__init__(
             f"Cannot open {url!r}: it names no kind of store. Use a folder or csv:PATH for CSV "
             "files, sqlite:///PATH or a path ending in .db for SQLite, shards:PATH-OR-URL for "
@@ -258,6 +331,7 @@ class NoStoreError(FlagstoneError, LookupError):
     """A store that was to be read is not there."""
 
     def __init__(self, *, where: str) -> None:
+        where = mask_url(where)
         super().__init__(
             f"Cannot read {where}: nothing has been kept there. "
             "Name the folder or database that the demo writes to."
@@ -268,6 +342,7 @@ class LostCopyError(FlagstoneError, LookupError):
     """A copy of a store is not where it was made."""
 
     def __init__(self, *, where: str, noted_in: str) -> None:
+        where = mask_url(where)
         super().__init__(
             f"Cannot find the copy {where}: no store is there now, or none that may be seen. "
             "Nothing was made there. Bring it back, or name its new place with --also; when it is "
@@ -279,6 +354,7 @@ class SecretCopyError(FlagstoneError):
     """The URL of a copy had a secret, which is not kept."""
 
     def __init__(self, *, where: str) -> None:
+        where = mask_url(where)
         super().__init__(
             f"Cannot open the copy {where}: its URL had a secret, which is not kept. "
             "Nothing was done there. Name it in full with --also."
@@ -289,8 +365,9 @@ class NotForgottenError(FlagstoneError):
     """Some places may still have what was to be forgotten; *reasons* says why, by place."""
 
     def __init__(self, *, reasons: dict[str, str]) -> None:
+        where = ", ".join(map(mask_url, reasons))
         super().__init__(
-            f"Cannot forget in {', '.join(reasons)}: what is asked for may still be there. "
+            f"Cannot forget in {where}: what is asked for may still be there. "
             f"{' '.join(reasons.values())} No other place is kept from forgetting by that. Once "
             "that is mended run it again: what is gone already does not matter."
         )
@@ -312,6 +389,7 @@ class UnknownFlagError(FlagstoneError, LookupError):
     """No flag has this id."""
 
     def __init__(self, *, flag_id: str, where: str) -> None:
+        where = mask_url(where)
         super().__init__(
             f"Cannot find flag {flag_id!r} in {where}: none there has this id. "
             "`flagstone list` shows the ids."
@@ -325,6 +403,27 @@ class UnknownFieldError(FlagstoneError, LookupError):
         super().__init__(
             f"Cannot take {field!r} for an output: no flag has such a field. Nothing was copied. "
             f"The fields are {', '.join(fields) or 'none'}."
+        )
+
+
+class UnloadableDemoError(FlagstoneError, ImportError):
+    """A demo that its file, or module, does not give."""
+
+    def __init__(self, *, target: str, reason: str) -> None:
+        super().__init__(
+            f"Cannot load the demo {target}: {reason}. Nothing was served and nothing was kept. "
+            "Name the file and the demo in it: app.py:demo."
+        )
+
+
+class OtherDemoError(FlagstoneError, ValueError):
+    """A log whose fields are none of the demo's by which it is to be read."""
+
+    def __init__(self, *, demo: list[str], log: list[str]) -> None:
+        super().__init__(
+            "Cannot read the log by this demo: they have no field in common. Nothing was copied. "
+            f"The demo's fields are {', '.join(demo) or 'none'}, the log's {', '.join(log)}. "
+            "Name the demo that wrote the log."
         )
 
 
@@ -354,6 +453,7 @@ class SamePlaceError(FlagstoneError, ValueError):
     """A copy from a place to itself."""
 
     def __init__(self, *, where: str) -> None:
+        where = mask_url(where)
         super().__init__(
             f"Cannot copy {where} to itself: every flag would be there twice. Nothing was copied. "
             f"Name another store, such as {where}.db."
@@ -374,6 +474,7 @@ class ForeignFolderError(FlagstoneError, FileExistsError):
     """Something that is no export of ours stands where one should go."""
 
     def __init__(self, *, where: str) -> None:
+        where = mask_url(where)
         super().__init__(
             f"Cannot export to {where}: something is there that is no export of Flagstone. It was "
             "not touched and nothing was written. Name a folder that is not there yet, is empty, "
@@ -396,6 +497,7 @@ class MissingExtraError(FlagstoneError, ImportError):
     """An optional dependency is not installed."""
 
     def __init__(self, *, asked: str, extra: str) -> None:
+        asked = mask_url(asked)
         super().__init__(
             f"Cannot use {asked}: what it needs is not installed. "
             f"Install it with: pip install 'flagstone[{extra}]'"
@@ -413,10 +515,23 @@ class NoUsersError(FlagstoneError, ValueError):
         )
 
 
+class UntrustedProxyError(FlagstoneError, ValueError):
+    """A header of a proxy that anybody could send."""
+
+    def __init__(self, *, header: str | None, reason: str) -> None:
+        super().__init__(
+            f"Cannot believe {header or 'X-Forwarded-For'}: {reason}, so that anybody could send "
+            "it. Nothing was started. Name the proxy with --proxy ADDRESS, and have it send "
+            "a secret in X-Proxy-Secret that --proxy-secret names, or say with "
+            "--trust-proxy-address that nobody else can connect from there."
+        )
+
+
 class UsersError(FlagstoneError):
     """A file of users that cannot be read, or cannot be written so."""
 
     def __init__(self, *, doing: str, where: str, reason: str) -> None:
+        where = mask_url(where)
         super().__init__(
             f"Cannot {doing} the users in {where}: {reason}. The file was not changed. "
             "`flagstone review-user FILE NAME` adds a person to it."
@@ -427,6 +542,7 @@ class BadQueryError(FlagstoneError, ValueError):
     """A query that says nothing we understand; `part` is the part of it."""
 
     def __init__(self, *, part: str, reason: str, properties: tuple[str, ...]) -> None:
+        part = mask_url(part)
         names = ", ".join(f"{name}:" for name in properties)
         super().__init__(
             f"Cannot search for {part!r}: {reason}. A query is words to be found, and one of "

@@ -10,16 +10,39 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
 
 from flagstone import codec
+from flagstone.arguments import (
+    MAX_TAGS,
+    MisfitError,
+    Parse,
+    Parser,
+    is_identifier,
+    parse_bool_or_none,
+    parse_duration,
+    parse_fields,
+    parse_identifier,
+    parse_mapping,
+    parse_mapping_or_none,
+    parse_moment,
+    parse_numbers,
+    parse_one_of,
+    parse_optional,
+    parse_tags,
+    parse_text,
+    parse_text_or_none,
+    parse_values,
+    parse_word,
+)
 from flagstone.as_python import NO_FILES, FilesOfValue, as_python
 from flagstone.codec import FileRef
 from flagstone.errors import UnreadableRecordError
 
 __all__ = [
+    "MAX_TAGS",
     "FileRef",
     "Flag",
     "Outcome",
@@ -35,6 +58,7 @@ __all__ = [
 SCHEMA = 1
 
 Verdict = Literal["open", "accepted", "rejected", "fixed"]
+Speaker = Literal["visitor", "reviewer"]
 Status = Literal["fixed", "still_failing", "changed", "broken", "error"]
 
 
@@ -70,6 +94,8 @@ class Value:
     `data` is anything `flagstone.codec` can write; each file in it is a `FileRef`.
     `component` names the exact component class and the configuration that shows it again.
     `files` is where the bytes of its files are; a store gives it to what it reads.
+
+    The data is copied. Raises `UnkeepableValueError` for data that would not come back as it is.
     """
 
     kind: str
@@ -77,6 +103,9 @@ class Value:
     component: Mapping[str, Any] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     files: FilesOfValue = field(default=NO_FILES, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        parse_fields(self, _PARSERS[Value])
 
     def to_python(self) -> Any:
         """
@@ -95,7 +124,15 @@ Values = Mapping[str, Value]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Record:
-    """What every record has: an id made with it, the moment it was made, and JSON both ways."""
+    """
+    What every record has: an id made with it, the moment it was made, and JSON both ways.
+
+    Where a `Value` belongs, plain Python is taken: text, a bool, a number, a file, and lists,
+    tuples and dicts, which are JSON; None is a field that held nothing. None in place of a dict or
+    of tags is none of them, and one text in place of tags is one tag.
+
+    The constructors raise `InvalidRecordError` for what a field cannot mean.
+    """
 
     type: ClassVar[str]
 
@@ -104,9 +141,7 @@ class _Record:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _printable("an id", self.id)
-        if self.created_at.tzinfo is None:
-            raise ValueError(f"created_at must say its time zone: {self.created_at!r} does not")
+        parse_fields(self, _PARSERS[type(self)])
 
     def to_json(self) -> str:
         """
@@ -154,9 +189,7 @@ class Flag(_Record):
 
     def __post_init__(self) -> None:
         _Record.__post_init__(self)
-        if not self.fingerprint:
-            object.__setattr__(self, "fingerprint", _fingerprint(self.inputs))
-        _printable("a fingerprint", self.fingerprint)
+        _complete(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,7 +197,9 @@ class Review(_Record):
     """
     What somebody decided about a flag; each part may be absent.
 
-    `withdraws` is the id of another review of the flag, which counts no more.
+    `withdraws` is the id of another review of the flag, which counts no more. `speaker` says if
+    `by` names a visitor of the demo or a reviewer, who may have the same name; None: not known.
+    One review adds at most 20 tags; a flag has those of all its reviews.
     """
 
     type: ClassVar[str] = "review"
@@ -177,11 +212,7 @@ class Review(_Record):
     note: str | None = None
     assignee: str | None = None
     withdraws: str | None = None
-
-    def __post_init__(self) -> None:
-        _Record.__post_init__(self)
-        _printable("an id", self.flag_id)
-        _one_of("verdict", self.verdict, (*get_args(Verdict), None))
+    speaker: Speaker | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,11 +228,6 @@ class Outcome(_Record):
     outputs: Values = field(default_factory=dict)
     scores: Mapping[str, float] = field(default_factory=dict)
     seconds: float | None = None
-
-    def __post_init__(self) -> None:
-        _Record.__post_init__(self)
-        _printable("an id", self.flag_id)
-        _one_of("status", self.status, get_args(Status))
 
 
 Record = Flag | Review | Outcome
@@ -234,15 +260,10 @@ def _values_of(record: Any) -> Iterator[Values]:
     return (getattr(record, spec.name) for spec in _SPECS[type(record)] if spec.holds_values)
 
 
-def _printable(name: str, text: str) -> None:
-    if not (text and text.isascii() and text.isprintable()):  # or no database would look it up
-        raise ValueError(f"{name} is made of printable ASCII, not {text!r}")
-
-
-def _one_of(name: str, value: str | None, allowed: tuple[str | None, ...]) -> None:
-    if value not in allowed:
-        words = ", ".join(str(word) for word in allowed)
-        raise ValueError(f"{name} must be one of {words}, not {value!r}")
+def _complete(flag: Flag) -> None:
+    """Give *flag* the fingerprint of its inputs unless it has one."""
+    if not flag.fingerprint:
+        object.__setattr__(flag, "fingerprint", _fingerprint(flag.inputs))
 
 
 def _fingerprint(inputs: Values) -> str:
@@ -264,6 +285,80 @@ def _without_names(data: Any) -> Any:
     return data
 
 
+# --- records from plain Python ------------------------------------------------------------------
+
+_KINDS = {
+    str: "text",
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    FileRef: "file",
+    list: "json",
+    tuple: "json",
+    dict: "json",
+    type(None): "json",
+}
+"""Of which kind a value is that is given as plain Python."""
+
+
+def _value_of(plain: Any) -> Value:
+    kind = _KINDS.get(type(plain))
+    if kind is None:
+        raise MisfitError("a Value, text, a number, a bool, a list, a dict or a FileRef", plain)
+    return Value(kind=kind, data=plain)
+
+
+_parse_id = parse_identifier("an id")
+_parse_fingerprint = parse_identifier("a fingerprint")
+
+_PARSE_NAMED: dict[str, Parse] = {
+    "id": _parse_id,
+    "flag_id": _parse_id,
+    "withdraws": parse_optional(_parse_id),
+    "fingerprint": lambda given: "" if given in ("", None) else _parse_fingerprint(given),
+    "kind": parse_word,
+}
+"""How fields are parsed that are more than their type says."""
+
+_PARSE: dict[Any, Parse] = {
+    Any: codec.copied,
+    str: parse_text,
+    str | None: parse_text_or_none,
+    bool | None: parse_bool_or_none,
+    float | None: parse_duration,
+    datetime: parse_moment,
+    Values: parse_values(_value_of, Value),
+    tuple[str, ...]: parse_tags,
+    Mapping[str, Any]: parse_mapping,
+    Mapping[str, Any] | None: parse_mapping_or_none,
+    Mapping[str, float]: parse_numbers,
+    Verdict | None: parse_one_of(*get_args(Verdict), None),
+    Speaker | None: parse_one_of(*get_args(Speaker), None),
+    Status: parse_one_of(*get_args(Status)),
+}
+
+_PLAIN: dict[Any, set[type]] = {
+    Any: {str, bool, int, float, bytes, FileRef, type(None)},
+    str: {str},
+    str | None: {str, type(None)},
+    bool | None: {bool, type(None)},
+    Verdict | None: {type(None)},
+    Mapping[str, Any] | None: {type(None)},
+}
+"""Of which types what a field was given is kept as it is."""
+
+_PARSERS: dict[Any, tuple[Parser, ...]] = {
+    kind: tuple(
+        Parser(spec.name, (), _PARSE_NAMED[spec.name])
+        if spec.name in _PARSE_NAMED
+        else Parser(spec.name, _PLAIN.get(spec.type, ()), _PARSE[spec.type])
+        for spec in fields(kind)
+        if spec.name != "files"
+    )
+    for kind in (Value, Flag, Review, Outcome)
+}
+
+
 # --- records as dicts ---------------------------------------------------------------------------
 
 
@@ -273,6 +368,7 @@ class _Spec(NamedTuple):
     name: str
     write: Callable[[Any], Any] | None
     read: Callable[[Any], Any]
+    make: Callable[[], Any] | None
     omit_empty: bool
     holds_values: bool
 
@@ -281,7 +377,7 @@ def _to_dict(record: Any) -> dict[str, Any]:
     result: dict[str, Any] = {}
     if isinstance(record, _Record):
         result = {"flagstone": SCHEMA, "type": record.type}
-    for name, write, _, omit_empty, _ in _SPECS[type(record)]:
+    for name, write, _, _, omit_empty, _ in _SPECS[type(record)]:
         value = getattr(record, name)
         if value is not None and (value or not omit_empty):
             result[name] = write(value) if write else value
@@ -290,10 +386,24 @@ def _to_dict(record: Any) -> dict[str, Any]:
 
 
 def _from_dict(kind: type[Any], data: dict[str, Any]) -> Any:
-    known = {
-        spec.name: spec.read(data.pop(spec.name)) for spec in _SPECS[kind] if spec.name in data
-    }
-    return kind(**known, extra=data)
+    """
+    What `_to_dict` wrote. It was checked when it was made and is not checked again.
+    """
+    record = object.__new__(kind)
+    set_field = object.__setattr__
+    for name, _, read, make, _, _ in _SPECS[kind]:
+        if name in data:
+            set_field(record, name, read(data.pop(name)))
+        elif make is not None:
+            set_field(record, name, make())
+        else:
+            raise KeyError(name)
+    set_field(record, "extra", data)
+    if kind is Value:
+        set_field(record, "files", NO_FILES)
+    elif kind is Flag:
+        _complete(record)
+    return record
 
 
 def utc_text(moment: datetime) -> str:
@@ -323,6 +433,21 @@ def _named(parts: Any) -> dict[str, Any]:
     return dict(parts)
 
 
+def _identifier(value: Any) -> Any:
+    if not is_identifier(_expect(str)(value)):
+        raise ValueError(f"{value!r} stands where printable ASCII should")
+    return value
+
+
+def _one_of(*words: str) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if value not in words:
+            raise ValueError(f"{str(value)[:80]!r} is none of {', '.join(words)}")
+        return value
+
+    return check
+
+
 def _texts(items: Any) -> tuple[str, ...]:
     return tuple(_expect(str)(item) for item in _expect(list)(items))
 
@@ -347,16 +472,28 @@ _READ: dict[Any, Callable[[Any], Any]] = {
     Mapping[str, Any]: _named,
     Mapping[str, Any] | None: _named,
     Mapping[str, float]: _named,
-    Verdict | None: _expect(str),
-    Status: _expect(str),
+    Verdict | None: _one_of(*get_args(Verdict)),
+    Speaker | None: _one_of(*get_args(Speaker)),
+    Status: _one_of(*get_args(Status)),
 }
+
+_READ_NAMED = {"id": _identifier, "flag_id": _identifier, "fingerprint": _identifier}
+
+
+def _default_of(spec: "Field[Any]") -> Callable[[], Any] | None:
+    """What makes the default of a field; None for one that has to be given."""
+    if spec.default_factory is not MISSING:
+        return spec.default_factory
+    return None if spec.default is MISSING else lambda: spec.default
+
 
 _SPECS: dict[Any, tuple[_Spec, ...]] = {
     kind: tuple(
         _Spec(
             name=spec.name,
             write=_WRITE.get(spec.type),
-            read=_READ[spec.type],
+            read=_READ_NAMED.get(spec.name) or _READ[spec.type],
+            make=_default_of(spec),
             omit_empty=spec.default_factory is dict or spec.default == (),
             holds_values=spec.type == Values,
         )

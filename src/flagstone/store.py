@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import Self
 
 from flagstone.codec import FileRef
-from flagstone.errors import MissingFileError, UnknownFlagError, UnreadableRecordError
+from flagstone.errors import (
+    MissingFileError,
+    StoreError,
+    UnknownFlagError,
+    UnreadableRecordError,
+)
 from flagstone.files import Files
 from flagstone.query import FACETS, SAID, Pair, Query, State, fold, select
 from flagstone.record import Flag, Record, Review
@@ -67,6 +72,18 @@ class Store(ABC):
 
         Raises `UnfinishedErasureError` where something can still be found for now.
         """
+
+    def replace(self, flags: Iterable[Flag]) -> None:  # noqa: ARG002 - a store may not have it
+        """
+        Put each of *flags* in place of the one here that has its id; all else stays.
+
+        For what was read from a log of others, and is read better now: ids, reviews and outcomes
+        stay valid. Ids that are not here, or were erased, are passed over. Those who follow with
+        `scan(after=…)` need not see it. Raises `StoreError` where the store cannot.
+        """
+        raise StoreError(
+            doing="correct flags in", where=self.where, reason="such a store only appends"
+        )
 
     @abstractmethod
     def close(self) -> None:
@@ -235,6 +252,9 @@ class Wrapper(Store):
 
     def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:
         return self.store.finish_erasures(search=search, dry_run=dry_run)
+
+    def replace(self, flags: Iterable[Flag]) -> None:
+        self.store.replace(flags)
 
     def close(self) -> None:
         self.store.close()

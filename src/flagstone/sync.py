@@ -5,7 +5,6 @@ A record's id was made with the record, so that to copy again changes nothing: i
 catching up after an outage are this one verb, and each copies exactly once.
 """
 
-import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,10 +13,11 @@ from datetime import datetime
 from flagstone.durable import hash_of
 from flagstone.errors import StoreError, UnreadableRecordError
 from flagstone.record import FileRef, Record
+from flagstone.safe_logs import logger_of
 from flagstone.store import Store
 from flagstone.targets import remember
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 _MOST_BYTES = 64 << 20
 """Of files that are copied before the records that refer to them are."""
@@ -155,6 +155,12 @@ def _missing_files(records: Iterable[Record], target: Store) -> dict[FileRef, Re
     refs = {ref.sha256: (ref, record) for record in records for ref in record.files()}
     missing = target.files.missing(ref for ref, _ in refs.values())
     return {ref: refs[ref.sha256][1] for ref in missing}
+
+
+def copy_files(records: Iterable[Record], source: Store, target: Store) -> None:
+    """Put the files of *records*, which are of *source*, in *target* where it lacks them."""
+    for ref, record in _missing_files(records, target).items():
+        _copy_file(ref, record, source, target)
 
 
 def _copy_file(ref: FileRef, record: Record, source: Store, target: Store) -> None:

@@ -6,8 +6,6 @@ copy is gone for good may take its line out.
 """
 
 import json
-import logging
-import re
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,15 +19,12 @@ from flagstone.errors import (
     UnknownStoreError,
 )
 from flagstone.files import store_error
+from flagstone.safe_logs import logger_of
+from flagstone.safe_text import MASK, mask_url
 from flagstone.store import Store
 from flagstone.stores import open_store
 
-logger = logging.getLogger(__name__)
-
-_SECRETS = re.compile(r"(?<=://)[^/@]*:[^/]*(?=@)|(?<=\?).*", re.DOTALL)
-"""User and password of a URL, and all behind a question mark, where keys and signatures are."""
-
-_MASK = "***"
+logger = logger_of(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,7 +115,7 @@ def open_noted(url: str, *, noted_in: str) -> Store:
 
     Raises one of our errors where it cannot be opened, and `LostCopyError` where nothing is there.
     """
-    if "://" in url and _MASK in url:
+    if "://" in url and MASK in url:
         raise SecretCopyError(where=url)
     try:
         store = open_store(url)
@@ -137,7 +132,7 @@ def open_noted(url: str, *, noted_in: str) -> Store:
 def url_of(store: Store) -> str | None:
     """The URL of *store*, with a mask for what may be a secret."""
     url = store.url
-    return _SECRETS.sub(_MASK, url) if url and "://" in url else url
+    return mask_url(url) if url else url
 
 
 def _parse(line: str) -> str:

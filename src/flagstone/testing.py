@@ -253,7 +253,9 @@ class StoreContract:
         A record that cannot be kept takes those appended with it along, and no later ones.
         """
         store = self.open(place)
-        bad = make_flag(outputs={"x": Value(kind="state", data=object())})
+        data: list[Any] = []
+        bad = make_flag(outputs={"x": Value(kind="state", data=data)})
+        bad.outputs["x"].data.append(object())  # which its constructor would have refused
         later = make_flag("later")
 
         with pytest.raises(UnkeepableValueError, match=r"outputs\.x\.data.*builtins\.object"):

@@ -7,7 +7,22 @@ from itertools import islice
 from typing import Any
 
 from flagstone.codec import FileRef
+from flagstone.record import Flag
 
+_VERIFIED = {
+    True: "yes: the server made these outputs from these inputs",
+    False: "no: the page says so, but the server did not make these outputs from these inputs",
+    None: "not known",
+}
+_VERIFIED_BY_ORIGIN = {
+    (True, "partial run"): "yes: the server made these outputs, and had not ended",
+    (
+        True,
+        "cached example",
+    ): "yes: the server made these outputs once, and kept them for the example",
+    (None, "restored run"): "not known: the page shows a run of another session",
+    (None, "failed run"): "not known: the call raised an error, and made no outputs",
+}
 _DEEPEST = 20
 _LONGEST_INTEGER = 10**100  # Python spells none of more than 4,300 digits
 
@@ -53,6 +68,12 @@ def _joined(texts: Iterable[str], most: int) -> str:
         if len(joined) >= most:
             return joined[:most]
     return joined
+
+
+def tell_verified(flag: Flag) -> str:
+    """Whether the server made the outputs of *flag*, in a sentence, with what it is a flag of."""
+    origin = str(flag.context.get("origin"))
+    return _VERIFIED_BY_ORIGIN.get((flag.verified, origin), _VERIFIED[flag.verified])
 
 
 def printable(text: str) -> str:

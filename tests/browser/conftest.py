@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio
+import httpx
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -76,8 +77,12 @@ def launch() -> Iterator[Callable[..., str]]:
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., str]]:
-    """Serve an ASGI app and say where; it is closed when the test ends."""
+def serve(browser: Browser) -> Iterator[Callable[..., str]]:
+    """
+    Serve an ASGI app and say where; it is closed when the test ends.
+
+    A review page that asks for a token is open in all pages that there are.
+    """
     running: list[tuple[uvicorn.Server, threading.Thread]] = []
 
     def start(app: Any) -> str:
@@ -88,7 +93,14 @@ def serve() -> Iterator[Callable[..., str]]:
         running.append((server, thread))
         while not server.started:
             thread.join(0.01)
-        return f"http://127.0.0.1:{port}"
+        url = f"http://127.0.0.1:{port}"
+        if token := getattr(app, "token", None):
+            cookies = httpx.get(url, params={"token": token}).cookies
+            for context in browser.contexts:
+                context.add_cookies(
+                    [{"name": name, "value": value, "url": url} for name, value in cookies.items()]
+                )
+        return url
 
     yield start
     for server, thread in running:

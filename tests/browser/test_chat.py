@@ -2,7 +2,11 @@
 Reactions to the replies of a chat, in Chromium.
 """
 
+import itertools
+import re
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +33,7 @@ def chat(store: Any, **arguments: Any) -> gr.ChatInterface:
 
 
 def say(page: Page, text: str) -> None:
-    box = page.locator("textarea").last
-    box.fill(text)
-    box.press("Enter")
-    expect(page.get_by_text(f"You said {text}.")).to_be_visible()
-    expect(page.get_by_role("button", name="Retry")).to_be_visible()
+    ask(page, text, f"You said {text}.")
 
 
 def reactions(page: Page, name: str) -> Locator:
@@ -44,6 +44,26 @@ def told(page: Page) -> str:
     """The id in the receipt that the page shows."""
     expect(page.get_by_text("Its receipt is")).to_be_visible()
     return page.get_by_role("status").locator("code").inner_text()
+
+
+def told_other_than(page: Page, former: str) -> str:
+    """The id in the next receipt that the page shows."""
+    expect(page.get_by_role("status").locator("code")).not_to_have_text(former)
+    return told(page)
+
+
+def ask(page: Page, text: str, answer: str) -> None:
+    box = page.locator("textarea").last
+    box.fill(text)
+    box.press("Enter")
+    expect(page.get_by_text(answer)).to_be_visible()
+    expect(page.get_by_role("button", name="Retry")).to_be_visible()
+
+
+def standing(store: MemoryStore) -> list[tuple[str | None, str]]:
+    """The options and ids of the flags that were not taken back, the earliest first."""
+    flags = sorted(store.find(), key=lambda flag: flag.id)
+    return [(f.option, f.id) for f in flags if store.state(f.id).verdict != "rejected"]
 
 
 def texts(messages: Any) -> list[str]:
@@ -111,13 +131,12 @@ def test_a_change_of_mind(page: Page, launch: Callable[..., str]) -> None:
     assert store.state(second).verdict == "rejected"
     reviews = [record for record in store.scan() if isinstance(record, Review)]
     assert [review.flag_id for review in reviews] == [first, second]
-    session = store.get(first).session
-    assert {review.by for review in reviews} == {session}
+    assert {(review.by, review.speaker) for review in reviews} == {(None, "visitor")}
 
 
 def test_an_option_of_ones_own_is_kept_once(page: Page, launch: Callable[..., str]) -> None:
     """
-    Gradio tells of a custom option twice; it is one flag.
+    Gradio tells of a custom option twice; it is one flag, and taken back once.
     """
     store = MemoryStore()
     page.goto(launch(chat(store, flagging_options=["Like", "Spam", "Too long"])))
@@ -130,16 +149,23 @@ def test_an_option_of_ones_own_is_kept_once(page: Page, launch: Callable[..., st
     say(page, "two")  # whatever the page sent is worked on by now
     assert [flag.option for flag in store.find()] == ["Too long"]
 
+    reactions(page, "Feedback").first.hover()
+    page.get_by_text("Too long", exact=True).first.click()
+    expect(page.get_by_text("Taken back.")).to_be_visible()
+    say(page, "three")
+    assert standing(store) == []
+    assert len([record for record in store.scan() if isinstance(record, Review)]) == 1
+
 
 def test_a_comment_and_a_better_answer(page: Page, launch: Callable[..., str]) -> None:
     """
-    They are asked after the thumb, and kept as a review by the same person.
+    They become the comment and the correction of a flag that takes the place of the former one.
     """
     store = MemoryStore()
     page.goto(launch(chat(store, flag_comment=True, flag_correction=True)))
     say(page, "one")
     reactions(page, "Dislike").click()
-    flag_id = told(page)
+    first = told(page)
     expect(page.get_by_label("Expected reply")).to_have_value("You said one.")
     page.get_by_label("Expected reply").fill("Hello.")
     page.get_by_label("Comment").fill("A parrot!")
@@ -148,13 +174,310 @@ def test_a_comment_and_a_better_answer(page: Page, launch: Callable[..., str]) -
     page.get_by_label("Comment").press("Enter")
 
     expect(page.get_by_label("Comment")).to_be_hidden()
-    flag, review = store.scan()
+    second = told_other_than(page, first)
+    former, flag, review = store.scan()
+    assert isinstance(former, Flag)
     assert isinstance(flag, Flag)
     assert isinstance(review, Review)
-    assert (review.flag_id, review.by, review.note) == (flag_id, flag.session, "A parrot!")
-    assert texts(review.correction["reply"].data) == ["Hello."]
-    assert store.state(flag_id).correction == review.correction
-    assert review.correction["reply"].kind == flag.outputs["reply"].kind == "chat"
+    assert (former.id, former.comment, former.correction) == (first, None, {})
+    assert (flag.id, flag.comment) == (second, "A parrot!")
+    assert texts(flag.correction["reply"].data) == ["Hello."]
+    assert flag.correction["reply"].kind == flag.outputs["reply"].kind == "chat"
+    kept = replace(flag, id=first, created_at=former.created_at, comment=None, correction={})
+    assert kept == former
+    assert (review.flag_id, review.verdict, review.by) == (first, "rejected", None)
+    assert review.speaker == "visitor"
+    assert review.note == f"replaced by {second}, of the same person"
+    expect(reactions(page, "Disliked")).to_have_count(1)
+
+
+def test_a_comment_is_edited_and_goes_with_its_reaction(
+    page: Page, launch: Callable[..., str]
+) -> None:
+    """
+    Each edit is a flag in the place of the former; saving the same again is none; to take the
+    reaction back withdraws the commented flag.
+    """
+    store = MemoryStore()
+    page.goto(launch(chat(store, flag_comment=True)))
+    say(page, "one")
+    reactions(page, "Like").click()
+    receipt = told(page)
+    for comment in ("good", "very good"):
+        page.get_by_label("Comment").fill(comment)
+        page.get_by_role("button", name="Save").dblclick()
+        receipt = told_other_than(page, receipt)
+        expect(page.get_by_label("Comment")).to_be_hidden()
+        page.get_by_role("button", name="Edit comment").click()
+        expect(page.get_by_label("Comment")).to_have_value(comment)
+    page.get_by_role("button", name="Close").click()
+    expect(reactions(page, "Liked")).to_have_count(1)
+
+    reactions(page, "Liked").click()
+
+    expect(page.get_by_text("Taken back.")).to_be_visible()
+    expect(page.get_by_role("button", name="Comment")).to_be_hidden()
+    assert standing(store) == []
+    flags = sorted(store.find(), key=lambda flag: flag.id)
+    assert [flag.comment for flag in flags] == [None, "good", "very good"]
+    assert len([record for record in store.scan() if isinstance(record, Review)]) == 3
+
+
+@pytest.mark.parametrize("answers", [["Hello."], ["Hello.", "Good day."]])
+def test_a_retried_reply_is_another_one(
+    page: Page, launch: Callable[..., str], answers: list[str]
+) -> None:
+    """
+    After Retry, whatever it gives, the reply has neither reaction nor receipt; what was said of the
+    former one stands.
+    """
+    store = MemoryStore()
+    given = itertools.cycle(answers)
+    demo = gr.ChatInterface(lambda *_: next(given), flagging_callback=gr.FlagLogger(store))
+    page.goto(launch(demo))
+    ask(page, "one", "Hello.")
+    reactions(page, "Like").click()
+    first = told(page)
+    page.get_by_role("button", name="Retry").click()
+    expect(page.get_by_text("Its receipt is")).to_be_hidden()
+    expect(page.get_by_text(answers[-1])).to_be_visible()
+    expect(reactions(page, "Liked")).to_have_count(0)
+
+    reactions(page, "Like").click()
+
+    second = told(page)
+    assert first != second
+    assert standing(store) == [("Like", first), ("Like", second)]
+    expect(reactions(page, "Liked")).to_have_count(1)
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_presses_in_a_row(page: Page, launch: Callable[..., str], times: int) -> None:
+    """
+    However fast it is pressed: the page ends as the records do, which are those of the last press.
+    """
+    store = MemoryStore()
+    page.goto(launch(chat(store)))
+    say(page, "one")
+    button = page.get_by_role("button", name=re.compile("^Liked?$"))
+
+    button.click(click_count=times)
+
+    stands = times % 2 == 1
+    end = "Its receipt is" if stands else "Taken back."
+    expect(page.get_by_text(end)).to_be_visible()
+    say(page, "two")  # whatever the page sent is worked on by now
+    expect(reactions(page, "Liked")).to_have_count(int(stands))
+    assert [option for option, _ in standing(store)] == ["Like"] * stands
+    assert len(list(store.find())) == times - times // 2
+
+
+def test_replies_pressed_one_after_the_other(page: Page, launch: Callable[..., str]) -> None:
+    """
+    Presses on several replies, each before the one before is answered, are all kept.
+    """
+    store = MemoryStore()
+    page.goto(launch(chat(store)))
+    for text in ("one", "two", "three"):
+        say(page, text)
+
+    page.evaluate("document.querySelectorAll('button[aria-label=Dislike]').forEach(b => b.click())")
+
+    expect(reactions(page, "Disliked")).to_have_count(3)
+    say(page, "four")
+    assert [option for option, _ in standing(store)] == ["Dislike"] * 3
+    expect(reactions(page, "Disliked")).to_have_count(3)
+
+
+def test_undo_and_edit_end_what_comes_after(page: Page, launch: Callable[..., str]) -> None:
+    """
+    What was answered before keeps its reaction; what is answered instead has none, nor a receipt,
+    even in the same words.
+    """
+    store = MemoryStore()
+    demo = chat(store, editable=True)
+    page.goto(launch(demo))
+    say(page, "one")
+    reactions(page, "Dislike").click()
+    kept = told(page)
+    say(page, "two")
+    reactions(page, "Like").nth(1).click()
+    undone = told_other_than(page, kept)
+
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Its receipt is")).to_be_hidden()
+    say(page, "two")
+    expect(reactions(page, "Liked")).to_have_count(0)
+    expect(reactions(page, "Disliked")).to_have_count(1)
+    reactions(page, "Like").nth(1).click()
+    edited = told(page)
+
+    page.get_by_role("button", name="Edit").nth(1).click()
+    page.locator("textarea.edit-textarea").fill("three")
+    page.get_by_role("button", name="Submit", exact=True).click()
+    expect(page.get_by_text("You said three.")).to_be_visible()
+    expect(page.get_by_text("Its receipt is")).to_be_hidden()
+    expect(reactions(page, "Liked")).to_have_count(0)
+    expect(reactions(page, "Disliked")).to_have_count(1)
+
+    expected = [("Dislike", kept), ("Like", undone), ("Like", edited)]
+    assert standing(store) == expected
+
+
+def test_the_same_words_again_are_another_reply(page: Page, launch: Callable[..., str]) -> None:
+    """
+    In a new chat, or when the page is loaded again, the same words have no reaction yet.
+    """
+    store = MemoryStore()
+    page.goto(launch(chat(store, save_history=True)))
+    for again in (page.get_by_role("button", name="New chat").click, page.reload, None):
+        say(page, "one")
+        expect(reactions(page, "Liked")).to_have_count(0)
+        reactions(page, "Like").click()
+        told(page)
+        expect(reactions(page, "Liked")).to_have_count(1)
+        if again is not None:
+            again()
+            expect(page.get_by_text("You said one.")).to_have_count(0)
+
+    assert [option for option, _ in standing(store)] == ["Like"] * 3
+
+
+def test_two_tabs(browser: Browser, launch: Callable[..., str]) -> None:
+    """
+    Tabs of one browser share what stands: each press begins from that, and a reload shows it.
+    """
+    store = MemoryStore()
+    url = launch(chat(store, save_history=True))
+    context = browser.new_context()
+    one = context.new_page()
+    one.goto(url)
+    say(one, "one")
+    reactions(one, "Like").click()
+    first = told(one)
+    two = context.new_page()
+    two.goto(url)
+    two.get_by_text("one", exact=True).click()
+    expect(reactions(two, "Liked")).to_have_count(1)
+
+    reactions(two, "Dislike").click()
+    second = told(two)
+    reactions(one, "Liked").click()  # which it is no more
+    expect(one.get_by_text("Taken back.")).to_be_visible()
+    assert standing(store) == []
+    reactions(two, "Disliked").click()
+    expect(two.get_by_text("No reaction to this reply is saved.")).to_be_visible()
+    reactions(two, "Like").click()
+    third = told(two)
+
+    one.reload()
+    one.get_by_text("one", exact=True).click()
+    expect(reactions(one, "Liked")).to_have_count(1)
+    assert standing(store) == [("Like", third)]
+    reviews = [record.flag_id for record in store.scan() if isinstance(record, Review)]
+    assert reviews == [first, second]
+    context.close()
+
+
+def test_a_reaction_that_was_refused_is_not_shown(page: Page, launch: Callable[..., str]) -> None:
+    """
+    A press that kept nothing leaves the page as it was, and says why.
+    """
+    store = MemoryStore()
+    page.goto(launch(chat(store, consent="I agree.")))
+    say(page, "one")
+    reactions(page, "Like").click()
+    expect(page.get_by_role("alert")).to_have_text(
+        "Not saved. Tick the line above first. Nothing was kept."
+    )
+    expect(reactions(page, "Liked")).to_have_count(0)
+
+    page.get_by_label("I agree.").check()
+    reactions(page, "Like").click()
+    first = told(page)
+    page.get_by_label("I agree.").uncheck()
+    reactions(page, "Dislike").click()
+
+    expect(page.get_by_role("alert")).to_be_visible()
+    expect(reactions(page, "Disliked")).to_have_count(0)
+    expect(reactions(page, "Liked")).to_have_count(1)
+    assert standing(store) == [("Like", first)]
+
+
+def test_each_reaction_is_shown_at_its_reply(page: Page, launch: Callable[..., str]) -> None:
+    """
+    Where replies are of several messages and thoughts, or begin a chat, each shows its own.
+    """
+
+    def think(message: str, history: Any) -> Any:
+        thought = {"title": "Thinking", "id": "t"}
+        within = {"title": "Deeper", "id": "u", "parent_id": "t"}
+        return [
+            gradio.ChatMessage(content="So", metadata=thought),
+            gradio.ChatMessage(content="So so", metadata=within),
+            f"First {message}.",
+            f"You said {message}.",
+        ]
+
+    greeting = [{"role": "assistant", "content": "Welcome"}]
+    bot = gradio.Chatbot(value=greeting)
+    store = MemoryStore()
+    demo = gr.ChatInterface(think, chatbot=bot, flagging_callback=gr.FlagLogger(store))
+    page.goto(launch(demo))
+    say(page, "one")
+    say(page, "two")
+    expect(reactions(page, "Like")).to_have_count(3)
+    receipt = ""
+    for number in (2, 0):
+        reactions(page, "Like").nth(number).click()
+        receipt = told_other_than(page, receipt)
+
+    expect(reactions(page, "Liked")).to_have_count(2)
+    expect(page.get_by_role("button", name=re.compile("^Liked?$")).nth(1)).to_have_accessible_name(
+        "Like"
+    )
+    later, earlier = sorted(store.find(), key=lambda flag: flag.id)
+    assert texts(later.outputs["reply"].data) == ["So", "So so", "First two.", "You said two."]
+    assert texts(earlier.outputs["reply"].data) == ["Welcome"]
+    assert earlier.inputs["conversation"].data == []
+
+    page.reload()  # what the page begins with has its reaction still
+    expect(reactions(page, "Liked")).to_have_count(1)
+
+
+def test_a_reply_that_still_grows(page: Page, launch: Callable[..., str]) -> None:
+    """
+    A reaction before the end of a stream says so, and stands for the reply when it has ended.
+    """
+    goes_on = threading.Event()
+
+    def stream(message: str, history: Any) -> Any:
+        yield "You"
+        yield "You said"
+        goes_on.wait(60)
+        yield "You said one."
+
+    store = MemoryStore()
+    page.goto(launch(gr.ChatInterface(stream, flagging_callback=gr.FlagLogger(store))))
+    box = page.locator("textarea").last
+    box.fill("one")
+    box.press("Enter")
+    expect(page.get_by_text("You said", exact=True)).to_be_visible()
+    reactions(page, "Like").click()
+    first = told(page)
+    goes_on.set()
+    expect(page.get_by_text("You said one.")).to_be_visible()
+    expect(page.get_by_role("button", name="Retry")).to_be_enabled()
+    expect(reactions(page, "Liked")).to_have_count(1)
+
+    flag = store.get(first)
+    assert texts(flag.outputs["reply"].data) == ["You said"]
+    assert (flag.context["origin"], flag.verified) == ("partial run", True)
+    reactions(page, "Dislike").click()
+    second = told_other_than(page, first)
+    assert texts(store.get(second).outputs["reply"].data) == ["You said one."]
+    assert store.get(second).context["origin"] == "run"
+    assert standing(store) == [("Dislike", second)]
 
 
 def test_what_else_the_model_was_given(page: Page, launch: Callable[..., str]) -> None:

@@ -249,7 +249,7 @@ class TestUndo:
         assert isinstance(flag, Flag)
         assert isinstance(review, Review)
         assert flag.id == flag_id == review.flag_id
-        assert (review.verdict, review.by) == ("rejected", flag.session)
+        assert (review.verdict, review.speaker) == ("rejected", "visitor")
         assert store.state(flag_id).verdict == "rejected"
 
     def test_undo_goes_after_ten_seconds(self, page: Page, launch: Callable[..., str]) -> None:

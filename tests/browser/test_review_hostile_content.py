@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from flagstone import FileRef, Flag, Outcome, Review, Value
 from flagstone.review import create_app
@@ -201,7 +201,7 @@ def quoted(text: str) -> str:
 
 @pytest.mark.parametrize(("content", "name"), [(SVG, "a.svg"), (HTML, "a.html"), (HTML, "a.png")])
 def test_a_file_opened_by_itself_does_not_run(
-    browser: Browser, serve: Callable[..., str], content: bytes, name: str
+    page: Page, serve: Callable[..., str], content: bytes, name: str
 ) -> None:
     """
     The address of a hostile file is a download, and in a frame or an object it does nothing.
@@ -211,7 +211,6 @@ def test_a_file_opened_by_itself_does_not_run(
     flag = Flag(outputs={"f": Value(kind="file", data=ref)})
     store.append([flag])
     url = serve(create_app(store))
-    page = browser.new_page()
     page.goto(url)
 
     with page.expect_download() as download:
@@ -220,4 +219,3 @@ def test_a_file_opened_by_itself_does_not_run(
     assert download.value.suggested_filename == name
     assert page.url == f"{url}/"
     assert page.evaluate("window.ran") is None
-    page.close()

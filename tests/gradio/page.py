@@ -2,6 +2,7 @@
 What a page does, without a browser: it calls functions of a running demo over HTTP.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,8 +26,35 @@ class Page:
 
     def call(self, number: int, data: list[Any], **body: Any) -> httpx.Response:
         """Call function *number* of the demo with *data*, as its page does."""
-        json = {"data": data, "fn_index": number, "session_hash": self.session} | body
-        return self.client.post(f"{PREFIX}/run/predict", json=json)
+        return self.post(
+            "run/predict", {"data": data, "fn_index": number, "session_hash": self.session} | body
+        )
+
+    def post(self, place: str, body: dict[str, Any]) -> httpx.Response:
+        """Post *body* to a *place* of Gradio's API, in ASCII: text may hold what UTF-8 cannot."""
+        headers = {"content-type": "application/json"}
+        content = json.dumps(body)
+        return self.client.post(f"{PREFIX}/{place}", content=content, headers=headers)
+
+    def url(self, place: str) -> str:
+        """The path of a *place* of Gradio's API."""
+        return f"{PREFIX}/{place}"
+
+    def last_event(self, place: str, parameters: dict[str, str]) -> Any:
+        """The data of the event with which a stream at *place* completes."""
+        with self.client.stream("GET", f"{PREFIX}/{place}", params=parameters) as stream:
+            event = ""
+            for line in stream.iter_lines():
+                if line.startswith("event: "):
+                    event = line.removeprefix("event: ")
+                if line.startswith("data: "):
+                    data = json.loads(line.removeprefix("data: "))
+                    is_message = isinstance(data, dict) and "msg" in data
+                    if event in ("complete", "error") or (
+                        is_message and data["msg"] == "process_completed"
+                    ):
+                        return data
+        raise EOFError(place)
 
     def predict(self, *data: Any) -> list[Any]:
         """The outputs of the demo's own function, the first that it has."""

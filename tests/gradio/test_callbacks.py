@@ -20,6 +20,7 @@ import flagstone.gradio as gr
 from flagstone import Flag, open_store
 from flagstone.errors import (
     ForeignFileError,
+    NotSetUpError,
     StoreError,
     UnkeepableValueError,
     WrongFieldsError,
@@ -122,7 +123,7 @@ class TestEveryCallback:
         callback.setup([gr.Textbox(label="t"), gr.State()], tmp_path)
 
         with pytest.raises(
-            UnkeepableValueError, match=r"inputs\.component 1\.data\.a\.1: it is a builtins\.object"
+            UnkeepableValueError, match=r"field 'component 1'\.a\.1: it is a builtins\.object"
         ):
             callback.flag(["x", {"a": [1, object()]}])
         callback.flag(["y", (1, {2: "z"})])
@@ -147,8 +148,9 @@ class TestEveryCallback:
         """
         A flag before any setup() is refused with a sentence.
         """
-        with pytest.raises(WrongFieldsError, match="1 value for 0 fields"):
+        with pytest.raises(NotSetUpError, match="1 value for 0 fields") as caught:
             callback.flag(["x"])
+        assert f"setup() of this {type(callback).__name__} was never called" in str(caught.value)
 
     def test_a_deep_value_is_refused(self, callback, tmp_path):
         """
@@ -273,8 +275,8 @@ class TestRoles:
         assert {name: value.data for name, value in kept.outputs.items()} == {"out": "made"}
         assert kept.context["outputs_are"] == "found"
         assert cells(tmp_path / "dataset1.csv") == [
-            ["out", "in", "flag", "username"],
-            ["made", "given", "", ""],
+            ["out", "in", "flag", "comment", "out correction", "username"],
+            ["made", "given", "", "", "", ""],
         ]
 
     def test_unknown_to_nobody_in_particular(self, tmp_path):
@@ -434,10 +436,10 @@ class TestCsvLogger:
             logger.flag(["y"])
 
             assert read_rows(tmp_path / str(number) / "dataset1.csv")[0] == [
-                "a", "flag", "username", "timestamp", "record",
+                "a", "flag", "comment", "username", "timestamp", "record",
             ]  # fmt: skip
             assert cells(tmp_path / str(number) / "dataset1.csv")[1:] == [
-                ["x", option or "", user or ""], ["y", "", ""],
+                ["x", option or "", "", user or ""], ["y", "", "", ""],
             ]  # fmt: skip
 
     def test_the_same_fields_share_a_log(self, tmp_path):
@@ -464,7 +466,7 @@ class TestCsvLogger:
         logger.flag(["x"])
 
         assert (tmp_path / "dataset_backup.csv").read_text() == "foo,bar\n1,2\n"
-        assert cells(tmp_path / "dataset1.csv")[1:] == [["x", "", ""]]
+        assert cells(tmp_path / "dataset1.csv")[1:] == [["x", "", "", ""]]
 
     def test_a_named_log_never_mixes_columns(self, tmp_path):
         """
@@ -516,7 +518,8 @@ if hasattr(gradio, "I18n"):  # since Gradio 5.30
 
         logger.flag(["x"])
 
-        assert cells(tmp_path / "dataset1.csv") == [["greeting", "flag", "username"], ["x", "", ""]]
+        header, row = cells(tmp_path / "dataset1.csv")
+        assert (header, row) == (["greeting", "flag", "comment", "username"], ["x", "", "", ""])
         demo = gr.Interface(
             lambda x: x, "text", "text", title=i18n("greeting"), flagging_dir=str(tmp_path / "f")
         )

@@ -56,9 +56,10 @@ class TestVerified:
         commit = subprocess.run(command, capture_output=True, text=True, check=False)
         assert here == commit.stdout.strip()
 
-    def test_what_it_did_not(self):
+    def test_what_only_the_page_says_is_unverified(self):
         """
-        Forged outright, an altered output, an altered input, another session: kept, unverified.
+        Forged outright, an altered output, an altered input: kept, unverified. What another session
+        was given is neither: the record calls it restored.
         """
         store = MemoryStore()
         with running(shouting(store)) as open_page:
@@ -70,7 +71,9 @@ class TestVerified:
             open_page("session2").flag("hello", "HELLO")
             page.flag("hello", "HELLO")
 
-        assert verdicts(store) == [False, False, False, False, True]
+        assert verdicts(store) == [False, False, False, None, True]
+        origins = [flag.context["origin"] for flag in store.find(Query(order="oldest"))]
+        assert origins == ["page", "page", "page", "restored run", "run"]
         unverified = [flag.context for flag in store.find() if not flag.verified]
         assert all("latency" not in context for context in unverified)
 
@@ -263,9 +266,9 @@ class TestGenerators:
         assert capture_of(demo).fields == 3  # one call, from one field to one
 
 
-def in_queue(page, data):
+def in_queue(page, data, number=None):
     """Predict as pages do with a queue, until the last step."""
-    number = page.number_of("predict")
+    number = page.number_of("predict") if number is None else number
     joined = page.client.post(
         f"{PREFIX}/queue/join",
         json={"data": data, "fn_index": number, "session_hash": page.session, "event_data": None},
@@ -277,5 +280,5 @@ def in_queue(page, data):
         for line in stream.iter_lines():
             if "process_completed" in line:
                 assert '"success":true' in line.replace(" ", "")
-                return
+                return line
     pytest.fail("the queue ended")

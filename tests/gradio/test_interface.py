@@ -2,6 +2,8 @@
 Our Interface and our names: Gradio's, with the flagging parameters of every version.
 """
 
+from typing import Any
+
 import gradio
 import gradio.flagging
 import httpx
@@ -231,6 +233,55 @@ def press_flag(demo: gradio.Blocks, client: httpx.Client, data: list[str]) -> st
     prefix = "" if gradio.__version__.startswith("4.") else "gradio_api/"
     body = {"data": data, "fn_index": number, "session_hash": "s"}
     return client.post(f"{prefix}run/predict", json=body).text
+
+
+def without_ids(config: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """The components, events and layout of *config*, with places in them for ids of Gradio's."""
+    places = {each["id"]: n for n, each in enumerate(config["components"])}
+    numbers = {each["id"]: n for n, each in enumerate(config["dependencies"])}
+
+    def placed(ids: list[Any]) -> list[Any]:
+        return [places.get(part, part) for part in ids]
+
+    def laid_out(node: dict[str, Any]) -> Any:
+        return [places.get(node["id"]), *map(laid_out, node.get("children", ()))]
+
+    components = [
+        {**each, "id": 0, "props": {k: v for k, v in each["props"].items() if k != "layout"}}
+        for each in config["components"]
+    ]
+    events = [
+        {
+            **each,
+            "id": numbers[each["id"]],
+            "targets": [placed(list(target)) for target in each["targets"]],
+            "inputs": placed(each["inputs"]),
+            "outputs": placed(each["outputs"]),
+            "cancels": [numbers.get(part) for part in each.get("cancels") or ()],
+            "trigger_after": numbers.get(each.get("trigger_after")),
+        }
+        for each in config["dependencies"]
+    ]
+    return components, events, laid_out(config["layout"])
+
+
+def test_a_page_of_tabs_is_the_same_built_by_hand_and_by_gradio():
+    """
+    But for Gradio's ids, a TabbedInterface is configured as the same tabs in Blocks are.
+    """
+
+    def pages() -> list[gr.Interface]:
+        return [gr.Interface(abs, kind, kind) for kind in ("textbox", "image")]
+
+    built = pages()
+    with gr.Blocks(mode="tabbed_interface") as by_hand, gr.Tabs():
+        for name, page in zip(("one", "two"), built, strict=True):
+            with gr.TabItem(label=name):
+                page.render()
+
+    tabbed = gr.TabbedInterface(pages(), ["one", "two"])
+
+    assert without_ids(by_hand.get_config_file()) == without_ids(tabbed.get_config_file())
 
 
 def test_no_worker_thread_sleeps(tmp_path, monkeypatch):

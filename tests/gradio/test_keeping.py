@@ -18,7 +18,6 @@ from flagstone import Flag, redact
 from flagstone.errors import UnclearFieldsError
 from flagstone.files import DirectoryFiles
 from flagstone.gradio.rules import Rules
-from flagstone.gradio.threads import behind
 from flagstone.query import Query
 from flagstone.store import Wrapper
 from flagstone.stores.memory import MemoryStore
@@ -189,15 +188,18 @@ class TestRedact:
         )  # fmt: skip
         flag = make_flag(user=None, session="s1")
         store.append([flag])
-        details = next(behind(f.fn) for f in demo.fns.values() if name_of(f.fn) == "_say")
+        keeper = demo._reactions.keeper
+        reply = len(keeper.fields.components) - 1
+        better = demo._reactions._payload_of("I am bo@example.org")
 
-        details._say((flag.id, "Hello"), "ask ana@example.org", "I am bo@example.org", None)
+        receipt = keeper.amend(
+            flag.id, None, comment="ask ana@example.org", corrections={reply: better}
+        )
 
-        _, review = store.scan()
-        assert (review.flag_id, review.by) == (flag.id, "s1")
-        assert review.note == "ask [e-mail]"
-        assert "I am [e-mail]" in review.to_json()
-        assert "example.org" not in review.to_json()
+        _, said = store.scan()
+        assert (said.id, said.comment) == (receipt.flag_id, "ask [e-mail]")
+        assert "I am [e-mail]" in said.to_json()
+        assert "example.org" not in said.to_json()
 
 
 class TestLimits:

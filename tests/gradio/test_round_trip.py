@@ -2,6 +2,7 @@
 Every component of the installed Gradio: what was seen is what is read, in another process.
 """
 
+import contextlib
 import importlib
 import pickle
 import pkgutil
@@ -15,11 +16,13 @@ from cases import ALL, CASES, GRADIO, SAME, Files, sent
 from gradio.components import Component
 from gradio.data_classes import GradioModel, GradioRootModel
 from gradio.processing_utils import move_files_to_cache
+from over_http import post_flag
 from pydub.exceptions import PydubException
 from read_back import read_back
 from seen import seen
 
 import flagstone.gradio as gr
+from flagstone.errors import WrongPayloadError
 from flagstone.stores.memory import MemoryStore
 
 # Gradio's own templates use arguments that Gradio has deprecated.
@@ -97,6 +100,80 @@ def test_what_was_seen_is_what_is_read(world, name, store):
     assert read["python"] == seen(python)
     assert read["class"] == f"{type(component).__module__}.{type(component).__qualname__}"
     assert case.kind in (None, read["kind"])
+
+
+PASSES_FOR_A_PAYLOAD = {
+    "Dialogue": "text is a payload, too",
+    "Gallery empty": "None for no pictures",
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_a_function_gets_is_not_kept_for_what_the_page_holds(world, name):
+    """
+    What a component makes of its payload for a function is the payload itself, or it is refused.
+    """
+    component, payload = world.components[name], world.payloads[name]
+    if GRADIO in CASES[name].unread or name in PASSES_FOR_A_PAYLOAD:
+        return
+    given = payload if component.data_model is None else component.data_model.from_json(payload)
+    given = component.preprocess(given)
+    store = MemoryStore()
+    logger = gr.FlagLogger(store)
+    logger.setup([component], "unused")
+
+    with contextlib.suppress(WrongPayloadError):
+        logger.flag([given])
+    logger.flag([payload])
+
+    assert len({flag.fingerprint for flag in store.scan()}) == 1
+
+
+@pytest.mark.parametrize("index", [1, [0, 1]])
+@pytest.mark.parametrize("make", [gradio.Dropdown, gradio.Radio, gradio.CheckboxGroup])
+def test_an_index_of_a_choice_is_not_kept_for_the_choice(make, index):
+    """
+    With `type="index"` a function gets numbers, which are refused where the choices are texts.
+    """
+    many = {"multiselect": True} if make is gradio.Dropdown and isinstance(index, list) else {}
+    box = make(["a", "b"], type="index", label="x", **many)
+    numbers = make([0, 1], type="index", label="x", **many)
+    store = MemoryStore()
+    for component in (box, numbers):
+        logger = gr.FlagLogger(store)
+        logger.setup([component], "unused")
+        if component is box:
+            with pytest.raises(WrongPayloadError, match="preprocess=False"):
+                logger.flag([index])
+        else:
+            logger.flag([index])
+
+    (flag,) = store.scan()
+    assert flag.inputs["x"].data == index
+
+
+def test_an_event_without_preprocess_false_is_told_so(gradio_cache, tmp_path, caplog):
+    """
+    Over HTTP, too, the log names the field, what was given, and the way out.
+    """
+    box, sketch = gr.Textbox(label="t"), gr.Image(label="i")
+    logger = gr.FlagLogger(tmp_path / "flags.db")
+    with gr.Blocks() as demo:
+        for component in (box, sketch):
+            component.render()
+        logger.setup([box, sketch], tmp_path)
+
+        def flag(*values):
+            logger.flag(list(values))
+
+        gr.Button("Flag").click(flag, [box, sketch], None, queue=False)
+
+    response = post_flag(demo, ["a", Files(gradio_cache).posted("photo.jpg")])
+
+    assert response.status_code == 500
+    told = "field 'i': it is not what a Image holds on the page but a numpy.ndarray, which is what"
+    assert told in caplog.text
+    assert not (tmp_path / "flags.db").exists()
 
 
 def test_every_component_has_a_case():

@@ -26,6 +26,7 @@ from flagstone.errors import (
 from flagstone.importing import import_logs
 from flagstone.stores.csv_folder import gradio_cells as why
 from flagstone.stores.csv_folder.gradio_log import NO_MESSAGE, NO_TIME, UNPLACED
+from flagstone.stores.csv_folder.gradio_rows import SURPLUS
 from flagstone.stores.memory import MemoryStore
 
 PYTHONS = [sys.executable, *os.environ.get("FLAGSTONE_GRADIOS", "").split()]
@@ -104,7 +105,7 @@ def test_every_value_is_read_or_doubted(logs):
 
 def test_what_each_cell_may_have_lost(logs):
     """
-    Each cell in doubt is named with its reason; all others are certain.
+    Each cell in doubt is named with its reason; those that no text could look like are certain.
     """
     doubts = {told(flag, "text"): flag.context["in_doubt"] for flag in logs.fields}
 
@@ -116,7 +117,8 @@ def test_what_each_cell_may_have_lost(logs):
         "": why.EMPTY,
         **dict.fromkeys(respelled, why.RESPELLED),
     }
-    others = {"no image": why.EMPTY}
+    guessed = ("number", "slider", "checkbox", "choices", "json")
+    others = {"no image": why.EMPTY} | dict.fromkeys(guessed, why.LOOKS_SO)
     if logs.is_gradio_3:
         others |= dict.fromkeys(UPLOADS, why.NAMELESS)
     for doubt in doubts.values():
@@ -180,7 +182,9 @@ def test_changed_fields(logs):
     assert [[value.data for value in flag.inputs.values()] for flag in flags] == [
         ["one"], ["two"], ["three", "more"],
     ]  # fmt: skip
-    assert not any("in_doubt" in flag.context for flag in flags)
+    doubts = [flag.context.get("in_doubt", {}) for flag in flags]
+    is_one_log = len(list((logs.folder / "changed").glob("*.csv"))) == 1
+    assert doubts == [{}, {}, {"component 1": SURPLUS} if is_one_log else {}]
 
 
 def test_the_simple_log(logs):
@@ -193,7 +197,7 @@ def test_the_simple_log(logs):
         [1, "- x"], [2, "y"],
     ]  # fmt: skip
     assert flags[0].context["in_doubt"] == {
-        "component 1": why.APOSTROPHE, "timestamp": NO_TIME,
+        "component 0": why.LOOKS_SO, "component 1": why.APOSTROPHE, "timestamp": NO_TIME,
     }  # fmt: skip
 
 
@@ -259,7 +263,8 @@ class TestByHand:
         )
 
         assert [flag.inputs["a"].data for flag in plain + full] == ["x", "y", "z", "x"]
-        assert plain[1].context["in_doubt"] == {"bob": UNPLACED}
+        assert plain[1].context["in_doubt"] == {"surplus cell": UNPLACED}
+        assert plain[1].context["surplus_cells"] == ["bob"]
         assert (plain[2].option, plain[2].user) == ("bad", "bob")
         assert {flag.created_at for flag in plain + full} == {plain[0].created_at}
 

@@ -110,11 +110,14 @@ def test_a_forged_session_is_none(store, users):
     """
     ana = Reviewer(store, users=users, secret="one")
     ana.log_in("ana", "anaana")
-    cookie = ana.http.cookies["flagstone_review"]
+    (cookie,) = [ana.http.cookies[name] for name in ana.http.cookies if "device" not in name]
 
     for secret, status in (("one", 200), ("two", 401)):
         other = Reviewer(store, users=users, secret=secret)
-        other.http.cookies.set("flagstone_review", cookie)
+        other.get("/login")
+        (name,) = other.http.cookies
+        other.http.cookies.clear()
+        other.http.cookies.set(name, cookie)
         assert other.get("/").status_code == status
 
 
@@ -185,6 +188,9 @@ def test_a_login_from_another_site_is_refused(store, users):
         ("127.0.0.1", "http://127.0.0.1:7870", 200),
         ("127.0.0.1", "http://localhost:7870", 200),
         ("::1", "http://[::1]:7870", 200),
+        ("::1", "http://[::1]", 200),
+        ("127.0.0.1", "http://LOCALHOST", 200),
+        ("::ffff:127.0.0.1", "http://127.0.0.1:7870", 200),
         ("192.168.0.7", "http://127.0.0.1:7870", 403),
         ("127.0.0.1", "http://rebound.example:7870", 403),
         ("127.0.0.1", "http://127.0.0.1.evil.example", 403),
@@ -192,17 +198,18 @@ def test_a_login_from_another_site_is_refused(store, users):
 )
 def test_without_users_this_machine_only(store, client, url, status):
     """
-    Where nobody is asked who they are, only this machine is answered, under its own names.
+    Where nobody logs in, only this machine is answered, under its own names, token or not.
     """
     assert Reviewer(store, client=client, url=url).get("/").status_code == status
 
 
 def test_a_proxy_says_who_it_is(store, users):
     """
-    The header of a proxy on this machine is believed, with the role that the file gives.
+    The header of a named proxy is believed, with the role that the file gives.
     """
     page = {"x-user": "ana", "accept": "text/html"}
-    behind = Reviewer(store, trusted_header="X-User", users=users)
+    trusted = {"proxies": ["127.0.0.1"], "trust_proxy_address": True}
+    behind = Reviewer(store, trusted_header="X-User", users=users, **trusted)
     assert '<span title="reviewer">ana</span>' in behind.get("/", headers=page).text
     assert '<span title="viewer">vi</span>' in behind.get("/", headers={"x-user": "vi"}).text
     assert behind.get("/").status_code == 403
@@ -210,7 +217,7 @@ def test_a_proxy_says_who_it_is(store, users):
     assert behind.get("/static/frame.js").status_code == 200
     twice = [("x-user", "ada"), ("x-user", "vi")]  # somebody's, and what a proxy put behind it
     assert behind.http.get("/", headers=twice).status_code == 403
-    elsewhere = Reviewer(store, trusted_header="X-User", client="10.0.0.9")
+    elsewhere = Reviewer(store, trusted_header="X-User", client="10.0.0.9", **trusted)
     assert elsewhere.get("/", headers=page).status_code == 403
 
 
@@ -246,8 +253,7 @@ def test_any_other_host_needs_users(store):
     On an address that others can reach, nothing is started where nobody is asked who they are.
     """
     with pytest.raises(NoUsersError, match=r"0\.0\.0\.0"):
-        serve(store, host="0.0.0.0", port=0, users=None, trusted_header=None, https=False,
-              told=print)  # fmt: skip
+        serve(store, host="0.0.0.0", port=0, told=print)  # fmt: skip
 
 
 def test_a_port_that_is_taken_is_told(store):
@@ -260,8 +266,7 @@ def test_a_port_that_is_taken_is_told(store):
         socket.create_server(("127.0.0.1", 0)) as taken,
         pytest.raises(StoreError, match="Cannot listen on"),
     ):
-        serve(store, host="127.0.0.1", port=taken.getsockname()[1], users=None,
-              trusted_header=None, https=False, told=print)  # fmt: skip
+        serve(store, host="127.0.0.1", port=taken.getsockname()[1], told=print)  # fmt: skip
 
 
 # --- the file of users --------------------------------------------------------------------------

@@ -4,6 +4,7 @@ The commands `flagstone review` and `flagstone review-user`.
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -39,14 +40,61 @@ def test_it_serves_until_ctrl_c(tmp_path, options):
         try:
             assert process.stdout is not None
             told = process.stdout.readline()
-            url = re.search(r"http://127\.0\.0\.1:\d+/", told)
+            url = re.search(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{40,}", told)
             assert url is not None
             if options:
                 assert json.loads(told) == {"store": str(tmp_path / "flags.db"), "url": url[0]}
-            assert "what was flagged" in httpx.get(url[0]).text
+            assert httpx.get(url[0].partition("?")[0]).status_code == 401
+            with httpx.Client(follow_redirects=True) as browser:
+                assert "what was flagged" in browser.get(url[0]).text
         finally:
             process.send_signal(signal.SIGINT)
         process.wait(30)
+
+
+@pytest.mark.parametrize(
+    ("terminal", "options", "is_opened"),
+    [(True, [], True), (True, ["--no-browser"], False), (False, [], False),
+     (False, ["--browser"], True), (True, ["--json"], False)],
+)  # fmt: skip
+def test_it_opens_in_a_browser(terminal, options, is_opened, tmp_path):
+    """
+    At a terminal where there is a browser the page opens in it, and no list of programs shows its
+    token.
+    """
+    open_store(tmp_path / "flags.db").append([make_flag()])
+    seen, script = tmp_path / "seen", tmp_path / "browser"
+    script.write_text(f'#!/bin/sh\nprintf "%s " "$@" > {seen}.part\n'
+                      f'cat "${{1#file://}}" >> {seen}.part\nmv {seen}.part {seen}\n')  # fmt: skip
+    script.chmod(0o700)
+    ours, theirs = pty.openpty() if terminal else os.pipe()
+    command = [sys.executable, "-m", "flagstone", "review", tmp_path / "flags.db", "--port", "0"]
+    environment = {**os.environ, "BROWSER": f"{script} %s", "TMPDIR": str(tmp_path)}
+    environment.pop("DISPLAY", None)
+
+    with subprocess.Popen([*command, *options], stdout=theirs, env=environment) as process:
+        try:
+            os.close(theirs)
+            told = os.fdopen(ours)
+            url = re.search(r"http://127[^\s\"]+", told.readline())
+            assert url is not None
+            waited = 0
+            while is_opened and not seen.exists():
+                process.poll()
+                waited += 1
+                assert httpx.get(url[0]).status_code == 303
+                assert waited < 1000
+        finally:
+            process.send_signal(signal.SIGTERM)
+        process.wait(30)
+        told.close()
+
+    assert seen.exists() == is_opened
+    if is_opened:
+        argument, _, page = seen.read_text().partition(" ")
+        assert "token" not in argument
+        assert f'content="0;url={url[0]}"' in page
+    assert list(tmp_path.glob("flagstone-*")) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

@@ -51,6 +51,25 @@ def test_a_decision_is_a_review_in_the_log(store, users):
     assert answer["decided"][0]["id"] == review.id
 
 
+def test_too_many_tags_are_refused(store, users):
+    """
+    Twenty tags can be added at once; of one more none is added, and a sentence says so.
+    """
+    flag = make_flag()
+    store.append([flag])
+    (ana,) = logged_in(store, users, "ana")
+    tags = [f"t{n}" for n in range(21)]
+
+    refused = ana.post("/decide", {"flags": {flag.id: ""}, "tags": tags})
+    ana.decide(flag.id, tags=tags[:20])
+
+    assert refused.status_code == 400
+    assert refused.json()["error"].startswith(
+        "Cannot keep tags: at most 20 can be added at once, not 21. Nothing was kept."
+    )
+    assert [review.tags for review in store.state(flag.id).reviews] == [tuple(tags[:20])]
+
+
 def test_many_are_decided_at_once(store, users):
     """
     A bulk decision appends a review to each flag, or, where one is not there, to none.

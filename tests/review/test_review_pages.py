@@ -23,7 +23,7 @@ from starlette.testclient import TestClient
 
 from flagstone import FileRef, Flag, Outcome, Review, Value, open_store
 from flagstone.review import create_app
-from flagstone.review.preview import preview
+from flagstone.review.preview_reader import wave
 from flagstone.review.shown import shown
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import make_flag
@@ -341,15 +341,13 @@ def test_sound_packed_to_nothing_costs_no_memory():
         for _ in range(60):
             sound.write(np.zeros((192_000, 8), "int16"))
     content = packed.getvalue()
-    ref = FileRef(sha256="0" * 64, name="a.flac", mime_type=None, size=len(content))
 
     tracemalloc.start()
-    found = preview(ref, io.BytesIO(content))
+    found = wave(content)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert found is not None
-    assert found[1] == "image/svg+xml"
+    assert found.startswith(b"<svg")
     assert len(content) < 200_000
     assert peak < 30_000_000
 
@@ -381,12 +379,12 @@ def test_it_can_be_mounted_below_a_prefix():
         return JSONResponse(dict(request.session))
 
     app = Starlette(
-        routes=[Route("/", outer), Mount("/review", create_app(store))],
+        routes=[Route("/", outer), Mount("/review", create_app(store, token="token"))],
         middleware=[Middleware(SessionMiddleware, secret_key="s")],
     )
     client = TestClient(app, client=("127.0.0.1", 1), base_url="http://127.0.0.1")
 
-    page = client.get("/review/").text
+    page = client.get("/review/?token=token").text
     assert all(link.startswith(("/review/", "#")) for link in links(page))
     assert client.get("/review/static/list.js").status_code == 200
     token = re.search(r'content="([^"]+)">\n<title', page)

@@ -83,4 +83,4 @@ def test_kill_9_at_random_moments(tmp_path, kind):
     assert_nothing_lost(kind, place, acks)
     for log in place.glob("*.csv"):
         with log.open(newline="") as file:
-            assert {len(row) for row in csv.reader(file, strict=True)} == {6}
+            assert {len(row) for row in csv.reader(file, strict=True)} == {8}

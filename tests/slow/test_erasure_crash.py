@@ -244,6 +244,7 @@ def test_killed_at_random(scene):
     began = time.monotonic()
     process = scene.start(0)
     process.join()
+    assert process.exitcode == 0
     longest = time.monotonic() - began
     for number in range(ROUNDS):
         scene.restore()
@@ -253,6 +254,7 @@ def test_killed_at_random(scene):
             time.sleep(chance.uniform(0.3, 1.0) * longest)
             process.kill()
             process.join()
+            assert process.exitcode in (0, -9)
             has_begun = has_begun or process.exitcode == 0 or is_noted(scene)
         by = ("forget", "doctor")[number % 2]
         scene.end(by=by)

@@ -153,7 +153,7 @@ class TestEditedByHand:
         flags = append(tmp_path, "one")
         path = tmp_path / "dataset1.csv"
         with path.open("a", newline="") as file:
-            file.write('by hand,"4",wrong,ana,2026-11-01 10:00:00+01:00,' + end)
+            file.write('by hand,"4",wrong,see there,5,ana,2026-11-01 10:00:00+01:00,' + end)
         edited = path.read_bytes()
 
         flags += append(tmp_path, "new")

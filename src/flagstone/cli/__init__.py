@@ -6,6 +6,7 @@ line, as the store has it.
 """
 
 import logging
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -28,10 +29,16 @@ from flagstone.cli.frame import (
     progress_bar,
     telling_errors,
 )
-from flagstone.cli.printing import summary_of, summary_of_copy, table_of_import
+from flagstone.cli.printing import (
+    summary_of,
+    summary_of_copy,
+    summary_of_import,
+    table_of_import,
+)
 from flagstone.doctor import examine
 from flagstone.errors import MissingExtraError, SamePlaceError, StoreError
-from flagstone.importing import import_logs
+from flagstone.importing import Field, import_logs
+from flagstone.safe_text import mask_url
 from flagstone.stores import DATABASE
 from flagstone.sync import Synced, sync, waiting_in
 
@@ -71,26 +78,49 @@ def demo(
 @app.command("import")
 @telling_errors
 def import_(
-    path: Annotated[Path, typer.Argument(help="The folder that Gradio kept flags in.")],
+    path: Annotated[
+        Path, typer.Argument(help="The log, the folder it lies in, or the project.", metavar="LOG")
+    ],
     store: Annotated[str, typer.Argument(help="The store to copy them to.")],
     output: Annotated[
         list[str] | None, typer.Option(help="A field that the model made; may be repeated.")
+    ] = None,
+    demo: Annotated[
+        str | None,
+        typer.Option(help="The demo, whose components say what a field is.", metavar="APP.PY:DEMO"),
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="The encoding of the log, where it cannot be told.")
     ] = None,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """
-    Copy what Gradio's own logger kept, of any version since 3.50.
+    Copy what Gradio's own logger kept, of any version.
     """
+    fields = _fields_of(demo) if demo else ()
     with open_target(store, dry_run=dry_run) as target:
-        imported = import_logs(path, target, outputs=output or (), dry_run=dry_run)
+        imported = import_logs(
+            path, target, outputs=output or (), fields=fields, encoding=encoding, dry_run=dry_run
+        )
     if as_json:
         for doubt in imported.doubts:
             typer.echo(codec.dumps(asdict(doubt)))
-        typer.echo(codec.dumps(asdict(imported.synced)))
+        facts = {"corrected": imported.corrected, "guessed": list(imported.guessed)}
+        typer.echo(codec.dumps(asdict(imported.synced) | facts))
         return
     out.print(table_of_import(imported))
-    out.print(summary_of_copy(imported.synced, "flags", store, dry_run=dry_run), soft_wrap=True)
+    for line in summary_of_import(imported, mask_url(store), dry_run=dry_run):
+        out.print(line, soft_wrap=True)
+
+
+def _fields_of(target: str) -> Sequence[Field]:
+    try:
+        from flagstone.gradio.loading import load_demo
+        from flagstone.gradio.log_fields import fields_of_demo
+    except ImportError as error:
+        raise MissingExtraError(asked="--demo", extra="gradio") from error
+    return fields_of_demo(load_demo(target))
 
 
 @app.command("sync")
@@ -116,9 +146,9 @@ def sync_(
         return
     into = open_target(target, dry_run=dry_run)
     with open_existing(source) as opened, into, progress_bar() as bar:
-        if opened.where == into.where:
+        if (opened.url or opened.where) == (into.url or into.where):
             raise SamePlaceError(where=opened.where)
-        task = bar.add_task(f"{source} to {target}", total=None)
+        task = bar.add_task(f"{mask_url(source)} to {mask_url(target)}", total=None)
         synced = Synced()
 
         def show(done: Synced) -> None:
@@ -131,7 +161,7 @@ def sync_(
     if as_json:
         typer.echo(codec.dumps(asdict(synced)))
         return
-    out.print(summary_of_copy(synced, "records", target, dry_run=dry_run), soft_wrap=True)
+    out.print(summary_of_copy(synced, "records", mask_url(target), dry_run=dry_run), soft_wrap=True)
 
 
 def _tell_what_waits(source: str, target: str, *, as_json: bool) -> None:
@@ -146,7 +176,7 @@ def _tell_what_waits(source: str, target: str, *, as_json: bool) -> None:
         facts = {"records": waiting.records, "oldest": oldest, "reason": reason and str(reason)}
         typer.echo(codec.dumps(facts))
     else:
-        out.print(f"{waiting} for {target}.", soft_wrap=True)
+        out.print(f"{waiting} for {mask_url(target)}.", soft_wrap=True)
     if reason is not None:
         raise reason
 
@@ -168,7 +198,7 @@ def doctor(
     else:
         for sentence in finding.damage:
             out.print(Text(sentence, style="red"), soft_wrap=True)
-        out.print(summary_of(finding, store, dry_run=dry_run), soft_wrap=True)
+        out.print(summary_of(finding, mask_url(store), dry_run=dry_run), soft_wrap=True)
     if finding.damage:
         raise typer.Exit(1)
     if finding.unfinished:

@@ -2,6 +2,7 @@
 What every command stands in: the app, its terminal, its options, and how errors are told.
 """
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -11,13 +12,31 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
+from typer.core import TyperGroup
 
 from flagstone.errors import FlagstoneError, NoStoreError
+from flagstone.safe_text import mask_url, one_line
 from flagstone.store import Store
 from flagstone.stores import open_store
 from flagstone.words import printable
 
+_WORD = re.compile(r"[^\s'\"()]+")
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # Typer has it from click, or within
+
+
+class _Commands(TyperGroup):
+    """Errors of usage quote what was typed, which may be a URL with a secret."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        try:
+            return super().invoke(ctx)
+        except _UsageError as error:
+            error.message = one_line(_WORD.sub(lambda word: mask_url(word[0]), error.message))  # type: ignore[attr-defined]
+            raise
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Keep what people flag in a machine-learning demo.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,

@@ -3,7 +3,7 @@ Records as a terminal shows them: tables, cards, and nothing that could command 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -18,21 +18,18 @@ from flagstone.forget import Receipt
 from flagstone.importing import Imported
 from flagstone.query import FACETS, State
 from flagstone.record import Flag, Value
+from flagstone.safe_text import mask_url
 from flagstone.sync import Synced
-from flagstone.words import printable, spell
+from flagstone.words import printable, spell, tell_verified
 
-_VERIFIED = {
-    True: "yes: the server made these outputs from these inputs",
-    False: "no: the page says so, but the server did not make these outputs from these inputs",
-    None: "unknown",
-}
 _MOST_VALUES = 20
 _LONGEST = 1_000_000
 
 
 def table_of(flags: Iterable[Flag], where: str) -> Table:
     """The *flags* of the store *where*, a row each."""
-    table = Table(title=_printable(f"Flags in {where}"), title_justify="left", show_lines=True)
+    title = _printable(f"Flags in {mask_url(where)}")
+    table = Table(title=title, title_justify="left", show_lines=True)
     table.add_column("flag", no_wrap=True)
     table.add_column("option", overflow="fold")
     table.add_column("what was seen", overflow="fold", ratio=1)
@@ -54,7 +51,7 @@ def card_of(state: State) -> RenderableType:
     for name in ("app", "option", "comment", "user", "session"):
         if getattr(flag, name) not in (None, ""):
             facts.add_row(name, _printable(str(getattr(flag, name))))
-    facts.add_row("verified", _VERIFIED[flag.verified])
+    facts.add_row("verified", tell_verified(flag))
     facts.add_row("state", _printable(", ".join([state.verdict, *state.tags])))
     if state.assignee:
         facts.add_row("assignee", _printable(state.assignee))
@@ -62,14 +59,18 @@ def card_of(state: State) -> RenderableType:
         facts.add_row(_printable(name), _printable(spell(known, _LONGEST)))
     sections = [("inputs", flag.inputs), ("outputs", flag.outputs), ("correct", state.correction)]
     tables = [_values_table(title, values) for title, values in sections if values]
-    notes = [Text(f"Note: {note}") for note in map(printable, state.notes)]
+    notes = [
+        _printable(f"Note{' by a visitor' * (review.speaker == 'visitor')}: {review.note}")
+        for review in state.standing
+        if review.note
+    ]
     return Panel(Group(facts, *tables, *notes), title=Text(f"flag {flag.id}"), title_align="left")
 
 
 def table_of_facets(facets: Mapping[str, Counter[str | None]], where: str) -> Table:
     """How the flags of the store *where* divide: a row for each value, the most frequent first."""
     flags = sum(facets.get("verdict", Counter()).values())
-    title = f"{flags:,} flag{'s' * (flags != 1)} in {where}"
+    title = f"{flags:,} flag{'s' * (flags != 1)} in {mask_url(where)}"
     table = Table(title=_printable(title), title_justify="left")
     for name in ("by", "value"):
         table.add_column(name, overflow="fold")
@@ -111,14 +112,27 @@ def table_of_import(imported: Imported) -> Table:
         table.add_column(title, overflow="fold")
     doubts = Counter((doubt.field, doubt.reason) for doubt in imported.doubts)
     for name in dict.fromkeys([*imported.kinds, *(field for field, _ in doubts)]):
-        reasons = {why: number for (field, why), number in doubts.items() if field == name}
-        table.add_row(
-            _printable(name),
-            _printable(", ".join(imported.kinds.get(name, ()))),
-            "\n".join(map(str, reasons.values())),
-            _printable("\n".join(reasons)),
-        )
+        reasons = [(number, why) for (field, why), number in doubts.items() if field == name]
+        first = (_printable(name), _printable(", ".join(imported.kinds.get(name, ()))))
+        for number, why in reasons or [(0, "")]:  # a row each: a reason may take several lines
+            table.add_row(*first, f"{number:,}" if why else "", _printable(why))
+            first = (Text(), Text())
+        table.add_section()
     return table
+
+
+def summary_of_import(imported: Imported, target: str, *, dry_run: bool) -> Iterator[str]:
+    """What was imported, in a sentence or three."""
+    yield summary_of_copy(imported.synced, "flags", target, dry_run=dry_run)
+    if imported.corrected:
+        would = "Would correct" if dry_run else "Corrected"
+        flags = f"{imported.corrected:,} flag{'s' * (imported.corrected != 1)}"
+        yield f"{would} {flags} that had been imported otherwise."
+    if imported.guessed:
+        yield printable(
+            f"Taken for outputs by their names: {', '.join(imported.guessed)}. "
+            "Say --output FIELD, or --demo app.py:demo, where that is wrong."
+        )
 
 
 def summary_of_copy(synced: Synced, what: str, target: str, *, dry_run: bool) -> str:
@@ -134,23 +148,24 @@ def summary_of_export(manifest: Manifest, folder: Path) -> str:
     """What was exported, in a sentence."""
     rows = f"{manifest.rows:,} row{'s' * (manifest.rows != 1)}"
     flags = f"{manifest.flags:,} flag{'s' * (manifest.flags != 1)}"
-    return f"Exported {rows} of {flags} to {folder}: version {manifest.sha256[:12]}."
+    return f"Exported {rows} of {flags} to {mask_url(str(folder))}: version {manifest.sha256[:12]}."
 
 
 def summary_of_receipt(receipt: Receipt, *, dry_run: bool) -> str:
     """What was forgotten: a line for each place, also for those not reached, and the ids."""
     would = "Would forget" if dry_run else "Forgot"
     lines = [
-        f"{would} {place.flags:,} flags in {place.where}: {place.records:,} records and "
+        f"{would} {place.flags:,} flags in {mask_url(place.where)}: {place.records:,} records and "
         f"{place.files:,} files ({megabytes(place.bytes)})."
         for place in receipt.places
     ]
     lines += [
-        f"Finished an erasure of {place.finished:,} records in {place.where} that was cut off."
+        f"Finished an erasure of {place.finished:,} records in {mask_url(place.where)} "
+        "that was cut off."
         for place in receipt.places
         if place.finished
     ]
-    lines += [f"Not reached: {place.where}." for place in receipt.unreached]
+    lines += [f"Not reached: {mask_url(place.where)}." for place in receipt.unreached]
     return printable("\n".join([*lines, *receipt.flag_ids]))
 
 

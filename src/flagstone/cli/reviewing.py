@@ -2,6 +2,7 @@
 The commands of the review page: `review`, and `review-user` for those who may log in.
 """
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 from flagstone import codec
 from flagstone.cli.frame import FLAGGING_DIR, app, open_existing, out, progress_bar, telling_errors
 from flagstone.errors import MissingExtraError
+from flagstone.safe_text import mask_url
 from flagstone.store import Store
 from flagstone.stores import for_reading
 
@@ -29,11 +31,32 @@ def review(
     ] = None,
     trusted_header: Annotated[
         str | None,
-        typer.Option(help="The header in which a proxy on this machine names who is there."),
+        typer.Option(help="The header in which a proxy names who is there."),
     ] = None,
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(help="The address or network of a proxy; may be repeated.", metavar="ADDRESS"),
+    ] = None,
+    proxy_secret: Annotated[
+        str | None,
+        typer.Option(
+            envvar="FLAGSTONE_PROXY_SECRET",
+            help="What the proxy sends in X-Proxy-Secret; better given by the environment.",
+        ),
+    ] = None,
+    trust_proxy_address: Annotated[
+        bool,
+        typer.Option(
+            "--trust-proxy-address", help="Nobody but the proxy can connect from its address."
+        ),
+    ] = False,
     https: Annotated[
         bool, typer.Option("--https", help="Browsers reach it by HTTPS only, through a proxy.")
     ] = False,
+    browser: Annotated[
+        bool | None,
+        typer.Option(help="Open it in a browser.", show_default="where there is one"),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the address as JSON once it is served.")
     ] = False,
@@ -48,15 +71,17 @@ def review(
 
     def tell(url: str) -> None:
         if as_json:
-            typer.echo(codec.dumps({"store": store, "url": url}))
+            typer.echo(codec.dumps({"store": mask_url(store), "url": url}))
         else:
-            out.print(f"Review {store} at {url}. To stop: Ctrl-C.", soft_wrap=True)
+            out.print(f"Review {mask_url(store)} at {url}\nTo stop: Ctrl-C.", soft_wrap=True)
 
     _end_in_order()
     with _open_indexed(store) as opened:
         serve(
             opened, host=host, port=port, users=users, trusted_header=trusted_header, https=https,
-            told=tell,
+            proxies=proxy or (), proxy_secret=proxy_secret,
+            trust_proxy_address=trust_proxy_address, told=tell,
+            browser=not as_json and _has_browser() if browser is None else browser,
         )  # fmt: skip
 
 
@@ -81,6 +106,13 @@ def review_user(
     out.print(f"{name} may log in as {role}, with --users {users}.", soft_wrap=True)
 
 
+def _has_browser() -> bool:
+    """Whether somebody sits at this terminal who has a browser with windows."""
+    windows = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+    has_windows = sys.platform in ("darwin", "win32") or any(os.environ.get(w) for w in windows)
+    return sys.stdout.isatty() and has_windows
+
+
 def _end_in_order() -> None:
     """Be ended by a service manager, or with the terminal, as by Ctrl-C: no scratch is left."""
     for name in ("SIGTERM", "SIGHUP"):
@@ -93,5 +125,5 @@ def _open_indexed(url: str) -> Store:
     """The store at *url*, with an index, which is made while a bar tells how far."""
     store = open_existing(url)
     with progress_bar() as bar:
-        task = bar.add_task(f"Reading {url}", total=None)
+        task = bar.add_task(f"Reading {mask_url(url)}", total=None)
         return for_reading(store, lambda row: bar.update(task, completed=row))

@@ -35,6 +35,7 @@ from flagstone.forget import Receipt
 from flagstone.forget import forget as forget_flags
 from flagstone.query import Query
 from flagstone.query_text import parse_query, query_text
+from flagstone.safe_text import mask_url
 from flagstone.store import Store
 from flagstone.words import printable
 
@@ -53,7 +54,7 @@ def export(
     """
     query = parse_query(where or "")
     with open_existing(store) as opened, progress_bar() as bar:
-        task = bar.add_task(f"{store} to {folder}", total=None)
+        task = bar.add_task(f"{mask_url(store)} to {folder}", total=None)
         manifest = export_flags(
             opened,
             folder,
@@ -114,6 +115,8 @@ def forget(
             receipt = in_stores(**asked)
     if as_json:
         facts = {name: list(told) for name, told in asdict(receipt).items()}
+        for place in (*facts["places"], *facts["unreached"]):
+            place["where"] = mask_url(place["where"])
         typer.echo(codec.dumps(facts))
     else:
         out.print(summary_of_receipt(receipt, dry_run=dry_run), soft_wrap=True)

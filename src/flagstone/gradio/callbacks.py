@@ -16,10 +16,11 @@ import gradio
 from gradio.components import Component
 from gradio.flagging import FlaggingCallback
 
-from flagstone.errors import WrongFieldsError
-from flagstone.gradio.fields import Fields
+from flagstone.errors import NotSetUpError, WrongFieldsError
+from flagstone.gradio.fields import Fields, page_of, title_here
 from flagstone.gradio.keeping import Keeper, Press
 from flagstone.gradio.rules import RuleOptions, Rules
+from flagstone.gradio.watching import watch
 from flagstone.record import Flag
 from flagstone.store import Store
 from flagstone.stores import DATABASE, open_store
@@ -81,7 +82,7 @@ class StoreCallback(FlaggingCallback):
         pressed. *app* names the demo in the records; without it, its title or function does.
         """
         self.setup_fields(Fields(components, outputs), flagging_dir)
-        self.keeper.app = app
+        self.keeper.app = app or title_here() or None
         self.keeper.set_rules(Rules(**rules))
 
     def setup_fields(self, fields: Fields, flagging_dir: str | Path) -> None:
@@ -90,6 +91,9 @@ class StoreCallback(FlaggingCallback):
         self._keepers.append(Keeper(fields, store, self.keep))
         self.components = fields.components
         self.flagging_dir = flagging_dir
+        page = page_of(fields.components)
+        if page is not None:
+            watch(page)
         level = logging.INFO if self.verbose else logging.DEBUG
         logger.log(level, "Flags of %s are kept in %s", ", ".join(fields.names), store.where)
 
@@ -125,9 +129,23 @@ class StoreCallback(FlaggingCallback):
         self.keeper.app = app
         self.keeper.set_rules(rules)
 
+    def mirror(self, outputs: Sequence[Component]) -> None:
+        """
+        Say that the fields of the latest `setup` are these *outputs*, too.
+
+        A page posts each once, and what a call took and what it made is kept of each.
+        """
+        fields = Fields([*self.keeper.fields.components, *outputs])
+        count = len(fields.components)
+        fields.optional = frozenset(range(count - len(outputs), count))
+        store = self.open_store(Path(self.flagging_dir), fields.names)
+        self._keepers[-1] = Keeper(fields, store, self.keep)
+
     @property
     def keeper(self) -> Keeper:
-        """What the latest `setup` made."""
+        """What the latest `setup` made. Raises `NotSetUpError` where there was none."""
+        if not self._keepers:
+            raise NotSetUpError(callback=type(self).__name__)
         return self._keepers[-1]
 
     def _find_keeper(self, values: list[Any]) -> tuple[Keeper, list[Any]]:
@@ -135,12 +153,13 @@ class StoreCallback(FlaggingCallback):
         half = len(values) // 2
         for number, part in ((len(values), values), (half, values[:half])):
             # Gradio's Interface passes the fields twice where its inputs are its outputs.
-            fitting = [keeper for keeper in self._keepers if len(keeper.fields.names) == number]
+            fitting = [keeper for keeper in self._keepers if keeper.fields.take(number)]
             running = [keeper for keeper in fitting if keeper.fields.are_running()]
             if fitting and (part is values or part == values[half:]):
                 return (running or fitting)[-1], part
-        names = self.keeper.fields.names if self._keepers else []
-        raise WrongFieldsError(fields=names, values=len(values))
+        if not self._keepers:
+            raise NotSetUpError(callback=type(self).__name__, values=len(values))
+        raise WrongFieldsError(fields=self.keeper.fields.names, values=len(values))
 
 
 class FlagLogger(StoreCallback):

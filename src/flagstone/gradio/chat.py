@@ -2,6 +2,7 @@
 The chat of Gradio, ours or somebody else's, with reactions that are kept.
 """
 
+import functools
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from flagstone.gradio.pages import settle
 from flagstone.gradio.panel import Asking, Options
 from flagstone.gradio.reactions import Reactions
 from flagstone.gradio.rules import Rules
+from flagstone.gradio.signatures import takes_all_of
 from flagstone.store import Store
 
 
@@ -31,6 +33,9 @@ class ChatInterface(gradio.ChatInterface):
     and a better answer. The `Rules` are keywords, too.
     """
 
+    _reactions: Reactions | None = None
+
+    @takes_all_of(gradio.ChatInterface, and_of=Rules)
     def __init__(
         self,
         *args: Any,
@@ -55,22 +60,26 @@ class ChatInterface(gradio.ChatInterface):
         self.flagging_options = list(flagging_options or THUMBS)
         self.flagging_dir = flagging_dir or DEFAULT_FOLDER
         self._default_folder = DEFAULT_FOLDER if flagging_dir is None else None
-        self._reactions: Reactions | None = None
         if mode == "manual":
             if not isinstance(callback, StoreCallback):
                 raise ForeignCallbackError(callback=callback, what="conversations")
             self._reactions = Reactions(
                 self, callback, self.flagging_dir, self.flagging_options, rules
             )
+            self._reactions.keeper.app = _name_by_function(self)
             self._reactions.place(comment=flag_comment, correction=flag_correction)
+        self._settle()
 
     def render(self) -> Any:
         """As in Gradio; flags then go by the page that this is put in, such as a tab."""
         rendered = super().render()  # type: ignore[no-untyped-call]
+        self._settle()
+        return rendered
+
+    def _settle(self) -> None:
         callback = self.flagging_callback
         if self._reactions is not None and isinstance(callback, StoreCallback):
             settle(self, self._reactions.keeper, callback, folder=self._default_folder)
-        return rendered
 
 
 def attach_to_chat(
@@ -88,8 +97,22 @@ def attach_to_chat(
     reactions = Reactions(
         demo, FlagLogger(store), DEFAULT_FOLDER, names or list(THUMBS), Rules(**rules)
     )
-    reactions.keeper.app = app or name_of(demo) or None
+    reactions.keeper.app = app or _name_by_function(demo)
     reactions.place(comment=comment, correction=correction)
+
+
+def _name_by_function(demo: gradio.ChatInterface) -> str | None:
+    """Name *demo* as Gradio names an Interface, by its function; its title goes before that."""
+    if not getattr(demo, "__name__", None):
+        cast(Any, demo).__name__ = function_name(demo.fn)
+    return name_of(demo) or None
+
+
+def function_name(function: Any) -> str:
+    """The name of *function*: what a partial calls, the class of an object that can be called."""
+    while isinstance(function, functools.partial | functools.partialmethod):
+        function = function.func
+    return str(getattr(function, "__name__", None) or type(function).__name__)
 
 
 _PARAMETERS = inspect.signature(gradio.ChatInterface.__init__).parameters

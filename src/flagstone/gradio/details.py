@@ -2,80 +2,113 @@
 What a person may add to their reaction to a reply: a comment, and a better answer.
 """
 
+import json
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import gradio
 
+from flagstone.errors import NoSuchReplyError
 from flagstone.gradio import notices
 from flagstone.gradio.keeping import Keeper
 from flagstone.gradio.looks import COMMENT, consent_boxes, place_style
-from flagstone.gradio.scripts import HIDDEN, change
+from flagstone.gradio.scripts import HIDDEN, chat_script, told_as_text
 from flagstone.gradio.threads import aside
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """
+    What is commented on: the flag of this id, of a reply with this `text`.
+
+    It stands under `key`; `open_key` is of what came before.
+    """
+
+    flag_id: str
+    key: str
+    open_key: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comment:
+    """What was entered, and whether the consent was ticked."""
+
+    text: str | None
+    better: str | None
+    consented: bool
+
+
+Save = Callable[[Subject, Comment, Any], tuple[dict[str, Any], Subject]]
+"""Keeps a comment for a request: what the page is told, and what is commented on next."""
+
+
 class Details:
     """A comment and a better answer, asked for below the conversation after a reaction."""
 
-    def __init__(
-        self, keeper: Keeper, payload_of: Callable[[str], Any], *, comment: bool, correction: bool
-    ) -> None:
-        self._keeper, self._payload_of = keeper, payload_of
-        self._asks = comment or correction
+    def __init__(self, keeper: Keeper, save: Save, *, comment: bool, correction: bool) -> None:
+        self._save_comment = save
+        self.asks = comment or correction
         self.consent = consent_boxes(keeper.rules.consent)
-        self._message = gradio.HTML(visible=False, render=False)
-        name = f"flagstone-panel-{self._message._id}"  # noqa: SLF001 - unique on the page
-        with gradio.Column(visible=False, elem_id=name, elem_classes="flagstone-panel") as self.box:
-            self._comment = gradio.Textbox(**COMMENT, visible=comment)
-            self._answer = gradio.Textbox(
+        self.message = gradio.HTML(visible=False, render=False)
+        self.id = f"flagstone-panel-{self.message._id}"  # noqa: SLF001 - unique on the page
+        with gradio.Column(
+            visible=False, elem_id=self.id, elem_classes="flagstone-panel", scale=0
+        ) as self.box:
+            self.comment = gradio.Textbox(**COMMENT, visible=comment)
+            self.answer = gradio.Textbox(
                 label="Expected reply", lines=3, visible=correction, interactive=True
             )
-            self._message.render()  # type: ignore[no-untyped-call]
+            self.message.render()  # type: ignore[no-untyped-call]
             place_style()
             with gradio.Row():
-                save = gradio.Button("Save", size="sm", variant="primary", elem_id=f"{name}-save")
-                close = gradio.Button("Close", size="sm", elem_id=f"{name}-cancel")
-        self._about = gradio.State(None)
-        self.id = name
-        self.shown = [self.box, self._comment, self._answer, self._message, self._about]
+                looks: dict[str, Any] = {"size": "sm"}
+                self._save = gradio.Button(
+                    "Save", variant="primary", elem_id=f"{self.id}-save", **looks
+                )
+                self._close = gradio.Button("Close", elem_id=f"{self.id}-cancel", **looks)
+        self.again = gradio.Button("Comment", size="sm", scale=0, visible=False, render=False)
+        self.subject = gradio.State(None)
+
+    def attach(self, notice: gradio.HTML, told: gradio.Textbox) -> None:
+        """Wire it: what became of a comment is said by *notice*, and *told* to the page."""
+        name, shown = json.dumps(self.id), [notice, self.box, self.message, self.again]
+        inputs = [self.subject, self.comment, self.answer, told, *self.consent]
         gradio.on(
-            [save.click, self._comment.submit],
-            aside(self._say),
-            [self._about, self._comment, self._answer],
-            [self.box, self._message, self._about],
-            queue=False, show_progress="hidden", **HIDDEN,
+            [self._save.click, self.comment.submit],
+            aside(told_as_text(self._say)), inputs, [told, self.subject],
+            js=chat_script(f"telling({name}, values.slice(0, {len(inputs)}), 3)"),
+            queue=False, show_progress="hidden", trigger_mode="multiple", **HIDDEN,
+        ).then(
+            None, told, shown, js=chat_script(f"said({name}, values[0])"), **HIDDEN
         )  # fmt: skip
-        close.click(None, None, self.box, js=change(visible=False), **HIDDEN)
-
-    def opened(self, flag_id: str, text: str) -> list[Any]:
-        """Updates for `shown`: open, about a flag whose reply has this *text*."""
-        about = (flag_id, text)
-        return [gradio.Column(visible=self._asks), "", text, gradio.HTML(visible=False), about]
-
-    def closed(self) -> list[Any]:
-        """Updates for `shown`: closed."""
-        return [gradio.Column(visible=False), "", "", gradio.HTML(visible=False), None]
-
-    def unchanged(self) -> list[Any]:
-        """Updates for `shown` that leave them as they are."""
-        return [gradio.skip() for _ in self.shown]
+        places = [self.box, self.again]
+        self._close.click(None, None, places, js=chat_script("closed()"), **HIDDEN)
+        self.again.click(None, None, places, js=chat_script("opened()"), **HIDDEN)
 
     def _say(
-        self, about: tuple[str, str] | None, comment: str, answer: str, request: gradio.Request
-    ) -> Any:
-        """Updates for the box, its message and what it is about."""
-        closed = gradio.Column(visible=False), gradio.HTML(visible=False), None
-        better = answer if about and answer and answer != about[1] else None
-        if about is None or not (comment or better):
-            return closed
+        self,
+        request: gradio.Request,
+        subject: Subject | None,
+        comment: Any,
+        answer: Any,
+        _told: Any,
+        *consented: Any,
+    ) -> tuple[dict[str, Any], Subject | None]:
+        """What the page is told, and what is commented on next."""
+        if subject is None:  # the server has begun anew since
+            return {"refusal": notices.refusal(NoSuchReplyError(index=-1))}, None
+        entered = Comment(
+            text=str(comment) if comment else None,
+            better=str(answer) if answer and answer != subject.text else None,
+            consented=list(consented) == [True],
+        )
         try:
-            position = len(self._keeper.fields.components) - 1  # of the reply
-            corrections = {position: self._payload_of(better)} if better else {}
-            self._keeper.say(about[0], request, note=comment or None, corrections=corrections)
+            return self._save_comment(subject, entered, request)
         except Exception as error:
             logger.exception("A comment was not kept")
-            return gradio.Column(), gradio.HTML(value=notices.refusal(error), visible=True), about
-        return closed
+            return {"refusal": notices.refusal(error)}, subject

@@ -1,13 +1,20 @@
 """
 What a component held, as a digest that is equal for what a page cannot tell apart.
+
+JavaScript has one kind of number, 64 bits wide, and JSON has no word for those that are not
+finite. So a page that is sent 1.0, NaN or 2^53+1 holds 1, null and 2^53. What the server had is
+compared as a page sees it; what a page posts is compared as it is.
 """
 
 import hashlib
+import json
 import logging
 import math
 import os
+from collections.abc import Callable
+from decimal import Decimal
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from gradio.components import Component
@@ -18,37 +25,112 @@ from flagstone.gradio.payload import as_plain, as_sent, is_file_data
 
 logger = logging.getLogger(__name__)
 
-_LARGEST = 2**1023
+_MAX_EXACT = 2**53
+"""Up to here JavaScript tells all integers apart."""
+
+_MAX_NUMBER = 2**1023
 """Beyond it an integer is no number of JavaScript's."""
+
+
+class Digest(NamedTuple):
+    """
+    What the server had: `seen` is the digest of what a page makes of it.
+
+    `exact` is the digest of the value itself where a page would post another one.
+    """
+
+    seen: bytes
+    exact: bytes | None
+
+    def matches(self, posted: bytes) -> bool:
+        """Whether a page, or a program that keeps numbers exact, would post this."""
+        return posted in (self.seen, self.exact)
 
 
 def digest_of(component: Component, payload: Any) -> bytes:
     """128 bits that are equal for what a page cannot tell apart as the value of *component*."""
+    return _digest(component, payload, _as_javascript)
+
+
+def posted_digest_of(component: Component, payload: Any) -> bytes:
+    """The digest of what a page posts: equal to `digest_of` what it was sent, if it is that."""
+    return _digest(component, payload, _as_posted)
+
+
+def digests_of(component: Component, payload: Any) -> Digest:
+    """Both digests of what the server had."""
+    changed: list[float] = []
+
+    def number(value: float) -> float | None:
+        result = _as_javascript(value)
+        if type(result) is not type(value) or result != value:
+            changed.append(value)
+        return result
+
+    seen = _digest(component, payload, number)
+    return Digest(seen, _digest(component, payload, _as_posted) if changed else None)
+
+
+Number = Callable[[float], float | None]
+
+
+def _digest(component: Component, payload: Any, number: Number) -> bytes:
+    drawn = hasattr(component, "blob_storage")
     try:
-        seen = _as_seen(as_plain(component, payload), drawn=hasattr(component, "blob_storage"))
-        if isinstance(seen, dict) and seen.get("id") and hasattr(component, "blob_storage"):
+        seen = _as_seen(as_plain(component, payload), number, drawn=drawn)
+        if isinstance(seen, dict) and seen.get("id") and drawn:
             seen = _as_drawn(held_drawing(component, seen["id"]))
-        text = orjson.dumps(seen, option=orjson.OPT_SORT_KEYS)
+        text = _written(seen)
     except (ValueError, TypeError, RecursionError) as error:  # no page can have sent this
         logger.debug("A value of %s cannot be remembered: %s", component, error)
         text = os.urandom(16)
     return hashlib.blake2b(text, digest_size=16).digest()
 
 
-def _as_seen(data: Any, *, drawn: bool) -> Any:
-    """*data* as JavaScript has it; files by where the demo has them, *drawn* ones by content."""
+def _written(seen: Any) -> bytes:
+    try:
+        return orjson.dumps(seen, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:  # an integer beyond 64 bits, or a lone surrogate
+        return json.dumps(seen, sort_keys=True).encode()
+
+
+def _as_javascript(number: float) -> float | None:
+    """What a page holds that is sent *number*."""
+    if not (abs(number) < _MAX_NUMBER and math.isfinite(number)):
+        return None
+    return _short(float(number))
+
+
+def _as_posted(number: float) -> float | None:
+    """*number* as it was posted; a float where JavaScript would have written that integer."""
+    if not isinstance(number, int):
+        if not math.isfinite(number):
+            raise ValueError("a page cannot post a number that is not finite")
+        return _short(number)
+    if abs(number) <= _MAX_EXACT or abs(number) >= _MAX_NUMBER:
+        return number
+    nearest = float(number)
+    # JavaScript writes the fewest digits that tell the number from its neighbours, then zeros.
+    return nearest if number in (int(nearest), int(Decimal(repr(nearest)))) else number
+
+
+def _short(number: float) -> float:
+    return int(number) if number.is_integer() and abs(number) <= _MAX_EXACT else number
+
+
+def _as_seen(data: Any, number: Number, *, drawn: bool) -> Any:
+    """*data* with numbers by *number*, files by where the demo has them, drawn ones by content."""
     match data:
         case bool() | str() | None:
             return data
         case int() | float():
-            # JavaScript has one kind of number, and JSON no word for those that are not finite.
-            return float(data) + 0.0 if abs(data) < _LARGEST and math.isfinite(data) else None
+            return number(data)
         case dict():
             if is_file_data(data):
                 return _file_as_seen(data, drawn=drawn)
-            return {str(key): _as_seen(part, drawn=drawn) for key, part in data.items()}
+            return {str(key): _as_seen(part, number, drawn=drawn) for key, part in data.items()}
         case list() | tuple():
-            return [_as_seen(part, drawn=drawn) for part in data]
+            return [_as_seen(part, number, drawn=drawn) for part in data]
     return as_sent(data)
 
 
@@ -57,7 +139,7 @@ def _file_as_seen(data: dict[str, Any], *, drawn: bool) -> Any:
         return "a stream"
     if drawn:  # sent again by each event, each time under another name
         return PurePath(data["path"]).parent.name  # which is the hash of what was uploaded
-    return [data["path"], data.get("orig_name")]
+    return [data["path"], data.get("orig_name"), data.get("mime_type")]
 
 
 def _as_drawn(drawing: Any) -> Any:

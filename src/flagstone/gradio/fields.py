@@ -5,6 +5,7 @@ A callback is given a list of components and is not told which the model saw and
 The running Blocks knows: it has the functions that the page calls, with their inputs and outputs.
 """
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -12,7 +13,7 @@ from typing import Any, Literal, cast
 import gradio
 from gradio.blocks import Block, Blocks
 from gradio.components import Component
-from gradio.context import LocalContext
+from gradio.context import Context, LocalContext
 
 from flagstone import codec
 from flagstone.errors import UnkeepableValueError
@@ -23,17 +24,24 @@ _NOT_SHOWN = {"value", "render", "every", "inputs", "load_fn", "key", "preserved
 
 @dataclass(frozen=True, kw_only=True)
 class Roles:
-    """Which fields are outputs, by position, and how that is known."""
+    """
+    Which fields are outputs, by position, and how that is known.
+
+    The demo's author declared it, a run of the session told, the functions of the page did, or it
+    is unknown.
+    """
 
     outputs: frozenset[int]
-    known: Literal["declared", "found", "unknown"]
+    known: Literal["declared", "run", "found", "unknown"]
 
 
 class Fields:
     """
     The components that one `setup` was given.
 
-    *outputs* are those of them that the model made, if the caller says so.
+    *outputs* are those of them that the model made, if the caller says so; `declared` has their
+    positions. `optional` are the positions of outputs that a page posts only as inputs: one
+    component is both.
     """
 
     def __init__(
@@ -42,59 +50,32 @@ class Fields:
         self.components = list(components)
         self.names = unique_names(_label_of(c, n) for n, c in enumerate(self.components))
         self.descriptions = [describe(component) for component in self.components]
-        self._declared: frozenset[int] | None = None
+        self.declared: frozenset[int] | None = None
+        self.optional: frozenset[int] = frozenset()
         if outputs is not None:
             self.declare(outputs)
 
     def declare(self, outputs: Iterable[Block]) -> None:
         """Say which of the components the model made."""
-        self._declared = self._positions(outputs)
+        self.declared = self.positions(outputs)
 
     def declare_last(self, count: int) -> None:
         """Say that the model made the last *count* fields; a component may be on both sides."""
         total = len(self.components)
-        self._declared = frozenset(range(total - count, total))
+        self.declared = frozenset(range(total - count, total))
 
     def are_running(self) -> bool:
         """Whether all of them belong to the Blocks that is running."""
         blocks = running_blocks()
         return blocks is not None and all(number_of(c) in blocks.blocks for c in self.components)
 
-    def roles(self) -> Roles:
-        """Which fields are outputs: as declared, else as the running Blocks tells."""
-        if self._declared is not None:
-            return Roles(outputs=self._declared, known="declared")
-        blocks = running_blocks()
-        found = self._find_outputs(blocks) if blocks is not None else frozenset()
-        return Roles(outputs=found, known="found" if found else "unknown")
+    def take(self, count: int) -> bool:
+        """Whether *count* values are one for each field, or for each that a page posts."""
+        total = len(self.components)
+        return count in (total, total - len(self.optional))
 
-    def _find_outputs(self, blocks: Blocks) -> frozenset[int]:
-        if isinstance(blocks, gradio.Interface):
-            return self._outputs_unless_inputs(*components_of(blocks))
-        inputs: list[Block] = []
-        outputs: list[Block] = []
-        for function in blocks.fns.values():
-            # A function that takes some of our fields and fills others: not the clear button,
-            # which takes none, nor the flag button, which fills none.
-            if self._positions(function.inputs) and self._positions(function.outputs):
-                inputs += function.inputs
-                outputs += function.outputs
-        return self._outputs_unless_inputs(inputs, outputs)
-
-    def _outputs_unless_inputs(
-        self, inputs: Iterable[Block], outputs: Iterable[Block]
-    ) -> frozenset[int]:
-        """
-        The positions of *outputs*; one that is also an input holds what came out.
-
-        Unless nothing would be left of the inputs: then those that are both are inputs.
-        """
-        made = self._positions(outputs)
-        if len(made) == len(self.components):
-            made -= self._positions(inputs)
-        return made
-
-    def _positions(self, components: Iterable[Block]) -> frozenset[int]:
+    def positions(self, components: Iterable[Block]) -> frozenset[int]:
+        """The positions of those fields that are among *components*."""
         numbers = {number_of(component) for component in components}
         return frozenset(n for n, c in enumerate(self.components) if number_of(c) in numbers)
 
@@ -102,6 +83,16 @@ class Fields:
 def components_of(interface: gradio.Interface) -> tuple[list[Component], list[Component]]:
     """The inputs and the outputs of *interface*, both of which Gradio fills as it is made."""
     return cast(Any, interface.input_components), cast(Any, interface.output_components)
+
+
+def page_of(components: Iterable[Component]) -> Blocks | None:
+    """The page that is being built, else the one that *components* stand in, if they do."""
+    page: Blocks | None = Context.root_block
+    for component in () if page is not None else components:
+        block: Any = component
+        while (block := getattr(block, "parent", None)) is not None:
+            page = block if isinstance(block, Blocks) else page
+    return page
 
 
 def running_blocks() -> Blocks | None:
@@ -121,7 +112,7 @@ def describe(component: Component) -> Mapping[str, Any]:
 def arguments_of(component: Component) -> dict[str, Any]:
     """What *component* was made with, but for its value and what cannot be kept as data."""
     return {
-        name: argument
+        name: copy.deepcopy(argument)  # which a function may be given, and change
         for name, argument in component.constructor_args.items()
         if name not in _NOT_SHOWN and _is_keepable(argument)
     }
@@ -150,6 +141,16 @@ def title_of(demo: Any) -> str:
     """The title of *demo*; "" where it has none, for which Gradio puts its own name."""
     title = text_of(getattr(demo, "title", None))
     return "" if title == "Gradio" else title
+
+
+def title_here() -> str:
+    """The title of the innermost demo that is being built and has one; "" where none has."""
+    block: Any = Context.block
+    while block is not None:
+        if isinstance(block, Blocks) and title_of(block):
+            return title_of(block)
+        block = getattr(block, "parent", None)
+    return ""
 
 
 def name_of(demo: Any) -> str:

@@ -18,6 +18,7 @@ from flagstone.files import safe_name
 from flagstone.gradio.callbacks import FlagLogger
 from flagstone.gradio.fields import Fields
 from flagstone.gradio.kinds import kind_of
+from flagstone.gradio.signatures import takes_the_order_of_gradio_3
 from flagstone.record import Flag
 from flagstone.store import Store
 from flagstone.stores import DATABASE
@@ -48,8 +49,12 @@ class HuggingFaceDatasetSaver(FlagLogger):
     The *layout* "typed" is that of `hf://` stores, from `flags.db` here. The others are those of
     Gradio 4, here and there, and go on where it stopped: "csv" has the rows in `data.csv`; with
     *separate_dirs* each flag is a folder with a `metadata.jsonl`. Both have *info_filename*.
+
+    The arguments of Gradio 3 are taken, too, in its order: *organization* owns a dataset whose
+    name has no owner, *verbose* says in the log where flags go.
     """
 
+    @takes_the_order_of_gradio_3
     def __init__(
         self,
         hf_token: str | None,
@@ -58,6 +63,8 @@ class HuggingFaceDatasetSaver(FlagLogger):
         info_filename: str = "dataset_info.json",
         separate_dirs: bool = False,
         *,
+        organization: str | None = None,
+        verbose: bool = True,
         layout: Layout = "typed",
         every: float = 300.0,
         store: str | Path | Store | None = None,
@@ -68,7 +75,10 @@ class HuggingFaceDatasetSaver(FlagLogger):
             import flagstone.stores.shards  # noqa: F401 - whether what they need is installed
         except ImportError as error:
             raise MissingExtraError(asked="HuggingFaceDatasetSaver", extra="hub") from error
+        if organization and "/" not in dataset_name:
+            dataset_name = f"{organization}/{dataset_name}"
         self.dataset_name = dataset_name
+        self.verbose = verbose
         self.private = private
         self.info_filename = info_filename
         self.separate_dirs = separate_dirs

@@ -21,7 +21,7 @@ from flagstone.errors import ForeignCallbackError
 from flagstone.gradio import notices
 from flagstone.gradio.automatic import ask_consent, keep_each
 from flagstone.gradio.callbacks import DEFAULT_FOLDER, CSVLogger, StoreCallback
-from flagstone.gradio.capture import Listener, watch
+from flagstone.gradio.capture import Listener
 from flagstone.gradio.fields import components_of, name_of
 from flagstone.gradio.keeping import Keeper
 from flagstone.gradio.modes import find_mode
@@ -29,7 +29,9 @@ from flagstone.gradio.pages import settle
 from flagstone.gradio.panel import Asking, Options, Panel
 from flagstone.gradio.rules import Rules
 from flagstone.gradio.scripts import HIDDEN, change, script
+from flagstone.gradio.signatures import takes_all_of
 from flagstone.gradio.threads import aside
+from flagstone.gradio.watching import watch
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +57,7 @@ class Interface(gradio.Interface):
     _keeper: Keeper | None = None
     _listener: Listener | None = None
 
+    @takes_all_of(gradio.Interface, and_of=Rules)
     def __init__(
         self,
         *args: Any,
@@ -82,15 +85,20 @@ class Interface(gradio.Interface):
         self._flagging_mode, self._rules = mode, rules
         self._default_folder = None if "flagging_dir" in kwargs else DEFAULT_FOLDER
         kwargs[_MODE_ARGUMENT] = mode
+        self.allow_flagging = self.flagging_mode = mode  # for who overrides attach_flagging_events
         super().__init__(*args, flagging_callback=flagging_callback, **kwargs)
         self.allow_flagging = self.flagging_mode = mode
+        self._settle()
 
     def render(self) -> Any:
         """As in Gradio; flags then go by the page that this is put in, such as a tab."""
         rendered = super().render()  # type: ignore[no-untyped-call]
+        self._settle()
+        return rendered
+
+    def _settle(self) -> None:
         if self._keeper is not None and self._ours is not None:
             settle(self, self._keeper, self._ours, folder=self._default_folder)
-        return rendered
 
     def attach_flagging_events(
         self,
@@ -120,13 +128,10 @@ class Interface(gradio.Interface):
             watch(self).listeners += [self._listener] if self._listener else []
 
     def _declare(self, callback: StoreCallback) -> Keeper:
-        inputs, outputs = components_of(self)
-        unified = self.interface_type is InterfaceTypes.UNIFIED
-        if unified and self._flagging_mode == "auto":  # where both sides are known
-            callback.setup([*inputs, *outputs], self.flagging_dir)
-            unified = False
-        made = 0 if unified else len(outputs)
-        callback.declare(outputs=made, app=name_of(self), rules=self._rules)
+        _, outputs = components_of(self)
+        if self.interface_type is InterfaceTypes.UNIFIED:
+            callback.mirror(outputs)
+        callback.declare(outputs=len(outputs), app=name_of(self), rules=self._rules)
         return callback.keeper
 
     def _attach_automatic(self, submit_event: Dependency) -> None:
@@ -142,7 +147,7 @@ class Interface(gradio.Interface):
     def _attach_buttons(
         self, buttons: list[Button], clear: ClearButton, submit_event: Dependency
     ) -> None:
-        receipt = HTML(visible=False, elem_id=f"flagstone-receipt-{buttons[0]._id}")  # noqa: SLF001
+        receipt = HTML(visible=False, elem_classes=["flagstone-receipt"])
         hide_receipt = {"fn": None, "outputs": receipt, "js": change(visible=False), **HIDDEN}
         for button, (label, value) in zip(buttons, self.flagging_options, strict=True):
             self._attach_button(button, receipt, label, value, clear)
@@ -156,7 +161,7 @@ class Interface(gradio.Interface):
             raise TypeError(f"Flagging option value must be a string, not {value!r}")
         flag = aside(FlagMethod(self.flagging_callback, label, value).__call__)
         reset = {"fn": None, "outputs": button, **HIDDEN}
-        saving = button.click(js=change(value="Saving…", interactive=False), **reset)
+        saving = button.click(js=script("savingButton()"), **reset)
         answered = saving.then(flag, self._flagged(), receipt, **self._event())
         told = answered.then(
             None,

@@ -4,11 +4,11 @@ From what a page posts to a record in a store: by the rules of the demo, all of 
 
 import hashlib
 import threading
-import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,15 +22,18 @@ from flagstone.errors import (
     StoreError,
     TooLargeError,
     TooManyFlagsError,
+    WithdrawnFlagError,
 )
 from flagstone.files import Files
-from flagstone.gradio.capture import Run, capture_of, filled
+from flagstone.gradio.capture import Run
 from flagstone.gradio.digests import digest_of
-from flagstone.gradio.fields import Fields, Roles, name_of, number_of, running_blocks
+from flagstone.gradio.fields import Fields, name_of, running_blocks
 from flagstone.gradio.held import held_drawing
-from flagstone.gradio.payload import as_sent, is_file_data, to_value
-from flagstone.gradio.person import details_of, session_of, user_of
+from flagstone.gradio.origin import Origin, find_origin, origin_of_run
+from flagstone.gradio.payload import is_file_data, to_value
+from flagstone.gradio.person import details_of, is_restored, session_of, user_of
 from flagstone.gradio.rules import Rate, Rules
+from flagstone.gradio.withdrawn import Withdrawn
 from flagstone.provenance import provenance
 from flagstone.record import Flag, Review, Value, new_id
 from flagstone.staging import StagedFiles
@@ -59,7 +62,8 @@ class Press:
     What one person did: what their page held, and what they said about it.
 
     `payloads` are by the position of their field; one that is absent was not there to be seen.
-    `corrections` are of the same components, by position, too.
+    `corrections` are of the same components, by position, too. `origin` says where the payloads
+    come from, where that is known already.
     """
 
     payloads: Mapping[int, Any]
@@ -70,6 +74,7 @@ class Press:
     consented: bool = False
     context: Mapping[str, Any] = field(default_factory=dict)
     verified: bool | None = None
+    origin: Origin | None = None
 
 
 class Keeper:
@@ -81,6 +86,7 @@ class Keeper:
         self.app: str | None = None
         self._append = append
         self._attempts = _Attempts()
+        self.withdrawn = Withdrawn()
         self._consented: OrderedDict[str, None] = OrderedDict()
         self.rules = Rules()
         self.set_rules(self.rules)
@@ -121,15 +127,8 @@ class Keeper:
         """Keep a prediction by itself; None where the rules want it not."""
         if self.rules.consent and session_of(run.request) not in self._consented:
             return None
-        taken = len(run.inputs)
-        payloads = dict(enumerate(run.inputs))
-        if run.error is None:
-            payloads |= {taken + n: as_sent(payload) for n, _, payload in filled(run)}
-        press = Press(
-            payloads=payloads,
-            context={"latency": run.seconds, **_error_of(run), "automatic": True},
-            verified=True,
-        )
+        origin = origin_of_run(self.fields, run)
+        press = Press(payloads=origin.payloads, context={"automatic": True}, origin=origin)
         try:
             self._check_size(press)
             flag = self._make(press, run.request, new_id(), automatic=True)
@@ -146,34 +145,68 @@ class Keeper:
             while len(self._consented) > _MOST_CONSENTS:
                 self._consented.popitem(last=False)
 
-    def say(
-        self, flag_id: str, request: Any, *, note: str | None, corrections: Mapping[int, Any]
-    ) -> None:
-        """Append what the same person says of their flag afterwards; the rules hold here, too."""
-        self._admit(session_of(request))
-        self._check_size(Press(payloads={}, comment=note, corrections=corrections))
-        staged = StagedFiles(self.store.files)
-        right = {
-            self.fields.names[n]: self.value_of(n, part, staged) for n, part in corrections.items()
-        }
-        flag = self._as_kept(flag_id, request)
-        said = self.rules.redacted(replace(flag, comment=note, correction=right))
-        staged.commit(said)
-        review = Review(
-            flag_id=flag_id,
-            by=flag.user or flag.session,
-            note=said.comment,
-            correction=said.correction,
-        )
-        self.store.append([review])
+    def amend(
+        self,
+        flag_id: str,
+        request: Any,
+        *,
+        comment: str | None,
+        corrections: Mapping[int, Any],
+        consented: bool = False,
+    ) -> Receipt:
+        """
+        Keep that flag once more, as a flag of its own, with what the same person says of it now.
 
-    def withdraw(self, flag_id: str, request: Any) -> None:
-        """Record that the person takes their flag back; it stays, rejected by themselves."""
+        The caller then withdraws the former: in this order nothing is lost in between. The rules
+        hold as for a flag that is pressed. Raises as `keep` does, `WithdrawnFlagError` where the
+        flag was taken back or erased; nothing is kept then.
+        """
+        if self.rules.consent and not consented:
+            raise NoConsentError
         self._admit(session_of(request))
-        flag = self._as_kept(flag_id, request)
-        by = flag.user or flag.session
-        note = "withdrawn by the person who flagged"
-        self.store.append([Review(flag_id=flag_id, by=by, verdict="rejected", note=note)])
+        found = self.store.states([flag_id])
+        if flag_id in self.withdrawn or flag_id not in found:
+            raise WithdrawnFlagError(flag_id=flag_id)
+        bare = replace(found[flag_id].flag, comment=None, correction={})
+        press = Press(payloads={}, comment=comment, corrections=corrections)
+        self._check_size(press, more=_size_of_kept(bare))
+        staged = StagedFiles(self.store.files)
+        said = replace(
+            bare,
+            id=new_id(),
+            created_at=datetime.now(UTC),
+            comment=comment,
+            correction={
+                self.fields.names[n]: self.value_of(n, part, staged)
+                for n, part in corrections.items()
+            },
+            user=user_of(request),
+            session=session_of(request),
+        )
+        said = replace(self.rules.redacted(said), id=said.id)
+        staged.commit(said)
+        return Receipt(self._append(said, self.store), said.id)
+
+    def withdraw(self, flag_id: str, request: Any, *, replaced_by: str | None = None) -> bool:
+        """
+        Record that the person takes their flag back; it stays, rejected by themselves.
+
+        Returns whether it was taken back now: a flag that this process has seen taken back is
+        left as it is.
+        """
+        if replaced_by is None:
+            self._admit(session_of(request))
+        with self.withdrawn.once(flag_id) as is_first:
+            if is_first:
+                flag = self._as_kept(flag_id, request)
+                note = "withdrawn by the person who flagged"
+                if replaced_by is not None:
+                    note = f"replaced by {replaced_by}, of the same person"
+                review = Review(
+                    flag_id=flag_id, by=flag.user, speaker="visitor", verdict="rejected", note=note
+                )
+                self.store.append([review])
+        return is_first
 
     def _as_kept(self, flag_id: str, request: Any) -> Flag:
         """The flag that a person speaks of, as it was redacted; without `redact`, who they are."""
@@ -210,11 +243,11 @@ class Keeper:
             staged.commit(flag)
         return flag
 
-    def _check_size(self, press: Press) -> None:
+    def _check_size(self, press: Press, *, more: int = 0) -> None:
         most = self.rules.flag_size
-        size = 0
+        size = more
         with suppress(RecursionError):  # which `to_value` will refuse
-            size = _size_of([press.comment, *press.payloads.values(), *press.corrections.values()])
+            size += _size_of([press.comment, *press.payloads.values(), *press.corrections.values()])
             size += sum(self._drawn(n, payload) for n, payload in press.payloads.items())
         if most is not None and size > most:
             raise TooLargeError(size=size, most=most)
@@ -230,26 +263,24 @@ class Keeper:
         return sum(len(part) for part in parts if part is not None)
 
     def _flag(self, press: Press, request: Any, flag_id: str, files: Files) -> Flag:
-        roles = self.fields.roles()
-        values = {n: self.value_of(n, part, files) for n, part in press.payloads.items()}
-        names = self.fields.names
-        verified, seconds = press.verified, None
-        if verified is None:
-            verified, seconds = self._verify(press.payloads, roles, session_of(request))
-        context = {"gradio": gradio.__version__, "outputs_are": roles.known, **press.context}
-        if verified:
+        origin = press.origin or find_origin(
+            self.fields, press.payloads, session_of(request), is_restored=is_restored(request)
+        )
+        verified = origin.verified if press.verified is None else press.verified
+        inputs, outputs = self._values(origin, files)
+        context = {"gradio": gradio.__version__, **origin.context(), **press.context}
+        if verified and origin.word != "cached example":  # which an older model may have made
             context |= provenance()
-        if seconds is not None:
-            context["latency"] = seconds
         if self.rules.model is not None:
             context["model"] = self.rules.model
         if self.rules.record_request:
             context["request"] = details_of(request, self.rules.record_request)
+        names = self.fields.names
         return Flag(
             id=flag_id,
             app=self.app or name_of(running_blocks()),
-            inputs={names[n]: value for n, value in values.items() if n not in roles.outputs},
-            outputs={names[n]: value for n, value in values.items() if n in roles.outputs},
+            inputs=inputs,
+            outputs=outputs,
             option=press.option,
             comment=press.comment,
             correction={
@@ -259,26 +290,30 @@ class Keeper:
             session=session_of(request),
             context=context,
             verified=verified,
+            fingerprint=self._fingerprint(origin, inputs, outputs),
         )
 
-    def _verify(
-        self, payloads: Mapping[int, Any], roles: Roles, session: str | None
-    ) -> tuple[bool | None, float | None]:
-        """Whether the server made these outputs from these inputs, and in how many seconds."""
-        capture = capture_of(running_blocks())
-        if capture is None or not roles.outputs:
-            return None, None
-        inputs: dict[int, bytes] = {}
-        outputs: dict[int, bytes] = {}
-        for n, payload in payloads.items():
-            component = self.fields.components[n]
-            if not component.stateful:  # a state stays on the server
-                digests = outputs if n in roles.outputs else inputs
-                digests[number_of(component)] = digest_of(component, payload)
-        for number in outputs:  # of what is both the page has only what came out
-            inputs.pop(number, None)
-        seconds = capture.seconds_of(session, inputs=inputs, outputs=outputs)
-        return seconds is not None, seconds
+    def _values(self, origin: Origin, files: Files) -> tuple[dict[str, Value], dict[str, Value]]:
+        """The inputs and the outputs, by name."""
+        values = {n: self.value_of(n, part, files) for n, part in origin.payloads.items()}
+        before = {n: self.value_of(n, part, files) for n, part in origin.before.items()}
+        made = origin.roles.outputs
+        names = self.fields.names
+        inputs = {names[n]: value for n, value in values.items() if n not in made}
+        inputs |= {names[n]: value for n, value in before.items()}
+        return inputs, {names[n]: value for n, value in values.items() if n in made}
+
+    def _fingerprint(
+        self, origin: Origin, inputs: Mapping[str, Value], outputs: Mapping[str, Value]
+    ) -> str:
+        """
+        The fingerprint of all that the outputs depend on; "" for that of *inputs*.
+
+        Of a conversation that no known call took there is only what came out of it.
+        """
+        names = {self.fields.names[n] for n in origin.carried} - inputs.keys()
+        carried = {name: value for name, value in outputs.items() if name in names}
+        return Flag(inputs={**inputs, **carried}).fingerprint if carried else ""
 
 
 class _NotWantedError(FlagstoneError):
@@ -341,13 +376,7 @@ def _size_of(payload: Any) -> int:
     return 8
 
 
-def _error_of(run: Run) -> dict[str, Any]:
-    if run.error is None:
-        return {}
-    return {
-        "error": {
-            "type": type(run.error).__name__,
-            "message": str(run.error),
-            "traceback": "".join(traceback.format_exception(run.error)),
-        }
-    }
+def _size_of_kept(flag: Flag) -> int:
+    """About how many bytes *flag* takes in its store, and those of its files."""
+    data = sum(_size_of(value.data) for value in flag.values())
+    return data + sum(ref.size for ref in flag.files())

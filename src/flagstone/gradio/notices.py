@@ -16,6 +16,11 @@ _NOT_OURS = (
     "you can try again."
 )
 
+LOST = (
+    '<p role="alert"><strong>Not saved.</strong> The server did not answer; you can try again.</p>'
+)
+"""Why nothing was saved, where the server cannot say it."""
+
 
 def receipt(kept: Any) -> str:
     """That it was saved, and the id of the flag where there is one."""

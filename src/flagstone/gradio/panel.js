@@ -29,6 +29,18 @@ const passStreams = (folder, values, count) =>
     .slice(0, count)
     .map((value) => (value?.is_stream ? { ...value, path: `${folder}/${value.path}` } : value));
 
+// A run that was loaded from Gradio's run history is no run of this session. Only the page knows.
+const noteRestored = () => {
+  if (document.referrer.split(/[?#]/)[0].replace(/\/$/, "").endsWith("/gradio_api/runs")) {
+    document.cookie = "flagstone_restored=1; Max-Age=10; Path=/; SameSite=Lax";
+  }
+};
+
+const savingButton = () => {
+  noteRestored();
+  return update({ value: "Saving…", interactive: false });
+};
+
 const press = (id, name) => document.getElementById(`${id}-${name}`)?.click();
 
 const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
@@ -99,6 +111,7 @@ const close = (id) => {
 
 // While it is saved the panel takes no second press; what comes back shows what became of it.
 const saving = (id, values) => {
+  noteRestored();
   const panel = document.getElementById(id);
   panel?.setAttribute("aria-busy", "true");
   setTimeout(() => panel?.removeAttribute("aria-busy"), 60_000); // where no answer ever comes

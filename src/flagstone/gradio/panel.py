@@ -180,7 +180,7 @@ def _editors_of(keeper: Keeper) -> dict[int, Editor]:
     """By the position of their field, the editors of those outputs that have one."""
     made = {
         n: editor_for(keeper.fields.components[n], f"Expected {keeper.fields.names[n]}")
-        for n in sorted(keeper.fields.roles().outputs)
+        for n in sorted(keeper.fields.declared or ())
     }
     return {n: editor for n, editor in made.items() if editor is not None}
 

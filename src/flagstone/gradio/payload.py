@@ -10,19 +10,27 @@ import io
 import os
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import orjson
 from gradio.components import Component
 from gradio.utils import get_upload_folder
 from pydantic import BaseModel, ValidationError
 
 from flagstone.codec import FileRef
-from flagstone.errors import ForeignFileError, UnkeepableValueError, UnreadableValueError
+from flagstone.errors import (
+    ForeignFileError,
+    UnkeepableValueError,
+    UnreadableValueError,
+    WrongPayloadError,
+)
 from flagstone.files import Files
 from flagstone.gradio.held import held_drawing, held_stream
 from flagstone.gradio.kinds import kind_of
+from flagstone.gradio.preprocessed import find_preprocessed, is_disguised
 from flagstone.record import Value
 
 
@@ -42,14 +50,24 @@ def to_value(
     if is_update(payload):  # of the component's looks: no value, but kept as it is
         return Value(kind="json", data=payload, component=description, files=files)
     try:
+        if is_disguised(component, payload):
+            raise _not_its_value(component)
         data = as_plain(component, payload)
     except _NotItsValueError as error:
-        raise UnkeepableValueError(where=f"field {field!r}", reason=str(error)) from error
+        raise WrongPayloadError(
+            field=field,
+            component=type(component).__name__,
+            found=find_preprocessed(payload, _roots(component)),
+        ) from error
     if hasattr(component, "blob_storage"):
         data = _keep_drawing(data, component, field, files)
     if component.data_model is not None:  # else what looks like a file is data all the same
         data = _keep_files(data, component, field, files)
-    return Value(kind=kind_of(component), data=data, component=description, files=files)
+    try:
+        return Value(kind=kind_of(component), data=data, component=description, files=files)
+    except UnkeepableValueError as error:
+        where = f"field {field!r}{error.where.removeprefix('data')}"
+        raise UnkeepableValueError(where=where, reason=error.reason) from error
 
 
 def to_payload(value: Value, component: Component) -> Any:
@@ -85,7 +103,11 @@ def _as_model(component: Component, payload: Any) -> Any:
     try:
         return model.from_json(payload)
     except (ValidationError, TypeError) as error:
-        raise _NotItsValueError(f"it is not what a {type(component).__name__} holds") from error
+        raise _not_its_value(component) from error
+
+
+def _not_its_value(component: Component) -> _NotItsValueError:
+    return _NotItsValueError(f"it is not what a {type(component).__name__} holds")
 
 
 def as_plain(component: Component, payload: Any) -> Any:
@@ -99,15 +121,40 @@ def as_plain(component: Component, payload: Any) -> Any:
 
 
 def as_sent(data: Any) -> Any:
-    """*data* as Gradio sends it to a page: as text where it holds what JSON has no word for."""
+    """
+    A copy of *data* as Gradio sends it to a page, but for numbers that JSON has no word for.
+
+    What is no JSON of itself is what Gradio makes of it: a model its fields, a number of NumPy's a
+    number, anything else text.
+    """
     match data:
+        case BaseModel():
+            return as_sent(data.model_dump())
         case dict():
-            return {key: as_sent(part) for key, part in data.items()}
+            return {str(key): as_sent(part) for key, part in data.items()}
         case list() | tuple():
             return [as_sent(part) for part in data]
-        case bool() | int() | float() | str() | None:
-            return data
-    return data.isoformat() if type(data) is datetime else str(data)
+    return data if type(data) in _SENT_AS_IT_IS else _rendered(data)
+
+
+_SENT_AS_IT_IS = frozenset([str, int, float, bool, type(None)])
+
+
+def _rendered(data: Any) -> Any:
+    if isinstance(data, datetime):
+        return data.isoformat() if type(data) is datetime else str(data)
+    if isinstance(data, float) and not isinstance(data, Enum):
+        return float(data)
+    try:
+        return orjson.loads(
+            orjson.dumps(
+                data,
+                default=str,
+                option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATETIME,
+            )
+        )
+    except orjson.JSONEncodeError:  # what no page can be sent, such as text with a lone surrogate
+        return str(data)
 
 
 def is_update(payload: Any) -> bool:

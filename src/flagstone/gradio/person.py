@@ -6,6 +6,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+RESTORED_COOKIE = "flagstone_restored"
+"""What `panel.js` sets for a moment, when a flag is pressed on such a page."""
+
 
 def user_of(request: Any) -> str | None:
     """The user of Gradio's own login, else of Hugging Face's (`LoginButton`), else None."""
@@ -16,6 +19,12 @@ def user_of(request: Any) -> str | None:
 def session_of(request: Any) -> str | None:
     """The session that the page says it is: made by the page, and new with each of its loads."""
     return getattr(request, "session_hash", None)
+
+
+def is_restored(request: Any) -> bool:
+    """Whether the page says that it was loaded from Gradio's run history (`panel.js` does)."""
+    cookies = getattr(getattr(request, "request", None), "cookies", None) or {}
+    return cookies.get(RESTORED_COOKIE) == "1"
 
 
 def details_of(request: Any, names: Sequence[str]) -> dict[str, str]:

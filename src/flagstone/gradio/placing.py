@@ -2,6 +2,7 @@
 The flag panel in a Blocks of one's own, and in a demo that somebody else built.
 """
 
+import inspect
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
@@ -15,13 +16,13 @@ from gradio.flagging import FlagMethod
 from flagstone.errors import UnclearFieldsError
 from flagstone.gradio.automatic import ask_consent, keep_each
 from flagstone.gradio.callbacks import DEFAULT_FOLDER, FlagLogger
-from flagstone.gradio.capture import watch
 from flagstone.gradio.chat import attach_to_chat
-from flagstone.gradio.fields import components_of, name_of, number_of, title_of
+from flagstone.gradio.fields import components_of, name_of, number_of, page_of
 from flagstone.gradio.pages import inside
 from flagstone.gradio.panel import Asking, Options, Panel
 from flagstone.gradio.rules import RuleOptions
 from flagstone.gradio.threads import behind
+from flagstone.gradio.watching import watch
 from flagstone.store import Store
 
 Given = Component | Sequence[Component] | None
@@ -63,7 +64,7 @@ def flag_panel(
     if not taken and not made:
         raise ValueError("flag_panel() needs the components to flag: inputs=…, outputs=…")
     callback = FlagLogger(store)
-    callback.setup([*taken, *made], DEFAULT_FOLDER, app=app or title_of(page) or None, **rules)
+    callback.setup([*taken, *made], DEFAULT_FOLDER, app=app, **rules)
     callback.keeper.fields.declare_last(len(made))
     capture = watch(page)
     if mode == "auto":
@@ -119,12 +120,13 @@ def attach(
 def _attach_to_interface(demo: gradio.Interface, *, options: Options, **asked: Any) -> None:
     """Put the panel where the Flag buttons are, else below the outputs."""
     inputs, outputs = components_of(demo)
+    page = page_of([*inputs, *outputs]) or demo  # the one that *demo* was built in, if any
     buttons = [
-        demo.blocks[target]
-        for function in demo.fns.values()
-        if isinstance(behind(function.fn), FlagMethod)
+        page.blocks[target]
+        for function in page.fns.values()
+        if _is_flag_method(function.fn, demo.flagging_callback)
         for target, _ in function.targets
-        if target is not None and isinstance(demo.blocks.get(target), Button)
+        if target is not None and isinstance(page.blocks.get(target), Button)
     ]
     beside: Any = (buttons or outputs or inputs)[0]
     for button in buttons:
@@ -132,8 +134,15 @@ def _attach_to_interface(demo: gradio.Interface, *, options: Options, **asked: A
     own: Options = [pair for pair in demo.flagging_options if pair[1]] if buttons else ()
     asked["app"] = asked["app"] or name_of(demo)
     column = beside.parent.parent if buttons else beside.parent
-    with inside(demo, column):
+    with inside(page, column):
         flag_panel(inputs, outputs, options=options or own, **asked)
+
+
+def _is_flag_method(function: Any, callback: Any) -> bool:
+    """Whether *function* hands flags to *callback*, and is not what resets its button on Clear."""
+    method = behind(function)
+    is_reset = getattr(inspect.unwrap(function), "__name__", "") == "reset"
+    return isinstance(method, FlagMethod) and method.flagging_callback is callback and not is_reset
 
 
 def _fields_of(demo: Blocks) -> tuple[list[Component], list[Component]]:

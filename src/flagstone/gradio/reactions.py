@@ -1,44 +1,46 @@
 """
 Reactions to the replies of a chat: each is one flag, of the conversation up to a reply, and it.
 
-A reply has one standing flag for each session. To react otherwise takes the former back, and so
-does to un-react; a comment and a better answer, given afterwards, are reviews of the flag by the
-same person. The page holds the receipts of its reactions, so that they are shown again when the
-conversation is.
+One flag of a person stands for a reply. Records are only appended: to react otherwise, or to
+comment, makes another flag, and then a review that takes the former back. In this order a crash in
+between loses nothing. `docs/chat.md` has the table of what a person can do, what is recorded and
+what the page then shows.
 """
 
-import inspect
-import json
 import logging
-from collections import OrderedDict
-from collections.abc import Sequence
-from threading import Lock
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio
-from gradio.blocks import Blocks
 from gradio.components import Component
 
-from flagstone.errors import FlagstoneError, NoSuchOptionError, NoSuchReplyError, UnknownFlagError
+from flagstone.errors import (
+    FlagstoneError,
+    NoSuchOptionError,
+    NoSuchReplyError,
+    WithdrawnFlagError,
+)
 from flagstone.gradio import notices
+from flagstone.gradio.answers import Answers
 from flagstone.gradio.callbacks import StoreCallback
-from flagstone.gradio.capture import capture_of, watch
-from flagstone.gradio.conversation import Reply, option_of, position_of, replies_of
-from flagstone.gradio.details import Details
-from flagstone.gradio.digests import digest_of
-from flagstone.gradio.fields import Fields, Roles, describe, number_of, running_blocks
+from flagstone.gradio.chat_page import ChatPage
+from flagstone.gradio.conversation import (
+    Reply,
+    last_question,
+    option_of,
+    position_of,
+    replies_of,
+)
+from flagstone.gradio.details import Comment, Details, Subject
+from flagstone.gradio.fields import Fields, describe, number_of, page_of, running_blocks
 from flagstone.gradio.keeping import Keeper, Press, Receipt
-from flagstone.gradio.pages import inside
-from flagstone.gradio.person import session_of
+from flagstone.gradio.person import session_of, user_of
 from flagstone.gradio.rules import Rules
-from flagstone.gradio.scripts import HIDDEN, script
-from flagstone.gradio.threads import aside
+from flagstone.gradio.standing import Memory, Standing, Told, keys_of
 from flagstone.record import unique_names
 
 logger = logging.getLogger(__name__)
-
-_MOST_REACTIONS = 100_000
-_MOST_RECEIPTS = 500
 
 
 class ChatFields(Fields):
@@ -51,10 +53,28 @@ class ChatFields(Fields):
         self.names = [first, *between, last]
         described = describe(chatbot)
         self.descriptions = [described, *self.descriptions, described]
+        self.declare_last(1)  # the reply is what the model made
 
-    def roles(self) -> Roles:
-        """The reply is what the model made."""
-        return Roles(outputs=frozenset([len(self.components) - 1]), known="declared")
+
+@dataclass(frozen=True, kw_only=True)
+class Reaction:
+    """A press: of which *reply* it tells which option, or None, and what came with it."""
+
+    reply: Reply
+    others: list[Any]
+    option: str | None
+    told: Told
+    consented: bool
+
+
+_NOTHING: dict[str, Any] = {
+    "option": None, "width": 0, "place": 0, "notice": None, "opens": None,
+    "taken": False, "idle": False,
+}  # fmt: skip
+"""What the page is told of a press that had no effect."""
+
+_NONE = "No reaction to this reply is saved."
+_FORMER = "The reaction before it is not taken back yet; your next press tries again."
 
 
 class Reactions:
@@ -76,149 +96,153 @@ class Reactions:
         callback.setup_fields(fields, folder)
         self.keeper: Keeper = callback.keeper
         self.keeper.set_rules(rules)
-        self._standing = _Standing()
+        self._memory = Memory()
         self._chatbot.feedback_options = self._options
-        watch(demo)
+        page = page_of([self._chatbot]) or demo
+        self._answers = Answers(page, fields, self._chatbot, self._others)
 
     def place(self, *, comment: bool, correction: bool) -> None:
         """Put what the reactions need on the page, and wire it."""
-        with inside(self._demo, self._chatbot.parent):
-            self._notice = gradio.HTML(visible=False)
-            self._receipts = _receipts_of_page(self._chatbot)
-            self._details = Details(
-                self.keeper, self._payload_of, comment=comment, correction=correction
-            )
-        column = self._chatbot.parent.children
-        below = (self._details.box, self._notice, *self._details.consent)
-        for placed in below:  # right below the conversation, the last one first
-            column.remove(placed)
-            column.insert(column.index(self._chatbot) + 1, placed)
-        with self._demo:
-            self._attach()
-
-    def _attach(self) -> None:
-        self._chatbot.like(
-            aside(self._react),
-            [self._chatbot, *self._others, self._receipts, *self._details.consent],
-            [self._receipts, self._notice, *self._details.shown],
-            preprocess=False, queue=False, show_progress="hidden", **HIDDEN,
-        ).then(
-            None, None, None, js=script(f"listen({json.dumps(self._details.id)})"), **HIDDEN
-        )  # fmt: skip
-        if _SHOWS_REACTIONS:
-            self._attach_reactions()
-
-    def _attach_reactions(self) -> None:
-        """Show the reactions of the conversation that the page shows, whenever it is another."""
-        again: dict[str, Any] = {
-            "preprocess": False, "queue": False, "show_progress": "hidden", **HIDDEN
-        }  # fmt: skip
-        shown = [self._chatbot, self._receipts]
-        for event in (self._demo.load, self._chatbot.undo, self._chatbot.retry):
-            event(aside(self._shown_reactions), shown, self._chatbot, **again)
-        emptied = [self._chatbot, self._notice, self._details.box]
-        for event in (self._chatbot.clear, _click_of(self._demo, "new_chat_button")):
-            if event is not None:
-                event(_empty, None, emptied, **again)
-        if not getattr(self._demo, "save_history", False):  # what is cleared is never shown again
-            self._chatbot.clear(self._forget, None, self._receipts, **again)
-        chosen = _click_of(self._demo, "chat_history_dataset")
-        if chosen is not None:
-            saved: Any = self._demo
-            chosen(
-                aside(self._reactions_of_saved),
-                [saved.chat_history_dataset, saved.saved_conversations, self._receipts],
-                self._chatbot,
-                **again | {"preprocess": True},
-            )
+        page = ChatPage(self._demo, self._others)
+        self._details = page.place(
+            lambda: Details(self.keeper, self._comment, comment=comment, correction=correction)
+        )
+        page.attach(
+            self._details,
+            react=self._react,
+            show=self._show,
+            show_loaded=self._show_loaded,
+            show_saved=self._show_saved,
+            shorten=self._shorten,
+            forget=self._forget,
+        )
 
     def _react(self, request: gradio.Request, like: gradio.LikeData, *values: Any) -> Any:
-        """Updates for the receipts, the notice and the details."""
+        """What the page is told after a press, and what is commented on next."""
         payload, *rest = values
-        others, rest = rest[: len(self._others)], rest[len(self._others) :]
-        receipts, consented = _known(rest[0]), rest[1:] == [True]
+        others, (told, *consented) = rest[: len(self._others)], rest[len(self._others) :]
         option = option_of(like.liked)
+        answer = _NOTHING | {"asked": option}
         try:
-            reply = self._reply_at(payload, like.index, option)
-            with self._standing.turn(request, reply.digest):
-                return self._settle(
-                    reply, others, option, request, receipts=receipts, consented=consented
-                )
+            reaction = Reaction(
+                reply=self._reply_at(payload, like.index, option),
+                others=others,
+                option=option,
+                told=Told.parse(told),
+                consented=consented == [True],
+            )
         except Exception as error:
             logger.exception("A reaction was not kept")
-            return receipts, _shown(notices.refusal(error)), *self._details.closed()
+            return answer | {"notice": notices.refusal(error)}, gradio.skip()
+        with self._memory.turn(request, reaction.reply.open_key):
+            try:
+                changed, subject = self._settle(reaction, request)
+            except Exception as error:
+                logger.exception("A reaction was not kept")
+                changed, subject = {"notice": notices.refusal(error)}, None
+            answer |= changed | self._recorded(reaction, request)
+        return answer, gradio.skip() if subject is None else subject
 
     def _settle(
-        self,
-        reply: Reply,
-        others: list[Any],
-        option: str | None,
-        request: gradio.Request,
-        *,
-        receipts: dict[str, Any],
-        consented: bool,
-    ) -> Any:
-        """Let the flag of *option*, or none, stand for *reply*; the updates of `_react`."""
-        key = reply.digest.hex()
-        standing = self._standing.find(request, key) or self._restored(receipts.get(key))
-        if standing and standing[1] == option:  # Gradio 6 tells of some reactions twice
-            again = notices.receipt(Receipt(0, standing[0]))
-            return receipts, _shown(again), *self._details.unchanged()
-        if standing:
-            self.keeper.withdraw(standing[0], request)
-            self._standing.remember(request, key, None)
-            receipts.pop(key, None)
-        if option is None:
-            return receipts, _shown(notices.status("Taken back.")), *self._details.closed()
-        kept = self._keep(reply, others, option, request, consented=consented)
-        self._standing.remember(request, key, (kept.flag_id, option))
-        receipts[key] = [kept.flag_id, option]
-        latest = dict(list(receipts.items())[-_MOST_RECEIPTS:])
-        details = self._details.opened(kept.flag_id, reply.text)
-        return latest, _shown(notices.receipt(kept)), *details
+        self, reaction: Reaction, request: gradio.Request
+    ) -> tuple[dict[str, Any], Subject | None]:
+        """Let the flag of the option, or none, stand for the reply; what `_react` gives."""
+        key, standing = self._find(reaction, request)
+        if standing and standing.former:
+            self._take_former_back(key, standing, request)
+        if standing and standing.option == reaction.option:  # Gradio 6 tells of some twice
+            again = notices.receipt(Receipt(0, standing.flag_id))
+            return {"notice": again, "idle": True}, None
+        if reaction.option is not None:
+            return self._keep(reaction, reaction.option, request, before=standing)
+        if standing is None:
+            return {"notice": notices.status(_NONE), "idle": True}, None
+        self.keeper.withdraw(standing.flag_id, request)
+        self._memory.remember(request, keys_of(reaction.reply), None)
+        return {"notice": notices.status("Taken back."), "taken": True}, None
 
     def _keep(
-        self, reply: Reply, others: list[Any], option: str, request: Any, *, consented: bool
-    ) -> Receipt:
-        verified, seconds = self._verify(reply, others, request)
-        payloads = [reply.before, *others, reply.reply]
+        self, reaction: Reaction, option: str, request: Any, *, before: Standing | None
+    ) -> tuple[dict[str, Any], Subject | None]:
+        """Let a new flag stand in the place of the one *before*."""
+        reply = reaction.reply
+        origin = self._answers.origin_of(reply, reaction.others, request)
+        key, other = keys_of(reply)
+        if self._still_grows(reply, request):
+            origin.word = "partial run" if origin.word == "run" else origin.word
+            key, other = other, key
         press = Press(
-            payloads=dict(enumerate(payloads)),
-            option=option,
-            consented=consented,
-            verified=verified,
-            context={} if seconds is None else {"latency": seconds},
+            payloads=origin.payloads, option=option, consented=reaction.consented, origin=origin
         )
-        return self.keeper.keep(press, request)
+        kept = self.keeper.keep(press, request)
+        standing = Standing(kept.flag_id, option, before.flag_id if before else None)
+        self._memory.remember(request, (key, other), standing)
+        subject = Subject(flag_id=kept.flag_id, key=key, open_key=reply.open_key, text=reply.text)
+        opens = reply.text if self._details.asks else None
+        return {"notice": self._replaced(key, standing, kept, request), "opens": opens}, subject
 
-    def _verify(
-        self, reply: Reply, others: list[Any], request: Any
-    ) -> tuple[bool | None, float | None]:
-        """Whether the chat's own function ended a conversation with just this reply."""
-        blocks = running_blocks()
-        capture = capture_of(blocks)
-        if blocks is None or capture is None:
-            return None, None
-        number = number_of(self._chatbot)
-        seconds = capture.seconds_of(
-            session_of(request),
-            inputs={
-                number_of(component): digest_of(component, payload)
-                for component, payload in zip(self._others, others, strict=True)
-                if not component.stateful  # a state stays on the server
-            },
-            outputs={number: reply.digest},
-            functions={f.fn for f in blocks.fns.values() if _is_answering(f, number)},
+    def _replaced(self, key: str, standing: Standing, kept: Receipt, request: Any) -> str:
+        """The notice that *kept* was kept and stands, now that the former flag is withdrawn."""
+        saved = notices.receipt(kept)
+        if standing.former is None:
+            return saved
+        try:
+            self._take_former_back(key, standing, request)
+        except FlagstoneError:
+            logger.exception("A former reaction was not taken back; the next press tries again")
+            return saved + notices.status(_FORMER)
+        return saved
+
+    def _take_former_back(self, key: str, standing: Standing, request: Any) -> None:
+        assert standing.former is not None
+        self.keeper.withdraw(standing.former, request, replaced_by=standing.flag_id)
+        self._memory.remember(request, (key,), replace(standing, former=None))
+
+    def _comment(
+        self, subject: Subject, entered: Comment, request: Any
+    ) -> tuple[dict[str, Any], Subject]:
+        """Let a flag with this comment stand in the place of the one that is commented on."""
+        with self._memory.turn(request, subject.open_key):
+            standing = self._memory.find(request, subject.key)
+            if standing is None:
+                raise WithdrawnFlagError(flag_id=subject.flag_id)
+            if standing.said == (entered.text, entered.better):
+                return {"notice": None}, subject
+            last = len(self.keeper.fields.components) - 1  # the reply
+            kept = self.keeper.amend(
+                standing.flag_id,
+                request,
+                comment=entered.text,
+                corrections={last: self._payload_of(entered.better)} if entered.better else {},
+                consented=entered.consented,
+            )
+            said = (entered.text, entered.better)
+            standing = Standing(kept.flag_id, standing.option, standing.flag_id, said)
+            self._memory.remember(request, (subject.key,), standing)
+            notice = self._replaced(subject.key, standing, kept, request)
+        told = {"key": subject.key, "dropped": [], "flag": kept.flag_id, "notice": notice}
+        return told, replace(subject, flag_id=kept.flag_id)
+
+    def _still_grows(self, reply: Reply, request: Any) -> bool:
+        """Whether the chat's own function still works on *reply*, for this session."""
+        queue: Any = getattr(running_blocks(), "_queue", None)
+        if queue is None or not reply.is_last:
+            return False
+        running = [event for job in list(queue.active_jobs) if job for event in job]
+        return any(
+            event.session_hash == session_of(request)
+            and _is_answering(event.fn, number_of(self._chatbot))
+            for event in running
         )
-        return seconds is not None, seconds
 
     def _reply_at(self, payload: Any, index: Any, option: str | None) -> Reply:
         if option is not None and option not in self._options:
             raise NoSuchOptionError(option=option, options=self._options)
+        position = position_of(index)
         for reply in replies_of(self._chatbot, payload):
-            if reply.first <= position_of(index) <= reply.last:
+            if reply.first <= position <= reply.last:
                 return reply
-        raise NoSuchReplyError(index=str(index)[:80])
+        raise NoSuchReplyError(index=position)
 
     def _payload_of(self, text: str) -> Any:
         """A reply of this *text* as a payload of the chatbot."""
@@ -226,117 +250,118 @@ class Reactions:
         value: Any = [[None, text]] if pairs else [{"role": "assistant", "content": text}]
         return self._chatbot.postprocess(value)
 
-    def _reactions_of_saved(
-        self, index: int, saved: list[Any], receipts: Any, request: gradio.Request
-    ) -> Any:
+    def _find(self, reaction: Reaction, request: Any) -> tuple[str, Standing | None]:
+        """The flag that stands for the reply, and under which of its keys."""
+        reply, told = reaction.reply, reaction.told
+        found = self._remembered(reply, request)
+        if found is not None:
+            return found
+        wanted = {key: told.receipt(key, reply) for key in keys_of(reply)}
+        read = self._read(wanted.values(), request)
+        for key, flag_id in wanted.items():
+            if flag_id in read:
+                self._memory.remember(request, (key,), read[flag_id])
+                return key, read[flag_id]
+        return reply.key, None
+
+    def _remembered(self, reply: Reply, request: Any) -> tuple[str, Standing] | None:
+        for key in keys_of(reply):
+            standing = self._memory.find(request, key)
+            if standing and standing.flag_id not in self.keeper.withdrawn:
+                return key, standing
+        return None
+
+    def _read(self, flag_ids: Iterable[str | None], request: Any) -> dict[str | None, Standing]:
+        """Those of these flags that stand in the store, and are not of another user."""
+        asked = [each for each in flag_ids if each and each not in self.keeper.withdrawn]
+        if not asked:
+            return {}
+        user, redacts = user_of(request), self.keeper.rules.redact is not None
+        return {
+            flag_id: Standing(flag_id, state.flag.option)
+            for flag_id, state in self.keeper.store.states(asked).items()
+            if state.verdict != "rejected" and (redacts or state.flag.user in (None, user))
+        }
+
+    def _recorded(self, reaction: Reaction, request: Any) -> dict[str, Any]:
+        """Of the answer to a press, what is recorded now, whatever became of the press."""
+        reply = reaction.reply
+        key, standing = self._remembered(reply, request) or (reply.key, None)
+        return {
+            "place": reply.place,
+            "width": reply.width,
+            "option": standing.option if standing else None,
+            "key": key,
+            "dropped": keys_of(reply),
+            "flag": standing.flag_id if standing else None,
+            "at": reaction.told.at,
+        }
+
+    def _show(self, request: gradio.Request, payload: Any, told: Any) -> dict[str, Any]:
+        """The reactions of the conversation that the page shows."""
+        return self._reactions_of(payload, Told.parse(told), request)
+
+    def _show_loaded(self, request: gradio.Request, payload: Any, told: Any) -> dict[str, Any]:
+        """The same of one that the page begins with."""
+        self._forget(request)
+        return self._reactions_of(payload, Told.parse(told), request) | {"another": True}
+
+    def _show_saved(
+        self, request: gradio.Request, index: int, saved: list[Any], told: Any
+    ) -> dict[str, Any]:
+        """The same of one that was chosen among those *saved*."""
         conversation = saved[index] if saved and 0 <= index < len(saved) else []
-        shown = self._chatbot.postprocess(conversation)
-        return self._shown_reactions(shown.model_dump(), receipts, request)
+        return self._show_loaded(
+            request, self._chatbot.postprocess(conversation).model_dump(), told
+        )
 
-    def _shown_reactions(self, payload: Any, receipts: Any, request: gradio.Request) -> Any:
-        """An update for the chatbot: the reactions to its replies that still stand."""
-        known = _known(receipts)
-        shown: list[str | None] = []
-        for reply in replies_of(self._chatbot, payload):
-            key = reply.digest.hex()
-            standing = self._restored(known.get(key))
-            if standing:
-                self._standing.remember(request, key, standing)
-            shown.append(standing[1] if standing else None)
-        return gradio.update(feedback_value=shown)
-
-    def _forget(self, request: gradio.Request) -> dict[str, Any]:
-        """Empty receipts: the same words, said again, are another conversation."""
-        self._standing.forget(request)
-        return {}
-
-    def _restored(self, receipt: list[str] | None) -> tuple[str, str] | None:
-        """The id and option of a *receipt* that the page has, if its flag still stands."""
-        if receipt is None or not self._stands(receipt[0]):
-            return None
-        return receipt[0], receipt[1]
-
-    def _stands(self, flag_id: str) -> bool:
+    def _reactions_of(self, payload: Any, told: Told, request: Any) -> dict[str, Any]:
+        replies = list(replies_of(self._chatbot, payload))
+        found = {reply.key: self._remembered(reply, request) for reply in replies}
+        wanted = {
+            (reply.key, key): flag_id
+            for reply in replies
+            if found[reply.key] is None
+            for key in keys_of(reply)
+            if (flag_id := told.receipt(key, reply))
+        }
         try:
-            return self.keeper.store.state(flag_id).verdict != "rejected"
-        except UnknownFlagError:
-            return False
+            read = self._read(wanted.values(), request)
         except FlagstoneError:
-            logger.exception("A reaction cannot be shown again")
-            return False
+            logger.exception("Reactions cannot be shown again")
+            read = {}
+        for (name, key), flag_id in wanted.items():
+            if flag_id in read:
+                self._memory.remember(request, (key,), read[flag_id])
+                found[name] = key, read[flag_id]
+        shown: list[str | None] = []
+        for reply in replies:
+            known = found[reply.key]
+            shown += [known[1].option if known else None] * reply.width
+        return {"shown": shown, "length": len(payload or [])}
 
+    def _shorten(
+        self,
+        request: gradio.Request,
+        event: gradio.EventData,
+        payload: Any,
+        _told: Any,
+    ) -> dict[str, Any]:
+        """From which message on the conversation begins anew, after Retry, Undo or an edit."""
+        told = event._data if isinstance(event._data, dict) else {}  # noqa: SLF001 - it has no other
+        place = position_of(told.get("index"))
+        if place < 0:
+            place = last_question(payload)
+        left = [reply for reply in replies_of(self._chatbot, payload) if reply.last < place]
+        self._memory.retain(request, [key for reply in left for key in keys_of(reply)])
+        return {"place": place, "replies": sum(reply.width for reply in left)}
 
-def _empty() -> Any:
-    """Updates for the chatbot, the notice and the details of a conversation that begins."""
-    hide = gradio.update(visible=False)
-    return gradio.update(feedback_value=[]), hide, hide
-
-
-class _Standing:
-    """The flags that stand, by session and reply; the latest."""
-
-    def __init__(self) -> None:
-        self._flags: OrderedDict[tuple[str | None, str], tuple[str, str]] = OrderedDict()
-        self._lock = Lock()
-        self._turns = [Lock() for _ in range(64)]
-
-    def turn(self, request: Any, reply: bytes) -> Lock:
-        """What is held while the flag of a *reply* changes: events may come at once."""
-        return self._turns[hash((session_of(request), reply)) % len(self._turns)]
-
-    def find(self, request: Any, key: str) -> tuple[str, str] | None:
-        """The id and the option of the flag that stands for this reply."""
-        with self._lock:
-            return self._flags.get((session_of(request), key))
-
-    def remember(self, request: Any, key: str, flag: tuple[str, str] | None) -> None:
-        """This *flag*, or none, stands for the reply now."""
-        with self._lock:
-            self._flags.pop((session_of(request), key), None)
-            if flag is not None:
-                self._flags[session_of(request), key] = flag
-            while len(self._flags) > _MOST_REACTIONS:
-                self._flags.popitem(last=False)
-
-    def forget(self, request: Any) -> None:
-        """No flag of this session stands for any reply: its conversation is gone."""
-        with self._lock:
-            for known in [known for known in self._flags if known[0] == session_of(request)]:
-                del self._flags[known]
-
-
-_SHOWS_REACTIONS = "feedback_value" in inspect.signature(gradio.Chatbot.__init__).parameters
-
-
-def _receipts_of_page(chatbot: Component) -> Any:
-    """Where the page holds its receipts: in the browser, where Gradio can, else in the session."""
-    if not hasattr(gradio, "BrowserState"):
-        return gradio.State({})
-    # The key is the page's own; it hides nothing, and outlives a restart of the server.
-    key = f"flagstone_receipts_{number_of(chatbot)}"
-    return gradio.BrowserState({}, storage_key=key, secret="flagstone")  # noqa: S106
-
-
-def _known(receipts: Any) -> dict[str, Any]:
-    """*receipts* as the page sent them, without what is none."""
-    if not isinstance(receipts, dict):
-        return {}
-    return {
-        key: [str(part) for part in receipt]
-        for key, receipt in receipts.items()
-        if isinstance(receipt, list) and len(receipt) == 2 and str(receipt[0]).isascii()  # noqa: PLR2004 - id and option
-    }
+    def _forget(self, request: gradio.Request) -> None:
+        """Another conversation begins."""
+        self._memory.retain(request, [])
 
 
 def _is_answering(function: Any, chatbot: int) -> bool:
     """Whether *function* is the one that asks the chat's own for a reply."""
     fills = any(number_of(component) == chatbot for component in function.outputs)
     return fills and getattr(function.fn, "__name__", "") in ("_submit_fn", "_stream_fn")
-
-
-def _click_of(demo: Blocks, name: str) -> Any:
-    return getattr(getattr(demo, name, None), "click", None)
-
-
-def _shown(text: str) -> gradio.HTML:
-    return gradio.HTML(value=text, visible=True)

@@ -1,8 +1,10 @@
 """
-What an event does in the browser: expressions over the functions of `panel.js`.
+What an event does in the browser: expressions over the functions of `panel.js` and `chat.js`.
 """
 
+import functools
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,26 @@ HIDDEN: dict[str, Any] = (
 
 def script(expression: str) -> str:
     """A function for the browser that gives *expression*, in which `values` are its inputs."""
-    return f"async (...values) => {{\n{_functions()}\nreturn {expression};\n}}"
+    return f"async (...values) => {{\n{_functions('panel.js')}\nreturn {expression};\n}}"
+
+
+def chat_script(expression: str) -> str:
+    """The same, with the functions of a chat."""
+    functions = f"{_functions('panel.js')}\n{_functions('chat.js')}"
+    return f"async (...values) => {{\n{functions}\nreturn {expression};\n}}"
+
+
+def told_as_text(function: Callable[..., Any]) -> Callable[..., Any]:
+    """*function*, whose answer, or the first of its answers, goes to the page as JSON in a text."""
+
+    @functools.wraps(function)
+    def tell(*args: Any) -> Any:
+        answer = function(*args)
+        if isinstance(answer, tuple):
+            return json.dumps(answer[0]), *answer[1:]
+        return json.dumps(answer)
+
+    return tell
 
 
 def change(*, after: int = 0, **update: Any) -> str:
@@ -29,6 +50,6 @@ def change(*, after: int = 0, **update: Any) -> str:
 
 
 @cache
-def _functions() -> str:
-    lines = (Path(__file__).parent / "panel.js").read_text().splitlines()
+def _functions(file: str) -> str:
+    lines = (Path(__file__).parent / file).read_text().splitlines()
     return "\n".join(line for line in lines if line and not line.startswith("//"))

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, cast
 from flagstone.durable import BLOCK
 from flagstone.errors import StoreError, UnknownStoreError
 from flagstone.places.place import Blob, Place
+from flagstone.safe_text import mask_secrets_of, mask_url
 
 _BUCKETS = {"s3", "gs", "abfs"}
 """Protocols of fsspec where a folder may be missing, its bucket not."""
@@ -32,7 +33,7 @@ class Bucket(Place):
         except (ValueError, ImportError) as error:
             raise UnknownStoreError(url=url) from error
         self._root = root.rstrip("/")
-        self.where = url
+        self.url, self.where = url, mask_url(url)
 
     def create(self, name: str, content: bytes) -> bool:
         with self._telling(f"write {name} in"):
@@ -96,7 +97,9 @@ class Bucket(Place):
             raise self._error(error, doing) from error
 
     def _error(self, error: Exception, doing: str) -> StoreError:
-        return StoreError(doing=doing, where=self.where, reason=_words(error))
+        return StoreError(
+            doing=doing, where=self.where, reason=mask_secrets_of(self.url, _words(error))
+        )
 
 
 def _is_taken(error: OSError) -> bool:

@@ -6,7 +6,6 @@ one is refused and looks again. When a connection is cut nobody knows whether th
 then the head tells.
 """
 
-import logging
 import random
 import re
 import time
@@ -34,8 +33,9 @@ from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from flagstone.errors import StoreError, UnknownStoreError
 from flagstone.places.place import Blob
+from flagstone.safe_logs import logger_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 _URL = re.compile(r"hf://datasets/([\w.-]+/[\w.-]+?)/?", re.ASCII)
 _NO_DATA = re.compile(r"\.gitattributes|\.gitignore|README\.md|LICENSE(\.\w+)?")

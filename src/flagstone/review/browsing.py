@@ -6,35 +6,43 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import islice
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from flagstone.codec import FileRef, files_in
 from flagstone.errors import BadQueryError, MissingExtraError
-from flagstone.query import FACETS, VERIFIED, Query
+from flagstone.query import FACETS, VERIFIED, Query, State
 from flagstone.query_text import parse_query
 from flagstone.record import Flag
 from flagstone.review import charts
 from flagstone.review.agreement import Measure, agreement
+from flagstone.review.budget import size_of
 from flagstone.review.deciding import may_be_withdrawn
-from flagstone.review.editors import editor_for
+from flagstone.review.editors import Editor, editor_for
 from flagstone.review.figures import Figures, figures_of
-from flagstone.review.finding import file_of, state_of
+from flagstone.review.finding import file_of, open_file, ref_of, state_of
 from flagstone.review.gate import person_of
 from flagstone.review.listing import neighbours, page_of
 from flagstone.review.news import News
-from flagstone.review.preview import has_preview, preview
-from flagstone.review.rendering import render
+from flagstone.review.preview import Previews, has_preview
+from flagstone.review.rendering import MOST_PARTS, render
 from flagstone.review.sending import HARMLESS, attachment, send
+from flagstone.review.speaking import is_by
 from flagstone.review.telling import Told, last_review, review_told, state_told
 from flagstone.store import Store
 
 _GROUP = 12
 _MOST_VALUES = 8
 _MOST_BARS = 10
+_LONGEST_TERM = 200
+_LONGEST_QUERY = 4_000
+_MOST_TO_EDIT = 1_000_000
 _SINCE = {"24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 _SERIES = {"open": 0, "accepted": 1, "rejected": 2, "fixed": 3}
 
@@ -55,11 +63,12 @@ class Browsing:
     def __init__(self, store: Store, news: News) -> None:
         self._store = store
         self._news = news
+        self._previews = Previews()
         self._figures: tuple[tuple[str, int, Query], Figures] | None = None
 
     def list(self, request: Request) -> Response:
         """The flags that `q` asks for."""
-        text = request.query_params.get("q", "")
+        text = _text_of(request)
         try:
             query = parse_query(text)
         except BadQueryError as error:
@@ -92,11 +101,10 @@ class Browsing:
         if flag.inputs:
             alike = Query(fingerprint=flag.fingerprint, limit=_GROUP)
             group = [other for other in self._store.find(alike) if other.id != flag.id]
-        right = {**flag.outputs, **state.correction}
-        editors = {name: editor_for(right[name], was) for name, was in flag.outputs.items()}
+        editors = _editors_of(state)
         return render(
             request, "flag.html", state=state, flag=flag, query=query, before=before, after=after,
-            group=group, editors={name: found for name, found in editors.items() if found},
+            group=group, editors=editors,
             seen=last_review(state), news=self._news.latest(),
             standing={r.id for r in state.standing},
             undoable={r.id for r in state.standing if may_be_withdrawn(r, person_of(request))},
@@ -132,7 +140,7 @@ class Browsing:
         number = int(since) if since.isascii() and since.isdigit() and len(since) < 16 else 0  # noqa: PLR2004
         latest, reviews = self._news.since(number)
         me = person_of(request).name
-        by_others = [review for review in reviews if review.by != me]
+        by_others = [review for review in reviews if not is_by(review, me)]
         states = self._store.states(review.flag_id for review in by_others)
         decided = [review for review in by_others if review.flag_id in states]  # not erased since
         return Told(
@@ -147,11 +155,10 @@ class Browsing:
         """The bytes of a file, which a record of the flag must name by its hash."""
         return send(request, *file_of(self._store, request))
 
-    def preview(self, request: Request) -> Response:
+    async def preview(self, request: Request) -> Response:
         """A picture or sound in small."""
-        ref, file = file_of(self._store, request)
-        with file:
-            found = preview(ref, file)
+        ref = await run_in_threadpool(ref_of, self._store, request)
+        found = await self._previews.of(request, ref, partial(open_file, self._store, ref))
         if found is None:
             raise HTTPException(404)
         headers = {**HARMLESS, "cache-control": "private, max-age=86400"}
@@ -173,9 +180,29 @@ class Browsing:
         return self._figures[1]
 
 
+def _editors_of(state: State) -> dict[str, Editor]:
+    """The editors of the outputs, by name, as far as a page has room for them."""
+    right = {**state.flag.outputs, **state.correction}
+    editors: dict[str, Editor] = {}
+    size = 0
+    for name, was in islice(state.flag.outputs.items(), MOST_PARTS):
+        editor = editor_for(right[name], was)
+        size += size_of(editor)
+        if editor is not None and size <= _MOST_TO_EDIT:
+            editors[name] = editor
+    return editors
+
+
+def _text_of(request: Request) -> str:
+    text = request.query_params.get("q", "")
+    if len(text) > _LONGEST_QUERY:
+        raise HTTPException(400, f"A query has at most {_LONGEST_QUERY:,} characters.")
+    return text
+
+
 def _query_of(request: Request) -> Query:
     try:
-        return parse_query(request.query_params.get("q", ""))
+        return parse_query(_text_of(request))
     except BadQueryError as error:
         raise HTTPException(400, str(error)) from error
 
@@ -186,7 +213,7 @@ def _facets(query: Query, counts: Any) -> Iterator[tuple[str, list[Link]]]:
         found = counts.get(name, Counter())
         links = [
             _link(query, name, text, found[text])
-            for text, _ in found.most_common(_MOST_VALUES) if text
+            for text, _ in found.most_common(_MOST_VALUES) if text and len(text) <= _LONGEST_TERM
         ]  # fmt: skip
         if links:
             yield name, links

@@ -13,14 +13,14 @@ from typing import Any, get_args
 from flagstone.codec import FileRef, files_in
 from flagstone.errors import UnkeepableValueError, UnknownFlagError
 from flagstone.query import State
-from flagstone.record import Review, Value, Verdict
+from flagstone.record import MAX_TAGS, Review, Value, Verdict
 from flagstone.review.entered import read
 from flagstone.review.people import Person
+from flagstone.review.speaking import is_by
 from flagstone.review.uploads import Uploads
 from flagstone.store import Store
 
 _MOST_FLAGS = 500
-_MOST_TAGS = 20
 _LONGEST_WORD = 100
 _LONGEST_NOTE = 10_000
 
@@ -62,10 +62,12 @@ def read_decision(body: Any) -> Decision:
     if verdict not in (*get_args(Verdict), None):
         raise _refusal("verdict", "there is no such verdict")
     tags = _expect(list, body.get("tags", []), "tags")
+    if len(tags) > MAX_TAGS:
+        raise _refusal("tags", f"at most {MAX_TAGS} can be added at once, not {len(tags)}")
     return Decision(
         seen={_word(flag_id): _expect(str, review, "flags") for flag_id, review in seen.items()},
         verdict=verdict,
-        tags=tuple(_word(tag) for tag in tags[:_MOST_TAGS]),
+        tags=tuple(map(_word, tags)),
         note=_text(body.get("note"), "note", _LONGEST_NOTE),
         assignee=_text(body.get("assignee"), "assignee", _LONGEST_WORD),
         entered=_expect(dict, body.get("correction", {}), "correction"),
@@ -117,7 +119,7 @@ class Decider:
         """
         with self._mutex:
             withdrawals = [
-                Review(flag_id=flag_id, by=person.name, withdraws=review.id)
+                Review(flag_id=flag_id, by=person.name, speaker="reviewer", withdraws=review.id)
                 for flag_id, state in self._store.states(reviews).items()
                 for review in state.standing
                 if review.id == reviews[flag_id] and may_be_withdrawn(review, person)
@@ -133,6 +135,7 @@ class Decider:
         return Review(
             flag_id=state.flag.id,
             by=person.name,
+            speaker="reviewer",
             verdict=decision.verdict,
             tags=decision.tags,
             note=decision.note,
@@ -156,7 +159,7 @@ class Decider:
 
 def may_be_withdrawn(review: Review, person: Person) -> bool:
     """Whether *person* may take back *review*: their own, or as an admin, but no withdrawal."""
-    is_theirs = review.by == person.name or person.role == "admin"
+    is_theirs = is_by(review, person.name) or person.role == "admin"
     return person.may_decide and is_theirs and review.withdraws is None
 
 
@@ -165,7 +168,9 @@ def _decided_since(state: State, seen: str, person: Person) -> Review | None:
     ids = [review.id for review in state.reviews]
     place = ids.index(seen) + 1 if seen in ids else 0
     before, standing = ids[:place], {review.id for review in state.standing}
-    others: Iterable[Review] = (r for r in reversed(state.reviews[place:]) if r.by != person.name)
+    others: Iterable[Review] = (
+        r for r in reversed(state.reviews[place:]) if not is_by(r, person.name)
+    )
     return next(
         (
             r

@@ -12,12 +12,14 @@ from typing import Any
 from flagstone import codec
 from flagstone.errors import UnkeepableValueError
 from flagstone.record import Value
+from flagstone.review.budget import size_of
 from flagstone.review.parts import Parts, parts_of
 from flagstone.review.plain import Exact
 from flagstone.review.shown import argument_of, expect
 from flagstone.words import spell
 
 _LONGEST = 200_000
+_LARGEST = 600_000
 _MOST_CELLS = 5_000
 _COLOR = re.compile("#[0-9a-fA-F]{6}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
@@ -50,7 +52,7 @@ def editor_for(value: Value, output: Value | None = None) -> Editor | None:
             editor = replace(editor, choices=_label(output).choices)
     except (LookupError, TypeError, AttributeError, ValueError):
         editor = _json_editor(value)
-    too_long = editor is not None and len(editor.text) > _LONGEST
+    too_long = editor is not None and (len(editor.text) > _LONGEST or size_of(editor) > _LARGEST)
     return None if too_long else editor
 
 

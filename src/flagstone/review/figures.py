@@ -36,7 +36,9 @@ class Figures:
         flag = state.flag
         self.confusions.update(_confusions_of(flag.outputs, state.correction))
         said: dict[str, str] = {
-            r.by: r.verdict for r in state.standing if r.by and r.verdict and r.verdict != "open"
+            r.by: r.verdict
+            for r in state.standing
+            if r.by and r.speaker != "visitor" and r.verdict and r.verdict != "open"
         }
         if len(said) > 1:  # one alone can agree with nobody
             self.ratings[flag.id] = said

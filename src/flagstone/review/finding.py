@@ -24,12 +24,25 @@ def state_of(store: Store, request: Request, argument: str = "flag") -> State:
 
 def file_of(store: Store, request: Request) -> tuple[FileRef, BinaryIO]:
     """The file of the flag that has the hash `sha256`, and its bytes."""
+    ref = ref_of(store, request)
+    return ref, open_file(store, ref)
+
+
+def ref_of(store: Store, request: Request) -> FileRef:
+    """The file of the flag that has the hash `sha256`."""
     wanted = request.query_params.get("sha256", "")
     refs = (ref for record in state_of(store, request).records for ref in record.files())
+    for ref in refs:
+        if ref.sha256 == wanted:
+            return ref
+    raise HTTPException(404)
+
+
+def open_file(store: Store, ref: FileRef) -> BinaryIO:
+    """The bytes of the file."""
     try:
-        ref = next(ref for ref in refs if ref.sha256 == wanted)
-        return ref, store.files.open(ref)
-    except (StopIteration, FileNotFoundError) as error:
+        return store.files.open(ref)
+    except FileNotFoundError as error:
         raise HTTPException(404) from error
 
 

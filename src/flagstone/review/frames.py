@@ -6,13 +6,16 @@ anything, and runs our script and one library of an installed package. What is f
 as text.
 """
 
+from functools import partial
+
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from flagstone.review.finding import file_of, plot_of
+from flagstone.review.finding import open_file, plot_of, ref_of
 from flagstone.review.libraries import Library, has_library, library_address
-from flagstone.review.models import figure_of
+from flagstone.review.models import Models
 from flagstone.review.rendering import render
 from flagstone.store import Store
 
@@ -30,17 +33,18 @@ class Frames:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._models = Models()
 
     def plot(self, request: Request) -> Response:
         """A plot of a flag, by the hash of its text."""
         plot = plot_of(self._store, request)
         return _frame(request, plot.library, plot.text)
 
-    def model(self, request: Request) -> Response:
+    async def model(self, request: Request) -> Response:
         """A 3D model of a flag, by the hash of its file."""
-        ref, file = file_of(self._store, request)
-        with file:
-            figure = figure_of(ref, file)
+        ref = await run_in_threadpool(ref_of, self._store, request)
+        content = partial(open_file, self._store, ref)
+        figure = await self._models.figure_of(request, ref, content)
         return _frame(request, "plotly", figure)
 
 

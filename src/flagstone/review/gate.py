@@ -6,15 +6,15 @@ site; no answer may run a script but ours, be shown in a frame, or be taken for 
 """
 
 import secrets
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flagstone.errors import UsersError
-from flagstone.review.access import Access, WithLogin
+from flagstone.review.access import Access, OnThisMachine
 from flagstone.review.people import Person
 
 _HEADERS = {
@@ -31,13 +31,19 @@ _HEADERS = {
     "cache-control": "no-store",
 }
 _READING = ("GET", "HEAD")
+_AGAIN = '<!doctype html><title>Flagstone</title><meta http-equiv="refresh" content="0">'
 
 
 class Shell:
-    """*app* with a scope of its own, whatever it is mounted in, and headers on every answer."""
+    """
+    *app* with a scope of its own, whatever it is mounted in, and headers on every answer.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `token` opens the page where there are no users; None where people log in.
+    """
+
+    def __init__(self, app: ASGIApp, token: str | None) -> None:
         self._app = app
+        self.token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
@@ -68,24 +74,45 @@ class Gate:
             await PlainTextResponse(str(error), 503)(scope, receive, send)
             return
         scope.setdefault("state", {})["person"] = person
-        refusal = self._refusal(request, person)
-        await (refusal or self._app)(scope, receive, send)
+        answer = self._opening(request) or self._refusal(request, person)
+        await (answer or self._app)(scope, receive, send)
+
+    def _opening(self, request: Request) -> Response | None:
+        """Where the address has the right token: its page, without it in the address."""
+        access, token = self._access, request.query_params.get("token")
+        if token is None or not isinstance(access, OnThisMachine):
+            return None
+        if request.method not in _READING or not access.open(request, token):
+            return None
+        rest = [pair for pair in parse_qsl(request.url.query, True) if pair[0] != "token"]
+        to = f"{base_of(request)}{quote(path_of(request))}"
+        address = f"{to}?{urlencode(rest)}" if rest else to
+        return RedirectResponse(address, 303, headers={"referrer-policy": "no-referrer"})
 
     def _refusal(self, request: Request, person: Person | None) -> Response | None:
         if request.method not in _READING and _is_foreign(request):
             return PlainTextResponse("This came from another site. Nothing was changed.", 403)
         path = path_of(request)
-        has_login = isinstance(self._access, WithLogin)
+        may_knock = self._access.may_knock(request)
         # What is installed is no secret, and frames of no origin ask for it without cookies.
-        is_open = path.startswith("/static/") or (has_login and path.startswith("/login"))
+        is_open = path.startswith("/static/") or (may_knock and path == self._access.door)
         if person is not None or is_open:
             return None
-        if not has_login:
+        if not may_knock:
             return PlainTextResponse("This page is not open to you.", 403)
         if request.method in _READING and "text/html" in request.headers.get("accept", ""):
-            wanted = "?".join(filter(None, [quote(path), request.url.query]))
-            return RedirectResponse(f"{base_of(request)}/login?to={quote(wanted, safe='')}", 303)
-        return PlainTextResponse("Log in first.", 401)
+            return self._door(request)
+        return PlainTextResponse("Log in first, or open the page with its token.", 401)
+
+    def _door(self, request: Request) -> Response:
+        """The way in, for a browser."""
+        query = urlencode([p for p in parse_qsl(request.url.query, True) if p[0] != "token"])
+        wanted = "?".join(filter(None, [quote(path_of(request)), query]))
+        if isinstance(self._access, OnThisMachine) and _comes_from_elsewhere(request):
+            # The cookie is sent for pages of ours only: from the one that this loads, it is.
+            return HTMLResponse(_AGAIN, 401)
+        place = f"{base_of(request)}{self._access.door}"
+        return RedirectResponse(f"{place}?to={quote(wanted, safe='')}", 303)
 
 
 def base_of(request: HTTPConnection) -> str:
@@ -108,6 +135,10 @@ def token_of(request: HTTPConnection) -> str:
     """The word that shows a post to come from a page of this session."""
     token = request.session.setdefault("token", secrets.token_urlsafe(24))
     return str(token)
+
+
+def _comes_from_elsewhere(request: Request) -> bool:
+    return request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
 
 
 def _is_foreign(request: Request) -> bool:

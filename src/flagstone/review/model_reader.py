@@ -1,16 +1,14 @@
 """
-A program that reads a 3D model and writes it as a figure that Plotly draws.
+A 3D model as a figure that Plotly draws.
 
-    python -P model_reader.py FORMAT < MODEL > FIGURE
-
-It imports nothing of Flagstone, so that it starts fast, reads nothing but the model, and may be
-ended at any moment: whatever is wrong with a model ends it with an error.
+It runs in a process with limits (`bounded_worker.py`), which may be ended at any moment: whatever
+is wrong with a model ends it with an error. It imports nothing of Flagstone, and reads nothing but
+the model.
 """
 
 import base64
 import io
 import json
-import sys
 from typing import Any
 
 import numpy as np
@@ -18,8 +16,6 @@ import trimesh
 
 _MOST_TRIANGLES = 200_000
 _MOST_POINTS = 100_000
-_MEMORY = 4 << 30
-_SECONDS = 30
 _SPLAT = np.dtype(
     [("place", "<f4", 3), ("scale", "<f4", 3), ("color", "u1", 4), ("rotation", "u1", 4)]
 )
@@ -30,13 +26,15 @@ _LIGHT = {
 }
 
 
-def main() -> None:
-    """Read the standard input as what the first argument says, and write a figure."""
-    _limit()
-    content = sys.stdin.buffer.read()
-    file_type = sys.argv[1]
-    figure = splat_figure(content) if file_type == "splat" else model_figure(content, file_type)
-    json.dump(figure, sys.stdout)
+def prepare(argument: str) -> None:
+    """Load what reads it."""
+
+
+def read(argument: str, content: bytes) -> bytes:
+    """*content*, a model of the format *argument*, as JSON. Raises any error."""
+    is_splat = argument == "splat"
+    figure = splat_figure(content) if is_splat else model_figure(content, argument)
+    return json.dumps(figure).encode()
 
 
 def model_figure(content: bytes, file_type: str) -> dict[str, Any]:
@@ -129,15 +127,3 @@ def _figure(places: Any, trace: dict[str, Any], said: str = "", up: int = 1) -> 
     if said:
         layout["title"] = {"text": said, "font": {"size": 12}, "y": 0.94}
     return {"data": [trace], "layout": layout}
-
-
-def _limit() -> None:
-    if sys.platform == "linux":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-        resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,30 +1,43 @@
 """
-A 3D model of whoever flagged it, read in a process of its own, within limits of time and memory.
+A 3D model of whoever flagged it, read apart, within limits of time and memory.
 
 What reads it trusts what files say of their size. Whatever it comes to, the page goes on.
 """
 
-import os
-import subprocess
-import sys
-import threading
+from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 from typing import BinaryIO
 
+from starlette.requests import Request
+
 from flagstone.codec import FileRef
+from flagstone.review.bounded import Bounded, Limits
 from flagstone.review.libraries import has_library
 
-_READER = Path(__file__).with_name("model_reader.py")
 _FORMATS = frozenset(["glb", "gltf", "obj", "ply", "splat", "stl"])
-_MOST_BYTES = 50_000_000
-_MOST_SECONDS = 60
-_ONE_AT_A_TIME = threading.Semaphore()  # each may take some memory
+_LIMITS = Limits(cpu=30, wall=60, memory=4096, size=50_000_000)
+
+
+class Models:
+    """Figures of flagged models, by their hash."""
+
+    def __init__(self) -> None:
+        self._bounded = Bounded("model_reader", _LIMITS, at_once=1)
+
+    async def figure_of(
+        self, request: Request, ref: FileRef, content: Callable[[], BinaryIO]
+    ) -> str | None:
+        """A model as a figure of Plotly's, as JSON; None for what cannot be read."""
+        if not (is_model(ref) and can_show_models()):
+            return None
+        key = f"{format_of(ref)} {ref.sha256}"
+        figure = await self._bounded.ask(request, key, format_of(ref), content)
+        return None if figure is None else figure.decode()
 
 
 def is_model(ref: FileRef) -> bool:
     """Whether *ref* may be a 3D model that can be shown, as far as its name and size tell."""
-    return format_of(ref) in _FORMATS and ref.size <= _MOST_BYTES
+    return format_of(ref) in _FORMATS and ref.size <= _LIMITS.size
 
 
 def can_show_models() -> bool:
@@ -35,20 +48,3 @@ def can_show_models() -> bool:
 def format_of(ref: FileRef) -> str:
     """The format that the name of *ref* ends with, in small letters."""
     return ref.name.rpartition(".")[2].lower()
-
-
-def figure_of(ref: FileRef, file: BinaryIO) -> str | None:
-    """*file* as a figure of Plotly's, as JSON; None for what cannot be read within the limits."""
-    if not (is_model(ref) and can_show_models()):
-        return None
-    with _ONE_AT_A_TIME:
-        try:
-            read = subprocess.run(  # noqa: S603 - a program of ours, and a word of ours
-                [sys.executable, "-P", _READER, format_of(ref)],
-                input=file.read(_MOST_BYTES), capture_output=True, timeout=_MOST_SECONDS,
-                check=False,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # each thread takes of the memory
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return None
-    return read.stdout.decode() if read.returncode == 0 else None

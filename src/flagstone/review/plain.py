@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from flagstone.codec import spelled
+from flagstone.review.budget import cut, spend
 
 _SHOWN = frozenset("\n\t\u200c\u200d\xad")  # joiners make letters and emoji, and hide nothing
 _SPELLED = frozenset(["Cc", "Cf", "Cs", "Zl", "Zp"])
@@ -20,8 +21,14 @@ class Exact(str):
 
 
 def plain(shown: Any) -> Any:
-    """*shown*, any text in it harmless to the eye; markup is not touched (autoescape is later)."""
-    if not isinstance(shown, str) or isinstance(shown, Markup | Exact) or shown.isprintable():
+    """*shown*, any text in it cut and harmless to the eye; markup is not touched."""
+    if not isinstance(shown, str) or isinstance(shown, Markup):
+        return shown
+    if isinstance(shown, Exact):
+        spend(len(shown))
+        return shown
+    shown = cut(shown)
+    if shown.isprintable():
         return shown
     return "".join(
         char if char in _SHOWN or unicodedata.category(char) not in _SPELLED else _spelled(char)

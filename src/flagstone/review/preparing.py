@@ -18,7 +18,7 @@ from flagstone.store import Reader, Store
 _SOON = 1.0
 """Seconds for which somebody waits for a page rather than be told to."""
 
-_ALWAYS = ("/login", "/logout", "/static/")
+_ALWAYS = ("/login", "/logout", "/open", "/static/")
 
 
 class Preparing:

@@ -5,6 +5,7 @@ Pages from templates: everything put into one is escaped, and harmless to the ey
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -16,12 +17,16 @@ from starlette.responses import HTMLResponse
 import flagstone
 from flagstone.query import Query
 from flagstone.query_text import query_text
+from flagstone.record import Value
 from flagstone.review.access import WithLogin
+from flagstone.review.budget import budget, size_of, spend
 from flagstone.review.gate import base_of, token_of
 from flagstone.review.media import media_of
 from flagstone.review.plain import Exact, plain
-from flagstone.review.shown import brief, shown
-from flagstone.review.tree import tree_of
+from flagstone.review.shown import Shown, brief, shown
+from flagstone.review.speaking import corrector_of, decider_of
+from flagstone.review.tree import Node, tree_of
+from flagstone.words import tell_verified
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
@@ -34,6 +39,9 @@ _ENVIRONMENT = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+MOST_PARTS = 100
+"""Of fields, tags, reviews, outcomes and facts of the context, so many are shown each."""
+
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 _RECENTLY = 60
 _LONG_AGO = 30 * 86_400
@@ -44,15 +52,16 @@ def render(
 ) -> HTMLResponse:
     """The page *template* made of *parts*."""
     base = base_of(request)
-    text = _ENVIRONMENT.get_template(template).render(
-        base=base,
-        person=request.scope["state"]["person"],
-        token=token_of(request),
-        has_login=isinstance(request.app.state.access, WithLogin),
-        version=flagstone.__version__,
-        query=query,
-        **parts,
-    )
+    with budget():
+        text = _ENVIRONMENT.get_template(template).render(
+            base=base,
+            person=request.scope["state"]["person"],
+            token=token_of(request),
+            has_login=isinstance(request.app.state.access, WithLogin),
+            version=flagstone.__version__,
+            query=query,
+            **parts,
+        )
     # A lone surrogate is spelled out: UTF-8 has no bytes for it.
     return HTMLResponse(text.encode(errors="backslashreplace"), status)
 
@@ -89,20 +98,41 @@ def _bytes(size: int) -> str:
     return f"{size} bytes"
 
 
+def _shown(value: Value) -> Shown:
+    """*value* as far as there is room for it."""
+    found = shown(value)
+    return found if spend(size_of(found.part)) else Shown("cut", value.kind)
+
+
+def _tree(data: Any) -> Node:
+    node = tree_of(data)
+    return node if spend(size_of(node)) else Node("leaf", "…")
+
+
+def _first(parts: Any) -> list[Any]:
+    """As many of *parts* as a page has."""
+    return list(islice(parts.items() if isinstance(parts, Mapping) else parts, MOST_PARTS))
+
+
 _FILTERS: Mapping[str, Any] = {
     "ago": _ago,
     "brief": brief,
     "bytes": _bytes,
+    "corrector": corrector_of,
+    "decider": decider_of,
     "exact": Exact,
     "medium": media_of,
-    "shown": shown,
+    "first_ones": _first,
+    "shown": _shown,
     "spelled": lambda text: plain(str(text)),
-    "tree": tree_of,
+    "tell_verified": tell_verified,
+    "tree": _tree,
 }
 _ENVIRONMENT.filters.update(_FILTERS)
 _ENVIRONMENT.globals.update(
     address=address,
     list_address=list_address,
+    most_parts=MOST_PARTS,
     list_order=lambda query, order: query_text(replace(query, order=order)),
     narrowed=replace,
     query_of=Query,

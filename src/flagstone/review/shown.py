@@ -8,6 +8,7 @@ what its kind says is shown as a tree of JSON; what is too long, in part.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -15,6 +16,7 @@ import orjson
 from flagstone.codec import FileRef
 from flagstone.record import Value
 from flagstone.review import markdown
+from flagstone.review.budget import size_of
 from flagstone.review.charts import plot_of
 from flagstone.review.libraries import has_library
 from flagstone.review.media import media_of
@@ -28,6 +30,7 @@ _MOST_ROWS = 100
 _MOST_COLUMNS = 30
 _MOST_PARTS = 500
 _BRIEF = 200
+_MOST_SHOWN = 400_000
 _COLOR = re.compile(r"#[0-9a-fA-F]{3,8}|rgba?\([\d., %]{3,40}\)")
 _PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+")
 
@@ -48,6 +51,8 @@ def shown(value: Value) -> Shown:
     try:
         shape, part = _SHAPES.get(value.kind, _tree)(value.data)
     except (LookupError, TypeError, AttributeError, ValueError, RecursionError):
+        shape, part = _tree(value.data)
+    if size_of(part) > _MOST_SHOWN:
         shape, part = _tree(value.data)
     if shape == "code":
         part = part | {"language": argument_of(value, "language")}
@@ -122,7 +127,8 @@ def _picture(data: Any, caption: Any = None) -> dict[str, Any]:
 
 
 def _pictures(items: Iterable[tuple[Any, Any]]) -> _Shape:
-    return "pictures", [_medium(data, caption) for data, caption in items if data is not None]
+    found = ((data, caption) for data, caption in items if data is not None)
+    return "pictures", [_medium(data, caption) for data, caption in islice(found, _MOST_PARTS)]
 
 
 def _medium(data: Any, caption: Any = None) -> dict[str, Any]:
@@ -144,7 +150,8 @@ def _image_editor(data: Any) -> _Shape:
 
 
 def _annotated(data: Any) -> _Shape:
-    masks = [_picture(item["image"], item["label"]) for item in data["annotations"]]
+    annotations = data["annotations"][:_MOST_PARTS]
+    masks = [_picture(item["image"], item["label"]) for item in annotations]
     return "annotated", {"base": _picture(data["image"]), "masks": masks}
 
 
@@ -184,7 +191,10 @@ def _multimodal(data: Any) -> _Shape:
 def _chat(data: Any) -> _Shape:
     """Messages with a role, as Gradio has them since 5, or pairs of what was said and replied."""
     messages = []
-    for item in expect(list, data)[-_MOST_PARTS:]:
+    items = expect(list, data)[-_MOST_PARTS:]
+    while len(items) > 1 and size_of(items) > _MOST_SHOWN // 2:  # of long ones the last
+        items = items[len(items) // 2 :]
+    for item in items:
         if isinstance(item, dict):
             said = _said(item["content"])
             title = (item.get("metadata") or {}).get("title")

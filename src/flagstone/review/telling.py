@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 from flagstone.query import State
 from flagstone.record import Review
 from flagstone.review.plain import plain
+from flagstone.review.speaking import name_of
 
 
 class Told(JSONResponse):
@@ -24,7 +25,7 @@ def review_told(review: Review) -> dict[str, Any]:
     return {
         "id": review.id,
         "flag": review.flag_id,
-        "by": plain(review.by or "somebody"),
+        "by": plain(name_of(review)),
         "verdict": review.verdict,
         "tags": list(map(plain, review.tags)),
         "corrected": bool(review.correction),

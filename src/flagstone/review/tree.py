@@ -12,6 +12,8 @@ from flagstone.words import spell
 _DEEPEST = 20
 _MOST_BRANCHES = 200
 _LONGEST = 2_000
+_MOST_NODES = 2_000
+_MOST_TEXT = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +27,34 @@ class Node:
     file: FileRef | None = None
 
 
-def tree_of(data: Any, depth: int = 0) -> Node:
-    """*data* as a tree, no deeper and no wider than can be looked at."""
+def tree_of(data: Any) -> Node:
+    """*data* as a tree, no deeper, no wider and no larger than can be looked at."""
+    return _tree_of(data, 0, _Room())
+
+
+@dataclass(slots=True)
+class _Room:
+    """What a tree may still have of nodes and characters."""
+
+    nodes: int = _MOST_NODES
+    text: int = _MOST_TEXT
+
+    def take(self, node: Node) -> Node:
+        self.nodes -= 1
+        self.text -= len(node.text) + (len(node.file.name) if node.file else 0)
+        return node
+
+    @property
+    def is_full(self) -> bool:
+        return self.nodes <= 0 or self.text <= 0
+
+
+def _tree_of(data: Any, depth: int, room: _Room) -> Node:
     match data:
         case FileRef():
-            return Node("file", data.name, file=data)
+            return room.take(Node("file", data.name, file=data))
         case dict() | list() | tuple() if depth >= _DEEPEST:
-            return Node("leaf", "…")
+            return room.take(Node("leaf", "…"))
         case dict():
             parts = [(spell(key, 100), part) for key, part in islice(data.items(), _MOST_BRANCHES)]
             text = f"{{{len(data)}}}"
@@ -39,8 +62,11 @@ def tree_of(data: Any, depth: int = 0) -> Node:
             parts = [(str(n), part) for n, part in enumerate(data[:_MOST_BRANCHES])]
             text = f"[{len(data)}]"
         case _:
-            return Node("leaf", _leaf(data))
-    branches = tuple((name, tree_of(part, depth + 1)) for name, part in parts)
+            return room.take(Node("leaf", _leaf(data)))
+    branches = tuple(
+        (name, _tree_of(part, depth + 1, room)) for name, part in parts if not room.is_full
+    )
+    room.nodes -= 1
     return Node("branch", text, branches, more=len(data) - len(branches))
 
 

@@ -55,7 +55,7 @@ class CombinedStore(Store):
         for store in self._parts.values():
             elsewhere |= store.known(record.id for record in records)
         new = [record for record in records if record.id not in elsewhere]
-        self._copy_files(new)
+        self._copy_files(new, self._main)
         self._main.append(new)
 
     def scan(self, after: str | None = None) -> Iterator[Record]:
@@ -81,6 +81,13 @@ class CombinedStore(Store):
     def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:
         done = self._in_each(lambda store: store.finish_erasures(search=search, dry_run=dry_run))
         return sum(done)
+
+    def replace(self, flags: Iterable[Flag]) -> None:
+        new = {flag.id: flag for flag in flags}
+        for store in self.parts:
+            if theirs := [new[flag_id] for flag_id in store.known(new)]:
+                self._copy_files(theirs, store)
+                store.replace(theirs)
 
     def edition(self) -> str:
         editions = [store.edition() for store in self.parts]
@@ -113,13 +120,13 @@ class CombinedStore(Store):
             raise errors[0]
         return done
 
-    def _copy_files(self, records: Iterable[Record]) -> None:
+    def _copy_files(self, records: Iterable[Record], to: Store) -> None:
         """Have the files of *records* where they go, also those that only another store has."""
         for record in records:
             for ref in record.files():
-                if not self._main.files.has(ref):
+                if not to.files.has(ref):
                     with suppress(FileNotFoundError), self.files.open(ref) as file:
-                        self._main.files.put(file, name=ref.name, mime_type=ref.mime_type)
+                        to.files.put(file, name=ref.name, mime_type=ref.mime_type)
 
 
 class CombinedFiles(Files):

@@ -6,7 +6,6 @@ what differs between the folder and the head; who was not fast enough checks the
 and appends there again what that lacks.
 """
 
-import logging
 import os
 import shutil
 import threading
@@ -17,11 +16,12 @@ from flagstone.durable import BLOCK
 from flagstone.errors import StoreError
 from flagstone.places.card import CARD, with_configs
 from flagstone.places.commits import Commits
-from flagstone.record import Record
+from flagstone.record import Flag, Record
+from flagstone.safe_logs import logger_of
 from flagstone.scratch import Scratch
 from flagstone.store import Store
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 _UUID7 = "7"
 _ERASING = ".erasing/"
@@ -103,6 +103,11 @@ class CommittedFolder(Store):
         with self._lock:
             self._commits.look()
             return len(self._begun()) if dry_run else self._forget_history()
+
+    def replace(self, flags: Iterable[Flag]) -> None:
+        flags = list(flags)
+        with self._lock:
+            self._change("Correct flags", lambda store: store.replace(flags), whole=True)
 
     def known(self, ids: Iterable[str]) -> set[str]:
         ids = set(ids)

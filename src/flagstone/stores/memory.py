@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator
 
 from flagstone.files import MemoryFiles
-from flagstone.record import Record, record_from_json
+from flagstone.record import Flag, Record, record_from_json
 from flagstone.store import Store, of_flags, require_files
 
 
@@ -45,6 +45,13 @@ class MemoryStore(Store):
         ids, hashes = of_flags(flag_ids, self.scan())
         self._texts.update(dict.fromkeys(ids, ""))
         self.files.remove(hashes)
+
+    def replace(self, flags: Iterable[Flag]) -> None:
+        flags = list(flags)
+        require_files(flags, self.files, self.where)
+        texts = {flag.id: flag.to_json() for flag in flags}
+        with self._lock:
+            self._texts.update((id_, text) for id_, text in texts.items() if self._texts.get(id_))
 
     def known(self, ids: Iterable[str]) -> set[str]:
         return set(ids) & self._texts.keys()

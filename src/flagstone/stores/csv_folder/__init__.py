@@ -7,7 +7,6 @@ as JSON; the columns before it are for people. Reviews and outcomes have logs of
 """
 
 import json
-import logging
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,10 +17,12 @@ from typing import Any, NamedTuple
 
 from flagstone import codec
 from flagstone.codec import FileRef
+from flagstone.durable import replace_durably
 from flagstone.erasing import Erasure, Erasures, flags_in
 from flagstone.errors import StoreError
 from flagstone.files import begin_removal, store_error
 from flagstone.record import SCHEMA, Flag, Record
+from flagstone.safe_logs import logger_of
 from flagstone.store import Store, flag_id_of, require_files
 from flagstone.stores.csv_folder.cells import Address, columns_of, row_of
 from flagstone.stores.csv_folder.erasing import Named, plan_erasure, remove_paths, rewrite
@@ -34,9 +35,9 @@ from flagstone.stores.csv_folder.log import (
     open_log,
 )
 from flagstone.stores.csv_folder.naming import choose_log, logs_in
-from flagstone.stores.csv_folder.reading import Grown, LogReader, end_of
+from flagstone.stores.csv_folder.reading import NUMBER_OF_ROW, Grown, LogReader, end_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 Rows = dict[str, list[str]]
 """Rows by the id of their record."""
@@ -147,6 +148,15 @@ class CsvFolder(Store):
                 self.erase(left)
             return done + len(left)
 
+    def replace(self, flags: Iterable[Flag]) -> None:
+        new = {flag.id: flag for flag in flags}
+        require_files(new.values(), self.files, self.where)
+        with self._lock, self._telling(doing="correct flags in"):
+            for path in self._logs():
+                if path.name != _ERASED:
+                    self._correct(path, new)
+            self._known = KnownIds(self._logs())
+
     def edition(self) -> str:
         logs = {path.name: path for path in self._logs()}
         erased = logs[_ERASED].stat().st_size if _ERASED in logs else 0
@@ -178,7 +188,9 @@ class CsvFolder(Store):
         rows: dict[_Kind, Rows] = defaultdict(dict)
         with self._telling(doing="keep the flag in"):
             for record, text in zip(records, texts, strict=True):
-                row = row_of(record, text, self._link, self._order, self._address)
+                row = row_of(
+                    record, text, self._link, self._order, self._address, is_titled=self._header
+                )
                 rows[self._kind(record)][record.id] = row
             with self._lock:
                 return self._write(rows)
@@ -282,6 +294,22 @@ class CsvFolder(Store):
             found = {flag_id_of(record) for row, record in reader.rows() if reader.is_told(row)}
             left |= ids.among(found, [erased])
         return frozenset(left)
+
+    def _correct(self, path: Path, new: Mapping[str, Flag]) -> None:
+        """Write the log *path* anew with these flags in place of those with their ids."""
+        with open_log(path, None):
+            reader = LogReader(path, self.files)
+            rows = []
+            has_old = False
+            for row, record in reader.lines():
+                number = NUMBER_OF_ROW.search(row[-1]) if record is not None else None
+                if number and record is not None and record.id in new:
+                    # The cells for people stay: their columns are those of the log.
+                    text = new[record.id].to_json().removesuffix("}") + number[0]
+                    row, has_old = [*row[:-1], text], True  # noqa: PLW2901 - the row to write
+                rows.append(row)
+            if has_old:
+                replace_durably(path.resolve(), reader.render(rows))
 
     @contextmanager
     def _telling(self, *, doing: str) -> Iterator[None]:

@@ -2,7 +2,9 @@
 A record as a row of a CSV file: cells for people, and the whole record in the last one.
 
 The cells are what a spreadsheet shows, safe to open in one; nothing is ever read back from them
-where the last cell is there.
+where the last cell is there. Those of a flag are its fields, `flag`, `comment`, for each output
+what it should have been, `username` and `timestamp`: they are the same for all flags of a demo,
+whether or not somebody commented.
 """
 
 import json
@@ -16,7 +18,12 @@ from flagstone.codec import FileRef, files_in, spelled
 from flagstone.record import Flag, Outcome, Record, Review, Value, unique_names, utc_text
 
 RECORD = "record"
-FLAG_COLUMNS = ("flag", "username", "timestamp", RECORD)
+OPTION = "flag"
+COMMENT = "comment"
+CORRECTION = " correction"
+"""Behind the name of an output: what it should have been."""
+
+WHO_AND_WHEN = ("username", "timestamp", RECORD)
 HUB_END = ("flag", "username")
 """What Gradio's Hub saver ends a row with."""
 
@@ -66,15 +73,37 @@ def columns_of(
         return OUTCOME_COLUMNS
     fields = _fields(record, order)
     if not on_hub:
-        return _columns_of_fields(tuple(name for name, _ in fields), FLAG_COLUMNS)
-    names = [[name, f"{name} file"] if _is_previewed(value) else [name] for name, value in fields]
-    return _columns_of_fields(tuple(chain.from_iterable(names)), (*HUB_END, RECORD))
+        names = tuple(name for name, _ in fields)
+        return _flag_columns(names, tuple(_correctable(record, order)))
+    pairs = [[name, f"{name} file"] if _is_previewed(value) else [name] for name, value in fields]
+    return _hub_columns(tuple(chain.from_iterable(pairs)))
 
 
 @lru_cache
-def _columns_of_fields(names: tuple[str, ...], end: tuple[str, ...]) -> tuple[str, ...]:
-    unique = unique_names(names, taken=end)
-    return (*(spreadsheet_safe(spelled(name)) for name in unique), *end)
+def _flag_columns(names: tuple[str, ...], outputs: tuple[str, ...]) -> tuple[str, ...]:
+    taken = (OPTION, COMMENT, *WHO_AND_WHEN)
+    fields = unique_names(names, taken=taken)
+    right = unique_names((f"{name}{CORRECTION}" for name in outputs), taken=(*taken, *fields))
+    return (*map(_title, fields), OPTION, COMMENT, *map(_title, right), *WHO_AND_WHEN)
+
+
+@lru_cache
+def _hub_columns(names: tuple[str, ...]) -> tuple[str, ...]:
+    end = (*HUB_END, RECORD)
+    return (*map(_title, unique_names(names, taken=end)), *end)
+
+
+def _title(name: str) -> str:
+    return str(spreadsheet_safe(spelled(name)))
+
+
+def aside_of(columns: Sequence[str]) -> slice:
+    """Of the *columns* of a log of ours, `comment` and the corrections, which Gradio has not."""
+    if columns[-1:] == [RECORD] and OPTION in columns:
+        start = columns.index(OPTION) + 1
+        if columns[start] == COMMENT:
+            return slice(start, len(columns) - len(WHO_AND_WHEN))
+    return slice(0, 0)
 
 
 def row_of(
@@ -83,11 +112,14 @@ def row_of(
     link: Link,
     order: Sequence[str] = (),
     address: Address | None = None,
+    *,
+    is_titled: bool = True,
 ) -> list[str]:
     """
     The cells of *record*, whose JSON is *text*: one for each of its columns.
 
-    With *address*, those of Gradio's Hub saver.
+    With *address*, those of Gradio's Hub saver. In a log that *is_titled* by no header the comment
+    and the corrections of a flag are in its record only: which cell is what could not be told.
     """
     timestamp = utc_text(record.created_at).replace("T", " ")
     match record:
@@ -100,7 +132,11 @@ def row_of(
             cells = [record.option, record.user]
         case Flag():
             fields = [_cell(name, value, link) for name, value in _fields(record, order)]
-            cells = [record.option, record.user, timestamp]
+            cells = [record.user, timestamp]
+            fields.append(spreadsheet_safe(record.option or ""))
+            if is_titled:
+                fields.append(spreadsheet_safe(record.comment or ""))
+                fields += [_right_cell(record, name, link) for name in _correctable(record, order)]
         case Review():
             fields = [record.flag_id, record.verdict or ""]
             tags = ", ".join(record.tags)
@@ -133,6 +169,18 @@ def _cell(field: str, value: Value, link: Link) -> str:
     return spreadsheet_safe(data) if isinstance(data, str) else _json(data)
 
 
+def _right_cell(flag: Flag, output: str, link: Link) -> str:
+    """What *output* should have been, if somebody said so; of a label, its name."""
+    value = flag.correction.get(output)
+    if value is None:
+        return ""
+    if value.kind == "label" and isinstance(value.data, dict):
+        label = value.data.get("label")
+        if isinstance(label, str):
+            return str(spreadsheet_safe(label))
+    return _cell(output, value, link)
+
+
 def _is_previewed(value: Value) -> bool:
     return value.kind in _PREVIEWED
 
@@ -148,6 +196,12 @@ def _fields(flag: Flag, order: Sequence[str]) -> list[tuple[str, Value]]:
     if sorted(order) == sorted(name for name, _ in fields):
         fields.sort(key=lambda field: order.index(field[0]))
     return fields
+
+
+def _correctable(flag: Flag, order: Sequence[str]) -> list[str]:
+    """The outputs of *flag*, and what else has a correction."""
+    names = [*dict.fromkeys([*flag.outputs, *flag.correction])]
+    return sorted(names, key=order.index) if set(names) <= set(order) else names
 
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode

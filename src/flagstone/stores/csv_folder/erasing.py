@@ -9,19 +9,18 @@ import re
 from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePath
 
 from flagstone.durable import replace_durably, sync_directory
 from flagstone.erasing import Erasure
 from flagstone.record import Record
 from flagstone.store import flag_id_of
 from flagstone.stores.csv_folder.folder_files import FolderFiles
-from flagstone.stores.csv_folder.log import Row, encode_row, open_log
-from flagstone.stores.csv_folder.reading import LogReader
+from flagstone.stores.csv_folder.log import Row, open_log
+from flagstone.stores.csv_folder.reading import Hints, LogReader
 
 _LOG = re.compile(r"(dataset|log|data)\d*\.csv|(reviews|outcomes|erased)\.csv|flags\.db.*")
-_DATA_FILE = re.compile(r"(^|[/\\])tmp\w{8}\.json$")
-_LONGEST = 4096
+_TO_THE_END = Hints(waits=True)
 
 
 @dataclass
@@ -31,10 +30,10 @@ class Named:
     hashes: set[str] = field(default_factory=set)
     paths: set[Path] = field(default_factory=set)
 
-    def add(self, record: Record, adopted: Iterable[Path]) -> None:
+    def add(self, record: Record, named: Iterable[Path]) -> None:
         """Take in the files of a row."""
         self.hashes.update(ref.sha256 for ref in record.files())
-        self.paths.update(adopted)
+        self.paths.update(named)
 
     def paths_in(self, folder: Path) -> set[str]:
         """The paths as seen from *folder*."""
@@ -50,10 +49,10 @@ def plan_erasure(flag_ids: frozenset[str], logs: Iterable[Path], files: FolderFi
     for path in logs:
         folder, number = path.parent, path.stat().st_ino
         reader = LogReader(path, files)
-        for row, record, adopted in _rows(reader, files):
-            if flag_id_of(record) in flag_ids:
+        for row, record, named in _lines(reader, files):
+            if record is not None and flag_id_of(record) in flag_ids:
                 ids.add(record.id)
-                theirs.add(record, adopted)
+                theirs.add(record, named)
                 if not reader.is_told(row):
                     rows_in[path.name] = number
     return Erasure(
@@ -74,21 +73,23 @@ def rewrite(
     Flags in *going* need no files any more: another erasure that has begun is of them.
     """
     with open_log(path, None):
-        reader = LogReader(path, files)
-        lines = [] if reader.header is None else [encode_row(reader.header)]
+        reader = LogReader(path, files, _TO_THE_END)
         is_as_found = erasure.rows_in.get(path.name) == path.stat().st_ino
+        rows = []
         has_doomed = False
-        for row, record, adopted in _rows(reader, files):
-            is_doomed = flag_id_of(record) in erasure.flag_ids and (
-                is_as_found or reader.is_told(row)
+        for row, record, named in _lines(reader, files):
+            is_doomed = (
+                record is not None
+                and flag_id_of(record) in erasure.flag_ids
+                and (is_as_found or reader.is_told(row))
             )
             has_doomed |= is_doomed
             if not is_doomed:
-                if flag_id_of(record) not in going:
-                    kept.add(record, adopted)
-                lines.append(encode_row(row, errors="surrogateescape"))
+                rows.append(row)
+                if record is not None and flag_id_of(record) not in going:
+                    kept.add(record, named)
         if has_doomed:  # any other file is not ours to touch, and need not be
-            replace_durably(path, b"".join(lines))
+            replace_durably(path.resolve(), reader.render(rows))
 
 
 def remove_paths(folder: Path, paths: Iterable[str]) -> None:
@@ -113,25 +114,12 @@ def _is_file_of_field(path: PurePath) -> bool:
     return len(path.parts) > 1 and not is_hidden and not _LOG.fullmatch(path.name)
 
 
-def _rows(reader: LogReader, files: FolderFiles) -> Iterator[tuple[Row, Record, set[Path]]]:
-    """The rows of a log with their records, and the files of Gradio's that each names."""
-    rows = reader.rows()
+def _lines(reader: LogReader, files: FolderFiles) -> Iterator[tuple[Row, Record | None, set[Path]]]:
+    """The lines of a log with their records, and the files of Gradio's that each names."""
+    lines = reader.lines()
     while True:
-        with files.noting() as adopted:
-            found = next(rows, None)
+        with files.noting() as named:
+            found = next(lines, None)
         if found is None:
             return
-        if not reader.is_ours:
-            adopted |= set(_data_files(found[0], reader.path.parent))
-        yield *found, adopted
-
-
-def _data_files(row: Row, folder: Path) -> Iterator[Path]:
-    """The files in which Gradio 3 kept data of *row*: labels and the like."""
-    for cell in row:
-        if _DATA_FILE.search(cell[-_LONGEST:]):
-            parts = PurePosixPath(cell.replace("\\", "/")).parts[-2:]
-            with suppress(OSError, ValueError):
-                path = folder.joinpath(*parts).resolve(strict=True)
-                if path.is_relative_to(folder.resolve()):
-                    yield path
+        yield *found, named

@@ -5,7 +5,6 @@ The file is one line: cells for people, and the record's JSON as a text in the l
 files lie beside it under `<field>/<hash>/<name>`, and what was said about it as `<id>.json`.
 """
 
-import os
 import shutil
 import threading
 import time
@@ -110,6 +109,17 @@ class FlagFolders(Store):
         with self._telling("erase flags in"), self._locked():
             return self._erasures.finish(self._erase)
 
+    def replace(self, flags: Iterable[Flag]) -> None:
+        flags = list(flags)
+        require_files(flags, self.files, self.where)
+        with self._telling("correct flags in"), self._locked():
+            for flag in flags:
+                path = self._path_of(flag)
+                if path.exists() and path.stat().st_size:
+                    row = self._row_of(flag, flag.to_json(), path.parent.name)
+                    # With its place in the order.
+                    replace_durably(path, row, written=path.stat().st_mtime_ns)
+
     def close(self) -> None:
         """Nothing is held open."""
 
@@ -154,9 +164,8 @@ class FlagFolders(Store):
             content = self._row_of(record, text, path.parent.name)
         else:
             content = text.encode()
-        replace_durably(path, content)
         self._latest = max(time.time_ns(), self._latest + 1)
-        os.utime(path, ns=(self._latest, self._latest))
+        replace_durably(path, content, written=self._latest)
         sync_directory(self.path)
 
     def _row_of(self, flag: Flag, text: str, folder: str) -> bytes:

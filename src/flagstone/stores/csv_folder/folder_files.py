@@ -17,6 +17,8 @@ from flagstone.codec import FileRef
 from flagstone.durable import entries_of, hash_of, open_part, sweep_parts
 from flagstone.files import DirectoryFiles, safe_name
 
+_HEAD = 8192
+_MEDIA = ("image/", "audio/", "video/")
 _SHOWN = 20  # digits of a file's hash in the path under which people see it
 
 
@@ -48,16 +50,21 @@ class FolderFiles(DirectoryFiles):
         if key not in self._seen:
             mime_type, _ = mimetypes.guess_type(path.name)
             with path.open("rb") as file:
+                mime_type = mime_type or _type_by_content(file.read(_HEAD))
+                file.seek(0)
                 sha256 = hash_of(file)
             self._seen[key] = FileRef(
                 sha256=sha256, name=path.name, mime_type=mime_type, size=status.st_size
             )
         ref = self._seen[key]
         self._adopted.setdefault(ref.sha256, set()).add(path)
+        return ref
+
+    def note(self, path: Path) -> None:
+        """Take note that the file at *path* is of the row that is being read."""
         noted: set[Path] | None = getattr(self._noted, "paths", None)
         if noted is not None:
             noted.add(path)
-        return ref
 
     def open(self, ref: FileRef) -> BinaryIO:
         return self._find(ref).open("rb")
@@ -71,7 +78,7 @@ class FolderFiles(DirectoryFiles):
 
     @contextmanager
     def noting(self) -> Iterator[set[Path]]:
-        """The paths that are adopted meanwhile, by this thread's reading of one row."""
+        """The files of Gradio's that this thread meets meanwhile, as it reads one row."""
         noted: set[Path] = set()
         self._noted.paths = noted
         try:
@@ -101,6 +108,15 @@ class FolderFiles(DirectoryFiles):
             for place in entries_of(Path(field.path)):
                 if place.name in shown and place.is_dir(follow_symlinks=False):
                     shutil.rmtree(place.path)
+
+
+def _type_by_content(head: bytes) -> str | None:
+    """The type of a file that begins with *head*, if it is a picture, a sound or a film."""
+    import filetype
+
+    found = filetype.guess(head)
+    mime_type = None if found is None else str(found.mime)
+    return mime_type if mime_type and mime_type.startswith(_MEDIA) else None
 
 
 @lru_cache(maxsize=1000)

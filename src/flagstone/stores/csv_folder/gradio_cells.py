@@ -1,40 +1,47 @@
 """
 A cell that Gradio wrote, read back as what it was, as far as Gradio left that to be told.
 
-Gradio writes all as text: `false`, `7`, a path, JSON. What a column holds is told by all its
-cells together; a cell that may have been something else says so. Files are looked for in the
-log's own folder only, wherever it is now.
+Gradio writes all as text: `false`, `7`, a path, JSON. A cell that may have been something else says
+so. What a demo's own component says of a field is not guessed.
 """
 
-import ast
 import json
-import math
 import re
-from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from flagstone import codec
 from flagstone.codec import FileRef
 from flagstone.record import Value
+from flagstone.stores.csv_folder.gradio_columns import (
+    BOOLEANS,
+    Column,
+    file_data_in,
+    is_file_data,
+    parse,
+)
+from flagstone.stores.csv_folder.gradio_files import (
+    NAMELESS,
+    NO_FILE,
+    ColumnFiles,
+    looks_like_path,
+)
 
-_NUMBER = re.compile(r"-?(0|[1-9]\d{0,39})(\.\d{1,40})?([eE][+-]?\d{1,3})?")
+__all__ = ["NAMELESS", "NO_FILE", "Field", "Read", "kind_of", "read_cell", "read_cell_of"]
+
 _NUMBER_LIKE = re.compile(r"-?\d+\.\d+(e[+-]\d+)?")
-_BOOLEANS = {"true": True, "false": False, "True": True, "False": False}
-_KEPT_BY_GRADIO = re.compile(r"(^|/)[0-9a-f]{20,40}/[^/]+$")
-_JSON_BY_GRADIO_3 = re.compile(r"(^|/)tmp\w{8}\.json$")
-_NAMED_BY_GRADIO_3 = re.compile(r"tmp\w{8}(\.\w+)?")
-_LONGEST_PATH = 4096
-_LONGEST_LITERAL = 100_000  # characters: a longer one takes Python seconds and a gigabyte
-
-_UNSAFE_STARTS = ("=", "+", "-", "@", "\t", "\n")
-_UNSAFE_PARTS = (",=", ",+", ",-", ",@", ",\t", ",\n")
+_JSON_BY_GRADIO_3 = re.compile(r"tmp\w{8}\.json")
+_CAPTIONS = "captions.json"
+_PAIR = 2
 
 EMPTY = "nothing, or the empty text: Gradio writes both alike"
 APOSTROPHE = "an apostrophe at its start was taken for Gradio's, and removed"
 RESPELLED = "Gradio respells such text: 1e5 as 100000.0, JSON in its own way"
-NAMELESS = "Gradio 3 did not keep the name of its file"
-NO_FILE = "its file is not in the folder of the log"
+LOOKS_SO = "it may have been text that looks so"
+DIGITS = "it may have been a number that a person, or a spreadsheet, spelled so"
+OTHER_FIELD = "it looks like the path of a file, but of no file of this field"
+NOT_ITS = "it is not what the demo's component holds"
 
 
 class Read(NamedTuple):
@@ -44,155 +51,149 @@ class Read(NamedTuple):
     doubt: str | None
 
 
-class Column:
-    """What the cells of one column have in common; each is to be shown to it once."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Field:
+    """
+    What a demo says of one field: its name in a log, its kind, the component, its side.
 
-    def __init__(self) -> None:
-        self._looks = list(_LOOKS)
-        self._is_empty = True
+    `parse` makes data of the text of a cell, and raises `ValueError` for what is none; without
+    one the cell is text, or the path of a file where it `holds_files`.
+    """
 
-    def show(self, text: str) -> None:
-        """Take the cell *text* into account."""
-        if text:
-            self._is_empty = False
-            plain = unescaped(text)
-            self._looks = [look for look in self._looks if _LOOKS[look](plain)]
-
-    @property
-    def look(self) -> str:
-        """What all of them look like: file, json, boolean, number or text."""
-        return self._looks[0] if self._looks and not self._is_empty else "text"
+    name: str
+    kind: str
+    component: Mapping[str, Any] | None = None
+    is_output: bool = False
+    holds_files: bool = False
+    parse: Callable[[str], Any] | None = None
 
 
-def unescaped(text: str) -> str:
-    """*text* without the apostrophe that Gradio puts before what a spreadsheet would run."""
-    rest = text[1:]
-    escaped = rest.startswith(_UNSAFE_STARTS) or any(part in rest for part in _UNSAFE_PARTS)
-    return rest if text.startswith("'") and escaped else text
+def read_cell(text: str, column: Column, files: ColumnFiles) -> Read:
+    """The cell *text* of *column*, whose *files* are those of its row."""
+    plain = column.plain(text)
+    look = column.look
+    if look in ("text", "digits"):
+        return _read_text(text, plain, column, DIGITS if look == "digits" else None)
+    if not text:
+        return Read(Value(kind=look), None if look == "file" else EMPTY)
+    if look == "file":
+        kind, data, doubt = _read_file(plain, files)
+    elif look == "json":
+        kind, data, doubt = _read_data(column.parse(plain), files)
+    elif look == "boolean":
+        kind, data, doubt = "boolean", BOOLEANS[plain], LOOKS_SO
+    else:
+        kind, data, doubt = "number", json.loads(plain), LOOKS_SO
+    return Read(Value(kind=kind, data=data, extra={"cell": text}), doubt)
 
 
-def _looks_like_file(text: str) -> bool:
-    path = text.replace("\\", "/")
-    return bool(_KEPT_BY_GRADIO.search(path) or _JSON_BY_GRADIO_3.search(path))
+def read_cell_of(field: Field, text: str, column: Column, files: ColumnFiles) -> Read:
+    """The cell *text* of a field that the demo tells of."""
+    plain = column.plain(text)
+    if field.parse is None and not field.holds_files:
+        read = _read_text(text, plain, column, None)
+        value = Value(
+            kind=field.kind, data=read.value.data, component=field.component, extra=read.value.extra
+        )
+        return Read(value, None if read.doubt in (LOOKS_SO, OTHER_FIELD) else read.doubt)
+    doubt: str | None = None
+    data: Any = None
+    if text:
+        try:
+            data, doubt = _read_known(field, plain, files)
+        except (ValueError, RecursionError):
+            data, doubt = plain, NOT_ITS
+    extra = {"cell": text} if text else {}
+    kind = "text" if doubt == NOT_ITS else field.kind
+    return Read(Value(kind=kind, data=data, component=field.component, extra=extra), doubt)
 
 
-def _looks_like_json(text: str) -> bool:
-    return text[:1] in "[{" and _parsed(text) is not None
+def _read_known(field: Field, plain: str, files: ColumnFiles) -> tuple[Any, str | None]:
+    """The data that a cell of *field* is; raises `ValueError` for what is none."""
+    if field.holds_files and (files.has(plain) or file_data_in(plain)):
+        _, data, doubt = _read_file(plain, files)
+        return data, doubt
+    if field.holds_files and looks_like_path(plain):
+        return None, NO_FILE
+    if files.has(plain):  # Gradio 3 kept data in files
+        _, data, doubt = _read_file(plain, files)
+        return (data, None) if doubt == LOOKS_SO else (data, doubt)
+    missing: list[str] = []
+    assert field.parse is not None, field.name
+    data = field.parse(plain)
+    data = _with_files(data, files, missing) if field.holds_files else data
+    return _completed(data), missing[0] if missing else None
 
 
-_LOOKS: dict[str, Callable[[str], bool]] = {
-    "file": _looks_like_file,
-    "json": _looks_like_json,
-    "boolean": _BOOLEANS.__contains__,
-    "number": lambda text: _NUMBER.fullmatch(text) is not None and math.isfinite(float(text)),
-}
-
-
-class Cells:
-    """Reads the cells of the logs in *folder*; *adopt* makes a `FileRef` of a file there."""
-
-    def __init__(self, folder: Path, adopt: Callable[[Path], FileRef]) -> None:
-        self._folder = folder
-        self._adopt = adopt
-
-    def read(self, text: str, look: str) -> Read:
-        """The cell *text* of a column that looks so."""
-        plain = unescaped(text)
-        if look == "text":
-            return _read_text(text, plain)
-        if not text:
-            return Read(Value(kind=look), None)
-        read = {"file": self._read_file, "json": self._read_json}.get(look, _read_scalar)(plain)
-        return Read(Value(kind=read[0], data=read[1], extra={"cell": text}), read[2])
-
-    def _read_file(self, text: str) -> tuple[str, Any, str | None]:
-        path = self._find(text)
-        if path is None:
-            return "file", None, NO_FILE
-        if _JSON_BY_GRADIO_3.search(text):
-            data = _parsed(path.read_text(encoding="utf-8", errors="replace"))
-            return _kind_of(data), _completed(data), None
-        ref = self._adopt(path)
-        nameless = NAMELESS if _NAMED_BY_GRADIO_3.fullmatch(ref.name) else None
-        return _kind_of(ref), ref, nameless
-
-    def _read_json(self, text: str) -> tuple[str, Any, str | None]:
-        missing: list[str] = []
-        data = _completed(self._with_files(_parsed(text), missing))
-        return _kind_of(data), data, NO_FILE if missing else None
-
-    def _with_files(self, data: Any, missing: list[str]) -> Any:
-        """*data* with a `FileRef` for each path that Gradio wrote in place of a file."""
-        match data:
-            case {"path": str(written), "meta": {"_type": "gradio.FileData"}}:
-                return self._with_files(written, missing)
-            case dict():
-                return {key: self._with_files(part, missing) for key, part in data.items()}
-            case list():
-                return [self._with_files(part, missing) for part in data]
-            case str() if _looks_like_file(data):
-                path = self._find(data)
-                missing += [] if path else [data]
-                return self._adopt(path) if path else data
-        return data
-
-    def _find(self, text: str) -> Path | None:
-        """
-        The file that the path *text* meant, below the folder and nowhere else.
-
-        Gradio wrote it as seen from where the demo ran; its end is the same wherever it is now.
-        """
-        parts = PurePosixPath(text.replace("\\", "/")).parts if len(text) < _LONGEST_PATH else ()
-        root = self._folder.resolve()
-        for length in (4, 3, 2):
-            try:
-                path = self._folder.joinpath(*parts[-length:]).resolve(strict=True)
-            except (OSError, ValueError):
-                continue
-            if path.is_relative_to(root) and path.is_file():
-                return path
-        return None
-
-
-def _read_text(text: str, plain: str) -> Read:
-    doubt = None
+def _read_text(text: str, plain: str, column: Column, doubt: str | None) -> Read:
     if not text:
         doubt = EMPTY
     elif plain != text:
         doubt = APOSTROPHE
-    elif _NUMBER_LIKE.fullmatch(plain) or _looks_like_json(plain):
+    elif doubt is None and looks_like_path(plain):
+        doubt = OTHER_FIELD
+    elif doubt is None and (_NUMBER_LIKE.fullmatch(plain) or column.parse(plain) is not None):
         doubt = RESPELLED
     extra = {"cell": text} if plain != text else {}
     return Read(Value(kind="text", data=plain, extra=extra), doubt)
 
 
-def _read_scalar(text: str) -> tuple[str, Any, str | None]:
-    if text in _BOOLEANS:
-        return "boolean", _BOOLEANS[text], None
-    return "number", json.loads(text), None
+def _read_file(plain: str, files: ColumnFiles) -> tuple[str, Any, str | None]:
+    if file_data_in(plain):
+        return _read_data(parse(plain, literals=False), files)
+    path = files.find(plain)
+    if path is not None and path.is_dir():
+        return _read_gallery(path, files)
+    if path is not None and _JSON_BY_GRADIO_3.fullmatch(path.name):
+        data = files.read_json(path)
+        if data is not None:
+            kind, data, doubt = _read_data(data, files)
+            return kind, data, doubt
+    ref, doubt = files.take(plain)
+    return "file" if ref is None else kind_of(ref), ref, doubt
 
 
-def _parsed(text: str) -> Any:
-    """
-    The data that *text* is, in JSON or, as Gradio 3 wrote, in Python.
+def _read_gallery(path: Path, files: ColumnFiles) -> tuple[str, Any, str | None]:
+    """The gallery that Gradio 3 kept in a folder: its pictures, and what is said below them."""
+    captions = files.read_json(path / _CAPTIONS)
+    parts, missing = [], []
+    for name, caption in captions.items() if isinstance(captions, dict) else ():
+        own = f"{path.parent.name}/{path.name}/{str(name).replace(chr(92), '/').rpartition('/')[2]}"
+        ref, doubt = files.take(own)
+        missing += [doubt] if doubt else []
+        parts.append({"image": ref, "caption": caption if isinstance(caption, str) else None})
+    return "gallery", parts, missing[0] if missing else None
 
-    None where it is none, or none that can be kept.
-    """
-    try:
-        data = _parsed_json(text)
-        codec.dumps(data)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return None
+
+def _read_data(data: Any, files: ColumnFiles) -> tuple[str, Any, str | None]:
+    """What *data*, of JSON, is to a person, with its files."""
+    missing: list[str] = []
+    data = _completed(_with_files(data, files, missing))
+    kind = kind_of(data)
+    if missing:
+        return ("file" if data is None else kind), data, missing[0]
+    is_sure = kind not in ("json", "choices") and not _are_pairs(data)
+    return kind, data, None if is_sure else LOOKS_SO
+
+
+def _with_files(data: Any, files: ColumnFiles, missing: list[str]) -> Any:
+    """*data* with a `FileRef` for each file of the field; *missing* gets why there is none."""
+    match data:
+        case dict() if is_file_data(data):
+            ref, doubt = files.take_all(data)
+            missing += [doubt] if doubt else []
+            return ref
+        case dict():
+            return {key: _with_files(part, files, missing) for key, part in data.items()}
+        case list() | tuple():
+            return [_with_files(part, files, missing) for part in data]
+        case str() if files.has(data):
+            ref, doubt = files.take(data)
+            missing += [doubt] if doubt else []
+            return ref or data
+        case str() if looks_like_path(data):
+            missing.append(OTHER_FIELD)
     return data
-
-
-def _parsed_json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        if len(text) > _LONGEST_LITERAL:
-            raise
-        return ast.literal_eval(text)
 
 
 _BY_KEYS: dict[frozenset[str], str] = {
@@ -213,7 +214,7 @@ _BY_KEYS_OF_PARTS: dict[frozenset[str], str] = {
 }
 
 
-def _kind_of(data: Any) -> str:
+def kind_of(data: Any) -> str:
     """What *data* is to a person, by its shape."""
     match data:
         case FileRef():
@@ -227,7 +228,21 @@ def _kind_of(data: Any) -> str:
             return _kind_by_keys(_BY_KEYS_OF_PARTS, part)
         case [str(), *_]:
             return "choices"
-    return "json"
+    return "chat" if _are_pairs(data) else "json"
+
+
+def _are_pairs(data: Any) -> bool:
+    """Whether *data* may be a conversation as Gradio had it up to 5: what was said, the answer."""
+    return bool(data) and isinstance(data, list) and all(map(_is_pair, data))
+
+
+def _is_pair(data: Any) -> bool:
+    return (
+        isinstance(data, list)
+        and len(data) == _PAIR
+        and any(isinstance(part, str) for part in data)
+        and all(part is None or isinstance(part, str | FileRef | list) for part in data)
+    )
 
 
 def _kind_by_keys(kinds: dict[frozenset[str], str], data: dict[str, Any]) -> str:

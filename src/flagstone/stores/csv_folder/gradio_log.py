@@ -1,170 +1,195 @@
 """
 The rows of a log that Gradio wrote, or a person, as flags.
 
-The layouts: fields, then some of flag, username and timestamp (3.50 to 6.x); no header
-(SimpleCSVLogger); `ChatCSVLogger`, whose rows have a cell less than its header; the Hub saver's
-`data.csv` and `metadata.jsonl`, which have no timestamp, and addresses beside files.
+The layouts: fields, then some of flag, username and timestamp (2.x to 6.x); no header
+(SimpleCSVLogger); the Hub saver's `data.csv` and `metadata.jsonl`, which have no timestamp, and
+addresses beside files; and `ChatCSVLogger`, of whose rows `gradio_chat` knows.
 """
 
 import json
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from flagstone.codec import FileRef
-from flagstone.record import Flag, Value, unique_names
-from flagstone.stores.csv_folder.cells import HUB_END
-from flagstone.stores.csv_folder.gradio_cells import Cells, Column, unescaped
+from flagstone.record import Flag, Record
+from flagstone.stores.csv_folder.foreign import CHAT_HEADER
+from flagstone.stores.csv_folder.gradio_cells import Field, Read, read_cell, read_cell_of
+from flagstone.stores.csv_folder.gradio_chat import NO_MESSAGE, NO_TIME, ChatRows
+from flagstone.stores.csv_folder.gradio_columns import Column, unescaped
+from flagstone.stores.csv_folder.gradio_files import (
+    Adopter,
+    ColumnFiles,
+    folder_in,
+    folders_of,
+    looks_like_path,
+)
+from flagstone.stores.csv_folder.gradio_rows import UNPLACED, Layout, Split, moment_of
+from flagstone.stores.csv_folder.log import Row
 
-_CHAT_HEADER = ["conversation", "index", "value", "flag", "timestamp"]
-_END_COLUMNS = ("flag", "username", "timestamp")
+__all__ = ["NO_MESSAGE", "NO_TIME", "READ_BY_DEMO", "UNPLACED", "GradioLog"]
 
 _READ_FROM_CELLS = "the cells of a CSV log: types are guessed, and which are outputs is lost"
-UNPLACED = "a cell more than the log has columns: a flag option, or a user"
-NO_TIME = "the log does not say when: this is when the log was last written"
-NO_MESSAGE = "it names a message that the conversation has not"
-
-
-@dataclass
-class _Split:
-    """The cells of a row by what they are."""
-
-    fields: dict[str, str]
-    option: str = ""
-    user: str = ""
-    timestamp: str = ""
-    unplaced: list[str] = field(default_factory=list)
+READ_BY_DEMO = "the cells of a CSV log, as the demo's components say"
 
 
 class GradioLog:
     """
-    A log with this *header*; *rows* are all its rows, to tell columns by.
+    A log with this *header* in the file *path*; *rows* are all its rows, to tell columns by.
 
-    Its files are in *folder*; *adopt* makes a `FileRef` of one.
+    Flags' ids tell of the path below *folder*; *adopter* takes over files. *fields* are what the
+    demo says of them. Cells are *escaped* as Gradio has done since 3.2. *met* counts rows that are
+    equal, over all logs that share it.
     """
 
     def __init__(
         self,
-        header: Sequence[str] | None,
-        rows: Iterable[Sequence[str]],
+        header: Row | None,
+        rows: Iterable[Row],
         *,
         folder: Path,
-        adopt: Callable[[Path], FileRef],
+        path: Path,
+        adopter: Adopter,
+        fields: Sequence[Field] = (),
+        escaped: bool = True,
+        met: Counter[str] | None = None,
     ) -> None:
         self._folder = folder
-        self._cells = Cells(folder, adopt)
-        names = list(header or ())
-        self._is_chat = names == _CHAT_HEADER
-        self._end: list[str] = []
-        for name in reversed(_END_COLUMNS):
-            if names[-1:] == [name]:
-                self._end.insert(0, names.pop())
-        self._is_hub = self._end == [*HUB_END]
-        self._names = unique_names(map(unescaped, names))
-        self._columns: dict[str, Column] = defaultdict(Column)
-        self._mark: Sequence[str] = ()
-        for row in () if self._is_chat else rows:
-            if "timestamp" not in self._end and not self._mark:
-                # Tells logs apart whose rows do not say when.
-                self._mark = [folder.resolve().name, *row]
-            for name, text in self._split(row).fields.items():
-                self._columns[name].show(text)
-        self._met: Counter[str] = Counter()
+        self._adopter = adopter
+        self._met = Counter() if met is None else met
+        self._layout = Layout(header and [unescaped(name) for name in header], path.name)
+        self._chat = ChatRows(unescaped) if tuple(header or ()) == CHAT_HEADER else None
+        rows = [] if self._chat else list(rows)
+        self._mark: Row = ()
+        if "timestamp" not in self._layout.end and not self._chat and rows:
+            # Tells logs apart whose rows do not say when.
+            self._mark = [folder.resolve().name, *rows[0]]
+        self._columns = self._find_columns(rows, path, escaped=escaped)
+        self._fields = self._match(fields)
 
-    def flag(self, row: Sequence[str], path: Path) -> Flag:
+    def record(self, row: Row, path: Path) -> Record:
         """
-        The flag that *row* of the file *path* tells of.
+        The flag that *row* of the file *path* tells of, or that one was taken back.
 
         Its id is the same each time it is read, though the log has none.
         """
         text = json.dumps([path.relative_to(self._folder).as_posix(), *self._mark, *row])
         self._met[text] += 1
-        flag_id = str(uuid5(NAMESPACE_URL, f"{text} {self._met[text]}"))
-        make = self._chat_flag if self._is_chat else self._flag
-        return make(row, flag_id, datetime.fromtimestamp(path.stat().st_mtime, UTC))
+        record_id = str(uuid5(NAMESPACE_URL, f"{text} {self._met[text]}"))
+        written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        if self._chat is not None:
+            return self._chat.record(row, record_id, written)
+        return self._flag(row, record_id, written, path.parent)
 
-    def _flag(self, row: Sequence[str], flag_id: str, written: datetime) -> Flag:
-        split = self._split(row)
-        read = {
-            name: self._cells.read(text, self._columns[name].look)
-            for name, text in split.fields.items()
-        }
-        doubts = {name: cell.doubt for name, cell in read.items() if cell.doubt}
-        moment = _moment(split.timestamp)
+    def _flag(self, row: Row, flag_id: str, written: datetime, root: Path) -> Flag:
+        split = self._layout.split(row, self._fits)
+        read = {name: self._read(name, text, root) for name, text in split.fields.items()}
+        doubts = {name: cell.doubt for name, cell in read.items() if cell.doubt} | split.doubts
+        moment = moment_of(split.timestamp)
         if moment is None:
             doubts["timestamp"] = NO_TIME
-        if split.unplaced:
-            doubts[", ".join(split.unplaced)] = UNPLACED
+        outputs = {name for name, field in self._fields.items() if field.is_output}
         return Flag(
             id=flag_id,
             created_at=moment or written,
-            inputs={name: cell.value for name, cell in read.items()},
+            inputs={name: cell.value for name, cell in read.items() if name not in outputs},
+            outputs={name: cell.value for name, cell in read.items() if name in outputs},
             option=unescaped(split.option) or None,
             user=unescaped(split.user) or None,
-            context=_context(doubts),
+            context=self._context(doubts, split.surplus),
         )
 
-    def _chat_flag(self, row: Sequence[str], flag_id: str, written: datetime) -> Flag:
-        conversation, index, reaction, timestamp, *_ = [*row, "", "", "", ""]
-        talk = self._cells.read(conversation, "json").value
-        messages = talk.data if isinstance(talk.data, list) else []
-        found = int(index) if index.isdecimal() and int(index) < len(messages) else None
-        message = {} if found is None else {"message": Value(kind="chat", data=[messages[found]])}
-        return Flag(
-            id=flag_id,
-            created_at=_moment(timestamp) or written,
-            inputs={"conversation": Value(kind="chat", data=messages[:found])},
-            outputs=message,
-            option=unescaped(reaction) or None,
-            context=_context({} if message else {"index": NO_MESSAGE}),
-        )
+    def _read(self, name: str, text: str, root: Path) -> Read:
+        column = self._columns.get(name) or self._empty_column
+        files = column.files.are_in(root)
+        if field := self._fields.get(name):
+            return read_cell_of(field, text, column, files)
+        return read_cell(text, column, files)
 
-    def _split(self, row: Sequence[str]) -> _Split:
-        """
-        Which cell of *row* is what.
+    def _fits(self, name: str, text: str) -> bool:
+        column = self._columns[name]
+        return not text or column.fits(column.plain(text), column.look)
 
-        Rows may be longer or shorter than the header: Gradio's loggers never compared the two.
-        """
-        surplus = len(row) - len(self._names) - len(self._end)
-        has_all = self._end == list(_END_COLUMNS)
-        if surplus == 0 or "timestamp" not in self._end or (surplus > 0 and has_all):
-            cut = max(0, len(row) - len(self._end))
-            end = dict(zip(self._end, row[cut:], strict=False))
-            return _Split(
-                self._fields(row[:cut]),
-                option=end.get("flag", ""),
-                user=end.get("username", ""),
-                timestamp=end.get("timestamp", ""),
-            )
-        *body, timestamp = row
-        split = _Split(self._fields(body[: len(self._names)]), timestamp=timestamp)
-        rest = body[len(self._names) :]
-        if len(rest) == 2:  # noqa: PLR2004 - in the order that Gradio writes them
-            split.option, split.user = rest
+    def _find_columns(self, rows: Sequence[Row], path: Path, *, escaped: bool) -> dict[str, Column]:
+        """What each column holds, by those rows that are as long as the header."""
+        literals = not path.name.startswith("dataset")
+
+        def column(folders: frozenset[str]) -> Column:
+            files = ColumnFiles(path.parent, folders, self._adopter)
+            return Column(files, escaped=escaped, literals=literals)
+
+        self._empty_column = column(frozenset())
+        splits = [self._layout.split(row) for row in rows]
+        splits = [split for split in splits if split.is_whole] or splits
+        if not self._layout.has_header:
+            folders = _folders_in(split.fields for split in splits)
         else:
-            split.unplaced = rest
-        return split
+            names = zip(self._layout.fields, self._layout.labels, strict=True)
+            folders = {name: folders_of(label) for name, label in names}
+            folders |= dict.fromkeys(_copiers(folders, splits), frozenset())
+        columns: dict[str, Column] = {name: column(found) for name, found in folders.items()}
+        for split in splits:
+            for name, text in split.fields.items():
+                if name not in columns:
+                    columns[name] = column(frozenset())
+                columns[name].show(text)
+        return columns
 
-    def _fields(self, cells: Sequence[str]) -> dict[str, str]:
-        names = [*self._names, *(f"component {n}" for n in range(len(self._names), len(cells)))]
-        fields = dict(zip(names, cells, strict=False))
-        if self._is_hub:  # beside a file stands its address on the Hub: not a field of the demo
-            addresses = {f"{name} file" for name in fields} & fields.keys()
-            return {name: text for name, text in fields.items() if name not in addresses}
-        return fields
+    def _match(self, fields: Sequence[Field]) -> dict[str, Field]:
+        """The *fields* of the demo by the names that they have here."""
+        names = list(self._columns) if not self._layout.has_header else self._layout.fields
+        if not self._layout.has_header and len(names) != len(fields):
+            return {}
+        if len(names) == len(fields):
+            labels = [*self._layout.labels] or [field.name for field in fields]
+            if labels == [field.name for field in fields]:
+                return dict(zip(names, fields, strict=True))
+        by_name = {field.name: field for field in reversed(fields)}
+        return {name: by_name[name] for name in names if name in by_name}
+
+    def _context(self, doubts: Mapping[str, str], surplus: Sequence[str]) -> dict[str, Any]:
+        is_known = bool(self._fields) and self._fields.keys() >= set(self._layout.fields)
+        context: dict[str, Any] = {"read_from": READ_BY_DEMO if is_known else _READ_FROM_CELLS}
+        if doubts:
+            context["in_doubt"] = dict(doubts)
+        if surplus:
+            context["surplus_cells"] = list(surplus)
+        return context
 
 
-def _context(doubts: Mapping[str, str]) -> dict[str, Any]:
-    return {"read_from": _READ_FROM_CELLS} | ({"in_doubt": dict(doubts)} if doubts else {})
+def _copiers(folders: Mapping[str, frozenset[str]], rows: Iterable[Split]) -> set[str]:
+    """
+    The fields that name a file of another one with the same folder, as where labels are equal.
+
+    Gradio keeps a file for each cell, so somebody typed the path.
+    """
+    owners: dict[tuple[frozenset[str], str], str] = {}
+    copiers = set()
+    for row in rows:
+        for name, text in row.fields.items():
+            if looks_like_path(text) and name in folders:
+                owner = owners.setdefault((folders[name], text), name)
+                copiers |= {name} - {owner}
+    return copiers
 
 
-def _moment(timestamp: str) -> datetime | None:
-    """*timestamp*, in local time if it does not say; None where it is none."""
-    try:
-        return datetime.fromisoformat(timestamp).astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+def _folders_in(rows: Iterable[Mapping[str, str]]) -> dict[str, frozenset[str]]:
+    """
+    For each field of a log without header the folder that all its cells name.
+
+    One that two fields name belongs to neither: somebody may have typed the path in the other.
+    """
+    found: dict[str, set[str | None]] = {}
+    for row in rows:
+        for name, text in row.items():
+            found.setdefault(name, set()).update([folder_in(text)] if text else [])
+    named = [folder for folders in found.values() for folder in folders]
+    return {
+        name: frozenset(
+            folder for folder in folders
+            if folder is not None and len(folders) == 1 and named.count(folder) == 1
+        )
+        for name, folders in found.items()
+    }  # fmt: skip

@@ -11,7 +11,6 @@ The file itself is the lock: no second file, and none to be left behind.
 import contextlib
 import csv
 import io
-import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -24,8 +23,9 @@ import orjson
 
 from flagstone.durable import is_still, replace_durably, sync_directory
 from flagstone.locks import lock
+from flagstone.safe_logs import logger_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 Row = Sequence[str]
 

@@ -10,7 +10,6 @@ Every hundred small shards are merged into one that stands for them,
 meanwhile looks again, and goes on in the merged one where it was.
 """
 
-import logging
 import os
 import re
 import threading
@@ -31,6 +30,7 @@ from flagstone.places import place_at
 from flagstone.places.place import Blob, Contents, Place
 from flagstone.query import Query, State, fold, select
 from flagstone.record import FileRef, Flag, Record, Review, record_from_json
+from flagstone.safe_logs import logger_of
 from flagstone.store import Store, of_flags, require_files
 from flagstone.stores.shards.files import SMALL, ShardFiles, path_of
 from flagstone.stores.shards.table import (
@@ -39,6 +39,8 @@ from flagstone.stores.shards.table import (
     features_of,
     merged,
     parts_of,
+    replaces,
+    replacing,
     rows_of,
     table_of,
     to_parquet,
@@ -46,7 +48,7 @@ from flagstone.stores.shards.table import (
     without,
 )
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 _T = TypeVar("_T")
 
@@ -63,7 +65,8 @@ _MOST_MERGED = 64 << 20
 class _Shard:
     """
     What is known of one shard: its ids, how many are of flags, those it calls erased, the hashes
-    embedded in it, its features, and the rows of those it was merged of.
+    embedded in it, its features, the rows of those it was merged of, and whether it replaces what
+    earlier ones have of its ids.
     """
 
     blob: Blob
@@ -73,6 +76,7 @@ class _Shard:
     features: dict[str, Any] = field(default_factory=dict, repr=False)
     parts: dict[int, int] = field(default_factory=dict, repr=False)
     embedded: frozenset[str] = field(default=frozenset(), repr=False)
+    replaces: bool = False
 
     @property
     def first(self) -> int:
@@ -100,6 +104,7 @@ class ShardStore(Store):
 
     def __init__(self, url: str | Path, options: dict[str, Any] | None = None) -> None:
         self._place: Place = place_at(str(url), options)
+        self._url = str(url)
         self.where = self._place.where
         self.files: ShardFiles = ShardFiles(self._place, self)
         self._known: dict[str, _Shard] = {}
@@ -110,7 +115,7 @@ class ShardStore(Store):
     def url(self) -> str:
         if self.where.startswith("hf://"):
             return self.where
-        return f"shards:{self.where if self._is_far else Path(self.where).resolve()}"
+        return f"shards:{self._url if self._is_far else Path(self.where).resolve()}"
 
     @property
     def targets(self) -> Path | None:
@@ -129,7 +134,7 @@ class ShardStore(Store):
         with self._lock:
             require_files(unique.values(), self.files, self.where)
             made, shards = False, self._shards()
-            if self._has_begun:
+            if self._has_begun or any(_replaced_in(shards)):
                 self._try_to_finish()
                 shards = self._shards()
             while not made:
@@ -150,7 +155,7 @@ class ShardStore(Store):
         is_done = False
         while not is_done:
             shards = self._shards()
-            erased = _erased_in(shards)
+            passed_over = _passed_over(shards)
             try:
                 for shard in shards:
                     if shard.last > number:
@@ -158,7 +163,10 @@ class ShardStore(Store):
                         rows = self._rows(shard, ["id", "record"])
                         for row in islice(rows, start, None):
                             rows_read += 1
-                            if row["record"] is not None and row["id"] not in erased:
+                            if (
+                                row["record"] is not None
+                                and row["id"] not in passed_over[shard.blob.name]
+                            ):
                                 yield self._record(shard, row)
                         number, rows_read = shard.last, 0
                 is_done = True
@@ -202,6 +210,8 @@ class ShardStore(Store):
 
     def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:
         with self._lock:
+            if not dry_run:
+                self._finish_replacing()
             left = self._left_by_erasures() if search else set()
             begun = {name: self._read_erasure(name) for name in self._begun()}
             erasures = {name: erasure for name, erasure in begun.items() if erasure is not None}
@@ -213,6 +223,20 @@ class ShardStore(Store):
                     self._tidy()
                     self._place.forget_history()
             return sum(len(erasure.record_ids) for erasure in erasures.values()) + len(left)
+
+    def replace(self, flags: Iterable[Flag]) -> None:
+        with self._lock:
+            self._finish_replacing()
+            shards = self._shards()
+            here = {id_ for shard in shards for id_ in shard.ids} - _erased_in(shards)
+            new = {flag.id: flag for flag in flags if flag.id in here}
+            require_files(new.values(), self.files, self.where)
+            if not new:
+                return
+            while not self._create(replacing(self._table_of(list(new.values()))), after=shards):
+                shards = self._shards()
+            self._finish_replacing()
+            self._merge(_last(shards) + 1)
 
     def damage(self) -> Iterator[str]:
         for blob in self._blobs():
@@ -257,9 +281,9 @@ class ShardStore(Store):
         # Its number may have been merged away since these were listed: then nobody will read it.
         return made and any(blob.name == name for blob in self._blobs())
 
-    def _rewrite(self, shard: _Shard, doomed: set[str]) -> None:
+    def _rewrite(self, shard: _Shard, doomed: set[str], *, renamed: bool = False) -> None:
         with self._reading(shard) as file:
-            table = without(pq.read_table(file), doomed)
+            table = without(pq.read_table(file), doomed, renamed=renamed)
         self._place.replace(shard.blob.name, to_parquet(table))
 
     def _erase(self, name: str, erasure: Erasure) -> None:
@@ -283,6 +307,12 @@ class ShardStore(Store):
     def _begun(self) -> list[str]:
         """The blobs that say which erasures are not finished."""
         return [blob.name for blob in self._place.list() if blob.name.startswith(_ERASING)]
+
+    def _finish_replacing(self) -> None:
+        """Take away what a later shard replaces; until then readers pass over it."""
+        for shard, ids in _replaced_in(self._shards()):
+            with suppress(FileNotFoundError):  # who merged it did so first
+                self._rewrite(shard, set(ids), renamed=True)
 
     def _read_erasure(self, name: str) -> Erasure | None:
         try:
@@ -332,6 +362,7 @@ class ShardStore(Store):
                     logger.warning("Small shards of %s are not merged: %s", self.where, error)
 
     def _merge_block(self, first: int, last: int) -> None:
+        self._finish_replacing()
         shards = [shard for shard in self._shards() if first <= shard.first <= last]
         if len(shards) == 1 or sum(shard.blob.size for shard in shards) > _MOST_MERGED:
             return
@@ -342,6 +373,8 @@ class ShardStore(Store):
                 tables.append(pq.read_table(file))
             parts |= shard.parts or {shard.last: tables[-1].num_rows}
         table = merged(tables, parts)
+        if any(shard.replaces for shard in shards):
+            table = replacing(table)
         name = f"{first:012d}-{last:012d}.parquet"
         self._place.merge(name, to_parquet(table), [shard.blob.name for shard in shards])
         self._tidy()
@@ -391,6 +424,7 @@ class ShardStore(Store):
             blob,
             features=features_of(schema),
             parts=parts_of(schema),
+            replaces=replaces(schema),
             ids=frozenset(row["id"] for row in rows),
             flags=sum(row["type"] == Flag.type for row in rows),
             erased=frozenset(row["id"] for row in rows if row["type"] == ERASED),
@@ -454,19 +488,19 @@ class ShardStore(Store):
         return fold(self._steadily(lambda shards: self._outlined(shards, query)))
 
     def _outlined(self, shards: list[_Shard], query: Query) -> list[Record]:
-        erased = _erased_in(shards)
+        passed_over = _passed_over(shards)
         records: list[Record] = []
         for shard in shards:
             records += [
                 self._outline(shard, row)
                 for row in self._rows(shard, [*_OUTLINE, "type"])
-                if row["type"] == Flag.type and row["id"] not in erased
+                if row["type"] == Flag.type and row["id"] not in passed_over[shard.blob.name]
             ]
             if query.asks_reviews:
                 records += [
                     self._record(shard, row)
                     for row in self._rows(shard, ["id", "type", "record"])
-                    if row["type"] == Review.type and row["id"] not in erased
+                    if row["type"] == Review.type and row["id"] not in passed_over[shard.blob.name]
                 ]
         return records
 
@@ -485,12 +519,13 @@ class ShardStore(Store):
             yield from (found[id_] for id_ in ids if id_ in found)
 
     def _flags(self, ids: frozenset[str], shards: list[_Shard]) -> dict[str, Flag]:
+        passed_over = _passed_over(shards)
         return {
             row["id"]: cast(Flag, self._record(shard, row))
             for shard in shards
-            if shard.ids & ids
+            if (wanted := (shard.ids & ids) - passed_over[shard.blob.name])
             for row in self._rows(shard, ["id", "record"])
-            if row["id"] in ids and row["record"] is not None
+            if row["id"] in wanted and row["record"] is not None
         }
 
 
@@ -508,6 +543,24 @@ def _contents(shards: list[_Shard], table: pa.Table) -> Contents:
                 features[name] = {"dtype": "string", "_type": "Value"}
     flags = sum(shard.flags for shard in shards)
     return Contents(flags + table["type"].to_pylist().count(Flag.type), features)
+
+
+def _replaced_in(shards: list[_Shard]) -> Iterator[tuple[_Shard, frozenset[str]]]:
+    """Those of *shards* that have something which a later one replaces, and the ids of it."""
+    for later in (shard for shard in shards if shard.replaces):
+        for shard in shards:
+            ids = (shard.ids - shard.erased) & later.ids if shard.first < later.first else ()
+            if ids:
+                yield shard, ids
+
+
+def _passed_over(shards: list[_Shard]) -> dict[str, set[str]]:
+    """For each of *shards*, by its name, the ids that are not to be read there."""
+    erased = _erased_in(shards)
+    passed_over = {shard.blob.name: erased for shard in shards}
+    for shard, ids in _replaced_in(shards):
+        passed_over[shard.blob.name] = passed_over[shard.blob.name] | ids
+    return passed_over
 
 
 def _erased_in(shards: list[_Shard]) -> set[str]:

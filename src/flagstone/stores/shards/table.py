@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flagstone import codec
-from flagstone.record import FileRef, Flag, Record, Review, Value
+from flagstone.record import FileRef, Flag, Record, Review, Value, new_id
 
 MEDIA = {"image": "Image", "audio": "Audio"}
 """Kinds whose bytes are embedded, and what Hugging Face calls them."""
@@ -48,6 +48,7 @@ _FIXED = pa.schema(
     ]
 )
 _PARTS = "flagstone.parts"
+_REPLACES = b"flagstone.replaces"
 _SECTIONS = ("inputs", "outputs", "correction")
 _GROUP_BYTES = 16 << 20
 _MOST_ROWS = 10_000
@@ -121,15 +122,29 @@ def features_of(schema: pa.Schema) -> dict[str, Any]:
         return {}
 
 
-def without(table: pa.Table, ids: set[str]) -> pa.Table:
-    """*table* where of the records with these *ids* no more is left than that they were erased."""
+def without(table: pa.Table, ids: set[str], *, renamed: bool = False) -> pa.Table:
+    """
+    *table* where of the records with these *ids* no more is left than that they were erased.
+
+    With *renamed* not even that: what is left has ids of its own, and theirs are free.
+    """
     rows = list(zip(table["id"].to_pylist(), table["type"].to_pylist(), strict=True))
     doomed = [row for row, (id_, kind) in enumerate(rows) if kind != ERASED and id_ in ids]
-    stones = tombstones(rows[row][0] for row in doomed)
+    stones = tombstones(new_id() if renamed else rows[row][0] for row in doomed)
     order = list(range(len(rows)))
     for stone, row in enumerate(doomed):
         order[row] = len(rows) + stone
     return pa.concat_tables([table, stones], promote_options="default").take(order)
+
+
+def replacing(table: pa.Table) -> pa.Table:
+    """*table* as one whose rows replace those of earlier shards with their ids."""
+    return table.replace_schema_metadata({**(table.schema.metadata or {}), _REPLACES: b"1"})
+
+
+def replaces(schema: pa.Schema) -> bool:
+    """Whether it is the schema of a table that `replacing` gave."""
+    return _REPLACES in (schema.metadata or {})
 
 
 def merged(tables: Sequence[pa.Table], parts: Mapping[int, int]) -> pa.Table:

@@ -9,7 +9,6 @@ the driver's own connection: Core's way to execute costs as much as the fsync it
 """
 
 import json
-import logging
 import os
 import re
 import threading
@@ -17,7 +16,7 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -25,15 +24,21 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.pool import PoolProxiedConnection
 
-from flagstone.errors import StoreError, UnknownStoreError, UnreadableRecordError
+from flagstone.errors import (
+    StoreError,
+    UnfinishedErasureError,
+    UnknownStoreError,
+    UnreadableRecordError,
+)
 from flagstone.files import DirectoryFiles, Files, begin_removal, store_error
 from flagstone.query import Query, State, fold
-from flagstone.record import Flag, Record, record_from_json
+from flagstone.record import Flag, Record, new_id, record_from_json
+from flagstone.safe_logs import logger_of
 from flagstone.store import Store, require_files
 from flagstone.stores.sql.sqlite import Sqlite
 from flagstone.stores.sql.table import COLUMNS, ERASING, RECORD, conditions_of, row_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 _HASH = re.compile(r"\b[0-9a-f]{64}\b")
 
@@ -123,6 +128,21 @@ class SqlStore(Store):
             self.files.sweep_parts()
         self._dialect.forget(patience)
         self._write(sa.delete(ERASING).where(these))
+
+    def replace(self, flags: Iterable[Flag]) -> None:
+        flags = list(flags)
+        require_files(flags, self.files, self.where)
+        c = RECORD.c
+        with self._telling(doing="correct flags in"), self._engine.begin() as connection:
+            for flag in flags:
+                row = dict(zip(COLUMNS, row_of(flag), strict=True))
+                here = (c.id == flag.id) & (c.type == Flag.type)
+                connection.execute(sa.update(RECORD).where(here).values(row))
+            # Of nothing; but who has read the others is told so by the number of such rows.
+            stone = {"id": new_id(), "type": "erased", "json": ""}
+            connection.execute(sa.insert(RECORD).values(stone))
+        with suppress(UnfinishedErasureError):  # who reads has what there was before
+            self._dialect.forget(patience=0.0)
 
     def edition(self) -> str:
         erased = sa.select(sa.func.count()).where(RECORD.c.type == "erased")

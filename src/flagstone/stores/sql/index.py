@@ -8,7 +8,6 @@ and open" is the intersection of two bitmaps, and how many there are of each use
 
 import hashlib
 import json
-import logging
 import os
 import re
 import sqlite3
@@ -21,9 +20,10 @@ from pyroaring import BitMap
 
 from flagstone.query import FACETS, VERIFIED, Pair, Query
 from flagstone.record import Verdict
+from flagstone.safe_logs import logger_of
 from flagstone.stores.sql.terms import SCHEMA, Terms, matching
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 _FORMAT = 5
 _UNSAVED = 20_000

@@ -103,6 +103,11 @@ class IndexedStore(Reader):
             self._drop()
             self.store.erase(flag_ids)
 
+    def replace(self, flags: Iterable[Flag]) -> None:
+        with self._lock:
+            self._drop()
+            self.store.replace(flags)
+
     def close(self) -> None:
         with self._lock:
             if self._index is not None:

@@ -22,7 +22,10 @@ from flagstone.errors import (
     UnfinishedErasureError,
     UnknownStoreError,
 )
+from flagstone.safe_logs import logger_of
 from flagstone.stores.sql.table import ABOUT, COLUMNS, ERASING, RECORD
+
+logger = logger_of(__name__)
 
 _PLACES = f"({', '.join('?' * len(COLUMNS))})"
 

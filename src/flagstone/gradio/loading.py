@@ -1,0 +1,159 @@
+"""
+A demo out of its file, which is not served: `app.py:demo`.
+
+A demo's file ends with `demo.launch()`. While it is loaded, that does nothing.
+"""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import gradio
+import uvicorn
+from gradio.blocks import Blocks
+
+from flagstone.errors import UnloadableDemoError
+
+_DEFAULT = "demo"
+
+
+def load_demo(target: str) -> Blocks:
+    """
+    The demo that *target* names: a file and a name in it, `app.py:demo`, or `package.module:demo`.
+
+    Without a name it is `demo`, or the only one there. Nothing is served. Raises
+    `UnloadableDemoError`.
+    """
+    place, name = _parts_of(target)
+    # What it prints is no output of ours.
+    with _not_serving() as launched, redirect_stdout(sys.stderr):
+        module = _load(place, target)
+    return _demo_in(module, name, launched, target)
+
+
+def _parts_of(target: str) -> tuple[str, str]:
+    """The file or module, and the name in it; the colon of a Windows drive parts nothing."""
+    place, colon, name = target.rpartition(":")
+    if not colon or "/" in name or "\\" in name:
+        return target, ""
+    return place, name
+
+
+def _load(place: str, target: str) -> ModuleType:
+    path = Path(place)
+    argv = sys.argv
+    sys.argv = [place]
+    try:
+        return _run(path) if path.suffix == ".py" else _import(place, target)
+    except UnloadableDemoError:
+        raise
+    except FileNotFoundError as error:
+        if not path.exists():
+            raise UnloadableDemoError(target=target, reason=f"there is no {place}") from error
+        raise UnloadableDemoError(target=target, reason=_told(error)) from error
+    except (Exception, SystemExit) as error:
+        raise UnloadableDemoError(target=target, reason=_told(error)) from error
+    finally:
+        sys.argv = argv
+
+
+def _run(path: Path) -> ModuleType:
+    """The module in the file *path*, which may import what lies beside it."""
+    folder = str(path.resolve().parent)
+    name = path.stem if path.stem.isidentifier() and path.stem not in sys.modules else "_demo"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None, path
+    assert spec.loader is not None, path
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, folder)
+    sys.modules[name] = module  # where dataclasses and pickle look for it
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    finally:
+        sys.path.remove(folder)
+    return module
+
+
+def _import(place: str, target: str) -> ModuleType:
+    """The module *place*, below the folder that we are in or installed."""
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    try:
+        return importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name and (place == error.name or place.startswith(f"{error.name}.")):
+            reason = f"there is no file and no module {place}"
+            raise UnloadableDemoError(target=target, reason=reason) from error
+        raise
+    finally:
+        sys.path.remove(folder)
+
+
+def _demo_in(module: ModuleType, name: str, launched: list[Blocks], target: str) -> Blocks:
+    found = getattr(module, name or _DEFAULT, None)
+    if isinstance(found, Blocks):
+        return found
+    if name and found is not None:
+        reason = f"its {name} is a {type(found).__name__}, and no demo of Gradio"
+        raise UnloadableDemoError(target=target, reason=reason)
+    demos = {n: demo for n, demo in vars(module).items() if isinstance(demo, Blocks)}
+    only = {id(demo): demo for demo in (*demos.values(), *launched)}
+    if not name and len(only) == 1:
+        return next(iter(only.values()))
+    there = f"its demos are {', '.join(demos)}" if demos else "it has no demo at all"
+    reason = f"there is no {name or _DEFAULT} in it: {there}"
+    raise UnloadableDemoError(target=target, reason=reason)
+
+
+@contextmanager
+def _not_serving() -> Iterator[list[Blocks]]:
+    """Let nothing that is loaded serve; gives the demos that would have been."""
+    launched: list[Blocks] = []
+
+    def launch(self: Blocks, *_: Any, **__: Any) -> tuple[None, str, str]:
+        launched.append(self)
+        return None, "", ""
+
+    def pass_over(*_: Any, **__: Any) -> None:
+        """In place of what would serve, or wait for those who are served."""
+
+    replaced: list[tuple[Any, str, Any]] = [
+        (owner, name, vars(owner)[name])
+        for owner in _classes_of_demos()
+        for name in ("launch", "block_thread")
+        if name in vars(owner)
+    ]
+    for owner, name, _ in replaced:
+        setattr(owner, name, launch if name == "launch" else pass_over)
+    others: list[tuple[Any, str]] = [(uvicorn, "run"), (uvicorn.Server, "run")]
+    replaced += [(owner, name, getattr(owner, name)) for owner, name in others]
+    for owner, name in others:
+        setattr(owner, name, pass_over)
+    try:
+        yield launched
+    finally:
+        for owner, name, original in replaced:
+            setattr(owner, name, original)
+
+
+def _classes_of_demos() -> set[type[Blocks]]:
+    """Blocks, and every class of its kind that there is, as one may launch in a way of its own."""
+    found: set[type[Blocks]] = set()
+    waiting: list[type[Blocks]] = [gradio.Blocks]
+    while waiting:
+        each = waiting.pop()
+        found.add(each)
+        waiting += each.__subclasses__()
+    return found
+
+
+def _told(error: BaseException) -> str:
+    return f"it raised {type(error).__name__}: {error}"

@@ -1,0 +1,154 @@
+"""
+What a column of a log that Gradio wrote holds: what all its cells look like, together.
+
+Gradio writes each value in one way. Text that merely resembles that way, such as indented JSON or
+`007`, was typed by a person.
+"""
+
+import ast
+import json
+import re
+from typing import Any
+
+from flagstone import codec
+from flagstone.stores.csv_folder.gradio_files import ColumnFiles, looks_like_path
+
+BOOLEANS = {"true": True, "false": False, "True": True, "False": False}
+
+_LONGEST_LITERAL = 100_000  # characters: a longer one takes Python seconds and a gigabyte
+_LONGEST_NUMBER = 40
+_DIGITS = re.compile(r"[+-]?[\d.,_ ]*\d[\d.,_ ]*([eE][+-]?\d+)?")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_SPACED = re.compile(r"(?:[^\s,:]|[,:] (?=\S))*")
+_COMPACT = re.compile(r"\S*")
+_UNSAFE_STARTS = ("=", "+", "-", "@", "\t", "\n")
+_UNSAFE_PARTS = (",=", ",+", ",-", ",@", ",\t", ",\n")
+_FILE_DATA = {"path", "url", "size", "orig_name", "mime_type", "is_stream", "meta"}
+
+
+class Column:
+    """
+    What the cells of one column have in common; each is to be shown to it once.
+
+    *files* are those of its field. Cells are *escaped* where Gradio put apostrophes before what a
+    spreadsheet would run, which it has done since 3.2; in *literals*, up to 4.21, it wrote lists
+    as Python does.
+    """
+
+    def __init__(self, files: ColumnFiles, *, escaped: bool, literals: bool) -> None:
+        self.files = files
+        self._escaped = escaped
+        self.literals = literals
+        self._looks: list[str] = ["file", "json", "boolean", "number", "digits"]
+        self._has_files = False
+        self._is_empty = True
+
+    def show(self, text: str) -> None:
+        """Take the cell *text* into account."""
+        if text:
+            self._is_empty = False
+            plain = self.plain(text)
+            self._looks = [look for look in self._looks if self.fits(plain, look)]
+            self._has_files = self._has_files or (
+                "file" in self._looks and self._names_own_file(plain)
+            )
+
+    @property
+    def look(self) -> str:
+        """What all of them look like: file, json, boolean, number, digits or text."""
+        looks = [look for look in self._looks if look != "file" or self._has_files]
+        return looks[0] if looks and not self._is_empty else "text"
+
+    def plain(self, text: str) -> str:
+        """The cell *text* as it was before Gradio escaped it."""
+        return unescaped(text) if self._escaped else text
+
+    def fits(self, plain: str, look: str) -> bool:
+        """Whether a cell looks so."""
+        match look:
+            case "file":
+                is_path = looks_like_path(plain) or self.files.has(plain)
+                return is_path or bool(file_data_in(plain))
+            case "json":
+                return self.parse(plain) is not None
+            case "boolean":
+                return plain in BOOLEANS
+            case "number":
+                return _is_number(plain)
+            case "digits":
+                return len(plain) <= _LONGEST_NUMBER * 2 and bool(_DIGITS.fullmatch(plain))
+        return True
+
+    def parse(self, plain: str) -> Any:
+        """The data that a cell is, as Gradio writes it; None where it is text."""
+        return parse(plain, literals=self.literals)
+
+    def _names_own_file(self, plain: str) -> bool:
+        if self.files.has(plain):
+            return True
+        return any(self.files.has(str(each["path"])) for each in file_data_in(plain))
+
+
+def unescaped(text: str) -> str:
+    """*text* without the apostrophe that Gradio puts before what a spreadsheet would run."""
+    rest = text[1:]
+    escaped = rest.startswith(_UNSAFE_STARTS) or any(part in rest for part in _UNSAFE_PARTS)
+    return rest if text.startswith("'") and escaped else text
+
+
+def parse(text: str, *, literals: bool) -> Any:
+    """
+    The data that *text* is, written in JSON as Gradio does or, with *literals*, in Python.
+
+    None where it is none, was written by a person, or cannot be kept.
+    """
+    if text[:1] not in ("[", "{"):
+        return None
+    try:
+        data = _parse_json(text, literals=literals)
+        codec.dumps(data)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    return data
+
+
+def file_data_in(text: str) -> list[dict[str, Any]]:
+    """The FileData that *text* is, or those of the list that it is."""
+    data = parse(text, literals=False) if '"path"' in text else None
+    parts = data if isinstance(data, list) else [data]
+    return [*parts] if all(map(is_file_data, parts)) else []
+
+
+def is_file_data(data: Any) -> bool:
+    """Whether *data* is what Gradio 4 and later call a file; up to 4.20 it had no `meta`."""
+    if not isinstance(data, dict) or not isinstance(data.get("path"), str):
+        return False
+    is_marked = data.get("meta") == {"_type": "gradio.FileData"}
+    return data.keys() <= _FILE_DATA and (is_marked or {"url", "size", "orig_name"} <= data.keys())
+
+
+def _parse_json(text: str, *, literals: bool) -> Any:
+    try:
+        data = json.loads(text)
+    except ValueError:
+        if not literals or len(text) > _LONGEST_LITERAL:
+            raise
+        data = ast.literal_eval(text)
+        if repr(data) != text:
+            raise ValueError("a person wrote it") from None
+        return data
+    outline = _STRING.sub("", text)
+    if not (_COMPACT.fullmatch(outline) or _SPACED.fullmatch(outline)):
+        raise ValueError("a person wrote it")
+    return data
+
+
+def _is_number(text: str) -> bool:
+    """Whether *text* is a number as Python and JSON write it: nothing of it is lost."""
+    if len(text) > _LONGEST_NUMBER or not _DIGITS.fullmatch(text):
+        return False
+    try:
+        number = json.loads(text)
+    except ValueError:
+        return False
+    return type(number) in (int, float) and text in (repr(number), json.dumps(number))
