@@ -282,7 +282,7 @@ class TestLimits:
         logger.setup([gr.JSON(label="json")], "unused", flag_size=500_000)
         mark = {"path": "a.bin", "meta": {"_type": "gradio.FileData"}, "junk": "y" * 600_000}
 
-        with pytest.raises(TooLargeError, match="Cannot keep a flag of 600,0.. bytes"):
+        with pytest.raises(TooLargeError, match=r"Cannot keep a flag of 600,0\d\d bytes"):
             logger.flag([[{"file": mark}]])
 
     def test_what_is_said_is_bounded(self):
