@@ -130,6 +130,12 @@ def test_the_tree_is_as_drawn():
             errors.RefusedError,
         ),
         (
+            errors.TooLongError(what="mime_type", most=1_000),
+            "Cannot keep the flag: its mime type is longer than 1,000 characters. Nothing was "
+            "kept. Shorten it.",
+            errors.RefusedError,
+        ),
+        (
             errors.TooManyFlagsError(most=600),
             "Cannot keep the flag: its session sent more than 600 within a minute. Nothing was "
             "kept. Raise flag_rate, or None for no limit.",
@@ -347,6 +353,10 @@ def test_a_visitor_reads_no_paths():
         (
             errors.TooLargeError(size=2_500_000_000, most=50_000),
             "It is larger than the 50,000 bytes that this demo keeps. Nothing was kept.",
+        ),
+        (
+            errors.TooLongError(what="mime_type", most=1_000),
+            "Its mime type is longer than 1,000 characters. Nothing was kept.",
         ),
         (
             errors.TooManyFlagsError(most=600),

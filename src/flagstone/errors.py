@@ -11,6 +11,7 @@ Everything this library raises on purpose.
     │   ├── ForeignFileError       a file that the host never took in
     │   ├── ChangingFileError      a file that was written to while it was read
     │   ├── TooLargeError          a flag of more bytes than the demo keeps
+    │   ├── TooLongError           a short text of a flag, such as a file's name, that is not short
     │   ├── TooManyFlagsError      more flags of one session than the demo keeps in a minute
     │   ├── NoConsentError         the person has not agreed to what the demo asks
     │   ├── NotKeptError           the demo's `redact` lets nothing of the flag be kept
@@ -167,6 +168,18 @@ class TooLargeError(RefusedError):
         super().__init__(
             f"Cannot keep a flag of {size:,} bytes: {most:,} is the most. Nothing was kept. Raise "
             "flag_size, or None for no limit."
+        )
+
+
+class TooLongError(RefusedError):
+    """A short text of a flag, such as the name of a file, that is not short."""
+
+    def __init__(self, *, what: str, most: int) -> None:
+        what = what.replace("_", " ")
+        self.to_person = f"Its {what} is longer than {most:,} characters. Nothing was kept."
+        super().__init__(
+            f"Cannot keep the flag: its {what} is longer than {most:,} characters. Nothing was "
+            "kept. Shorten it."
         )
 
 

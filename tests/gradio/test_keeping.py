@@ -15,7 +15,7 @@ from page import numbers_of, running
 
 import flagstone.gradio as gr
 from flagstone import Flag, redact
-from flagstone.errors import UnclearFieldsError
+from flagstone.errors import TooLargeError, TooLongError, UnclearFieldsError
 from flagstone.files import DirectoryFiles
 from flagstone.gradio.rules import Rules
 from flagstone.query import Query
@@ -244,6 +244,102 @@ class TestLimits:
         assert "Saved" in fine
         assert not (tmp_path / "kept").exists()
         assert len(kept(store)) == 1
+
+    @pytest.mark.parametrize(
+        ("where", "told"),
+        [
+            ("orig_name", "Its name is longer than 1,000 characters. Nothing was kept."),
+            ("mime_type", "Its mime type is longer than 1,000 characters. Nothing was kept."),
+        ],
+    )
+    def test_what_stands_beside_a_file_is_bounded(self, where, told, tmp_path):
+        """
+        The name of a file and its type of media are refused when they are long.
+        """
+        store = MemoryStore()
+        store.files = DirectoryFiles(tmp_path / "kept")
+        demo = gr.Interface(
+            lambda file: "text", gr.File(label="file"), gr.Textbox(label="text"),
+            flagging_callback=gr.FlagLogger(store),
+        )  # fmt: skip
+        with running(demo) as open_page:
+            page = open_page()
+            file = {"files": ("a.bin", b"x")}
+            (path,) = page.client.post(f"{prefix()}/upload", files=file).json()
+            data = {"path": path, "meta": {"_type": "gradio.FileData"}, where: "y" * 1_001}
+            answer = said(page.flag(data, "text"))
+
+        assert told in answer
+        assert not (tmp_path / "kept").exists()
+        assert kept(store) == []
+
+    def test_what_stands_beside_a_file_counts(self):
+        """
+        Whatever else stands in the mark of a file is of the flag's size.
+        """
+        store = MemoryStore()
+        logger = gr.FlagLogger(store)
+        logger.setup([gr.JSON(label="json")], "unused", flag_size=500_000)
+        mark = {"path": "a.bin", "meta": {"_type": "gradio.FileData"}, "junk": "y" * 600_000}
+
+        with pytest.raises(TooLargeError, match=r"Cannot keep a flag of 600,0\d\d bytes"):
+            logger.flag([[{"file": mark}]])
+
+    def test_what_is_said_is_bounded(self):
+        """
+        A comment, an option and a name of a user are refused when they are long, whoever calls.
+        """
+        store = MemoryStore()
+        logger = gr.FlagLogger(store)
+        logger.setup([gr.Textbox(label="text")], "unused")
+        names = {"flag_option": "x" * 1_001, "username": "x" * 1_001}
+        refused = {}
+
+        for name, value in names.items():
+            with pytest.raises(TooLongError) as caught:
+                logger.flag(["a"], **{name: value})
+            refused[name] = caught.value.to_person
+        with running(
+            gr.Interface(str, "text", "text", flagging_callback=logger, flag_comment=True)
+        ) as open_page:
+            answer = said(open_page().flag("a", "a", None, "x" * 100_001))
+
+        assert refused == {
+            "flag_option": "Its option is longer than 1,000 characters. Nothing was kept.",
+            "username": "Its user is longer than 1,000 characters. Nothing was kept.",
+        }
+        assert "Its comment is longer than 100,000 characters. Nothing was kept." in answer
+        assert kept(store) == []
+
+    def test_a_session_of_any_length(self):
+        """
+        The name that a page gives its session stands as a digest when it is long.
+        """
+        store = MemoryStore()
+        with running(shouting(store)) as open_page:
+            for name in ("a" * 200, "a" * 201, "a" * 8_000_000):
+                assert "Saved" in said(open_page(name).flag("a", "A"))
+
+        sessions = [flag.session for flag in kept(store)]
+        assert [len(session) for session in sessions] == [200, 32, 32]
+        assert len(set(sessions)) == 3
+
+    def test_undone_many_times_at_once(self):
+        """
+        However often the same Undo arrives at the same time, it is one withdrawal.
+        """
+        store = MemoryStore()
+        with running(shouting(store, flag_comment=True)) as open_page:
+            page = open_page()
+            assert "Saved" in said(page.flag("a", "A", None, None))
+            undo = page.number_of("_take_back")
+            with ThreadPoolExecutor(24) as threads:
+                answers = list(threads.map(lambda _: page.call(undo, [None]), range(24)))
+
+        assert {answer.status_code for answer in answers} == {200}
+        (flag,) = kept(store)
+        reviews = store.state(flag.id).reviews
+        assert [(each.speaker, each.verdict) for each in reviews] == [("visitor", "rejected")]
 
 
 class TestRetries:

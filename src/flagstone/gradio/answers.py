@@ -18,7 +18,7 @@ from flagstone.gradio.capture import Run, capture_of
 from flagstone.gradio.conversation import Reply
 from flagstone.gradio.digests import digest_of
 from flagstone.gradio.fields import Fields, Roles, number_of, running_blocks
-from flagstone.gradio.origin import Origin
+from flagstone.gradio.origin import Origin, names_of_made_up
 from flagstone.gradio.person import session_of
 from flagstone.gradio.watching import watch
 
@@ -72,6 +72,7 @@ class Answers:
         else:
             origin.word = "partial run" if call.steps else "run"
             origin.seconds, origin.function = call.seconds, call.function
+        origin.made_up = names_of_made_up([call])
         for n, component in enumerate(self._others, start=1):
             if component.stateful and not is_example:
                 kept = call.taken.get(number_of(component), Kept(None, _FORGOTTEN))

@@ -2,7 +2,6 @@
 The automatic mode: every prediction is a flag, whoever asked for it, as far as the rules want it.
 """
 
-import logging
 from collections.abc import Iterable, Sequence
 
 import gradio
@@ -16,8 +15,9 @@ from flagstone.gradio.looks import consent_boxes
 from flagstone.gradio.person import session_of
 from flagstone.gradio.scripts import HIDDEN
 from flagstone.gradio.threads import aside
+from flagstone.safe_logs import logger_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 
 def keep_each(

@@ -71,7 +71,7 @@ class Call:
     `function` is Gradio's `BlockFunction`. `blank` are the inputs that held no value, `reset` the
     outputs that were given none.
     `steps` are the outputs of the steps of a generator that has not ended. `error` is what it
-    raised.
+    raised. `made_up` are the inputs in which somebody says what the server never said.
     """
 
     function: Any
@@ -85,6 +85,7 @@ class Call:
     kind: Kind = "run"
     steps: tuple[Mapping[int, Digest], ...] = ()
     error: Mapping[str, str] | None = None
+    made_up: frozenset[int] = frozenset()
 
     @property
     def fields(self) -> int:

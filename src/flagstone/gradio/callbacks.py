@@ -22,6 +22,7 @@ from flagstone.gradio.keeping import Keeper, Press
 from flagstone.gradio.rules import RuleOptions, Rules
 from flagstone.gradio.watching import watch
 from flagstone.record import Flag
+from flagstone.safe_logs import logger_of
 from flagstone.store import Store
 from flagstone.stores import DATABASE, open_store
 from flagstone.stores.csv_folder import CsvFolder
@@ -36,7 +37,7 @@ __all__ = [
     "StoreCallback",
 ]
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 DEFAULT_FOLDER = "flagged" if gradio.__version__.startswith("4.") else ".gradio/flagged"
 """Where Gradio's own flags go, when nobody says where."""

@@ -8,7 +8,7 @@ remembered (`call_log.py`).
 import copy
 import traceback
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -21,6 +21,7 @@ from flagstone.gradio.call_log import Call, CallLog, Kept, find_calls, keep
 from flagstone.gradio.digests import Digest, digests_of
 from flagstone.gradio.fields import number_of
 from flagstone.gradio.payload import as_plain, as_sent, is_update
+from flagstone.gradio.spoken import Spoken, carriers_of
 
 RUNS_OF_A_SESSION = 50
 FIELDS_OF_A_SESSION = 500
@@ -41,7 +42,8 @@ class Run:
     `function` is Gradio's `BlockFunction`, with the function as `fn` and components on both sides.
     `states` and `made_states` are copies of the states that it was given, and that it made, by the
     number of the component. `outputs` of a generator are those of its last step. `seconds` is the
-    time that the calls took.
+    time that the calls took. `spoken` are the messages that it wrote (`spoken.py`), `made_up` the
+    inputs with messages that no function did.
     """
 
     function: Any
@@ -56,6 +58,8 @@ class Run:
     taken: dict[int, Kept] = field(default_factory=dict)
     blank: set[int] = field(default_factory=set)
     steps: deque[dict[int, Digest]] = field(default_factory=lambda: deque(maxlen=_MAX_STEPS))
+    spoken: frozenset[int] = frozenset()
+    made_up: frozenset[int] = frozenset()
     call: Call | None = None
 
 
@@ -76,6 +80,7 @@ class Capture(CallLog):
         )
         self.listeners: list[Listener] = []
         self.apps: list[str] = []
+        self._spoken = Spoken()
         self._unfinished: WeakKeyDictionary[Any, Run] = WeakKeyDictionary()
         self._overwritten = overwritten
 
@@ -98,6 +103,20 @@ class Capture(CallLog):
         used = find_calls(calls, inputs=inputs, outputs=outputs)
         return None if used is None else sum(call.seconds for call in used)
 
+    def listen(self, run: Run, left: Iterable[Any]) -> None:
+        """Remember the messages that *run* gave, and those in the states that it *left* behind."""
+        states = {c: kept.value() for c, kept in _by_component(run.function.inputs, run.states)}
+        taken = carriers_of(zip(run.function.inputs, run.inputs, strict=False)) | states
+        if run.call is None:
+            run.made_up = self._spoken.made_up(taken)
+        made = [kept.value() for kept in run.made_states.values()]
+        given = carriers_of((c, payload) for _, c, payload in filled(run))
+        run.spoken = self._spoken.hear(
+            [*given.values(), *made, *left],
+            taken=taken.values(),
+            instead_of=run.spoken,
+        )
+
     def remember(self, session: str, run: Run, *, goes_on: bool = False) -> None:
         """Remember *run* as far as it came."""
         made = {} if run.error else {number_of(c): (c, payload) for _, c, payload in filled(run)}
@@ -118,6 +137,7 @@ class Capture(CallLog):
             seconds=run.seconds,
             kind="cached example" if _is_cached_example(run.function) else "run",
             steps=tuple(run.steps) if goes_on else (),
+            made_up=run.made_up,
             error=error_facts(run.error) if run.error else None,
         )
         run.steps.append(digests)
@@ -164,6 +184,12 @@ def filled(run: Run) -> Iterator[tuple[int, Component, Any]]:
 def predictors_of(blocks: Blocks) -> list[Any]:
     """The functions of *blocks* that are neither Flagstone's nor only the browser's."""
     return [function for function in blocks.fns.values() if not is_ours(function)]
+
+
+def _by_component(components: Any, kept: Mapping[int, Kept]) -> Iterator[tuple[Component, Kept]]:
+    for component in components:
+        if number_of(component) in kept:
+            yield component, kept[number_of(component)]
 
 
 def is_reset(component: Component, payload: Any) -> bool:

@@ -3,7 +3,6 @@ What a person may add to their reaction to a reply: a comment, and a better answ
 """
 
 import json
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +15,9 @@ from flagstone.gradio.keeping import Keeper
 from flagstone.gradio.looks import COMMENT, consent_boxes, place_style
 from flagstone.gradio.scripts import HIDDEN, chat_script, told_as_text
 from flagstone.gradio.threads import aside
+from flagstone.safe_logs import logger_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)

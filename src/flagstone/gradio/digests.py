@@ -8,7 +8,6 @@ compared as a page sees it; what a page posts is compared as it is.
 
 import hashlib
 import json
-import logging
 import math
 import os
 from collections.abc import Callable
@@ -22,8 +21,9 @@ from gradio.processing_utils import hash_bytes
 
 from flagstone.gradio.held import held_drawing
 from flagstone.gradio.payload import as_plain, as_sent, is_file_data
+from flagstone.safe_logs import logger_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 _MAX_EXACT = 2**53
 """Up to here JavaScript tells all integers apart."""

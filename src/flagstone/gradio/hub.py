@@ -6,7 +6,6 @@ interval of flags is one commit; after a crash or an outage the next start goes 
 """
 
 import json
-import logging
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from flagstone.gradio.fields import Fields
 from flagstone.gradio.kinds import kind_of
 from flagstone.gradio.signatures import takes_the_order_of_gradio_3
 from flagstone.record import Flag
+from flagstone.safe_logs import logger_of
 from flagstone.store import Store
 from flagstone.stores import DATABASE
 from flagstone.stores.csv_folder import CsvFolder
@@ -28,7 +28,7 @@ from flagstone.stores.csv_folder.flag_folders import FlagFolders
 if TYPE_CHECKING:
     from flagstone.places.commits import Commits
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 Layout = Literal["typed", "csv"]
 

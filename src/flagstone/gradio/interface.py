@@ -6,7 +6,6 @@ thread sleeps: what is shown for a moment is timed in the browser.
 """
 
 import json
-import logging
 from typing import Any
 
 import gradio
@@ -32,8 +31,9 @@ from flagstone.gradio.scripts import HIDDEN, change, script
 from flagstone.gradio.signatures import takes_all_of
 from flagstone.gradio.threads import aside
 from flagstone.gradio.watching import watch
+from flagstone.safe_logs import logger_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 _MODES = ("manual", "auto", "never")
 _MODE_ARGUMENT = "allow_flagging" if gradio.__version__.startswith("4.") else "flagging_mode"

@@ -9,12 +9,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Self
 
 import gradio
 from gradio.context import LocalContext
-from pydantic import BaseModel
 
 from flagstone.errors import (
     FlagstoneError,
@@ -28,11 +26,16 @@ from flagstone.files import Files
 from flagstone.gradio.capture import Run
 from flagstone.gradio.digests import digest_of
 from flagstone.gradio.fields import Fields, name_of, running_blocks
-from flagstone.gradio.held import held_drawing
 from flagstone.gradio.origin import Origin, find_origin, origin_of_run
-from flagstone.gradio.payload import is_file_data, to_value
+from flagstone.gradio.payload import to_value
 from flagstone.gradio.person import details_of, is_restored, session_of, user_of
 from flagstone.gradio.rules import Rate, Rules
+from flagstone.gradio.sizes import (
+    require_short,
+    require_short_files,
+    size_of,
+    size_of_drawing,
+)
 from flagstone.gradio.withdrawn import Withdrawn
 from flagstone.provenance import provenance
 from flagstone.record import Flag, Review, Value, new_id
@@ -109,7 +112,7 @@ class Keeper:
         if self.rules.consent and not press.consented:
             raise NoConsentError
         self._admit(session)
-        self._check_size(press)
+        self._check_size(press, request)
         key = None if session is None else _key(session, press, self.fields)
         flag_id = self._attempts.id_of(key) if key else new_id()
         try:
@@ -130,7 +133,7 @@ class Keeper:
         origin = origin_of_run(self.fields, run)
         press = Press(payloads=origin.payloads, context={"automatic": True}, origin=origin)
         try:
-            self._check_size(press)
+            self._check_size(press, run.request)
             flag = self._make(press, run.request, new_id(), automatic=True)
         except _NotWantedError:
             return None
@@ -169,7 +172,7 @@ class Keeper:
             raise WithdrawnFlagError(flag_id=flag_id)
         bare = replace(found[flag_id].flag, comment=None, correction={})
         press = Press(payloads={}, comment=comment, corrections=corrections)
-        self._check_size(press, more=_size_of_kept(bare))
+        self._check_size(press, request, more=_size_of_kept(bare))
         staged = StagedFiles(self.store.files)
         said = replace(
             bare,
@@ -210,6 +213,7 @@ class Keeper:
 
     def _as_kept(self, flag_id: str, request: Any) -> Flag:
         """The flag that a person speaks of, as it was redacted; without `redact`, who they are."""
+        require_short(user=user_of(request))
         if self.rules.redact is None:  # the store need not be asked
             return Flag(id=flag_id, user=user_of(request), session=session_of(request))
         return self.store.get(flag_id)
@@ -243,24 +247,20 @@ class Keeper:
             staged.commit(flag)
         return flag
 
-    def _check_size(self, press: Press, *, more: int = 0) -> None:
+    def _check_size(self, press: Press, request: Any, *, more: int = 0) -> None:
+        user = press.user if press.user is not None else user_of(request)
+        require_short(comment=press.comment, option=press.option, user=user)
         most = self.rules.flag_size
-        size = more
+        size = more + size_of([press.comment, press.option, user, dict(press.context)])
         with suppress(RecursionError):  # which `to_value` will refuse
-            size += _size_of([press.comment, *press.payloads.values(), *press.corrections.values()])
-            size += sum(self._drawn(n, payload) for n, payload in press.payloads.items())
+            for n, payload in press.payloads.items():
+                require_short_files(payload)
+                size += size_of(payload) + size_of_drawing(self.fields.components[n], payload)
+            for payload in press.corrections.values():
+                require_short_files(payload)
+                size += size_of(payload)
         if most is not None and size > most:
             raise TooLargeError(size=size, most=most)
-
-    def _drawn(self, position: int, payload: Any) -> int:
-        """How many bytes the page sent ahead of a drawing that *payload* names."""
-        component = self.fields.components[position]
-        name = payload.get("id") if isinstance(payload, dict) else getattr(payload, "id", None)
-        if not isinstance(name, str) or not hasattr(component, "blob_storage"):
-            return 0
-        drawing = held_drawing(component, name)
-        parts = [drawing.background, drawing.composite, *drawing.layers] if drawing else []
-        return sum(len(part) for part in parts if part is not None)
 
     def _flag(self, press: Press, request: Any, flag_id: str, files: Files) -> Flag:
         origin = press.origin or find_origin(
@@ -359,24 +359,7 @@ def _key(session: str, press: Press, fields: Fields) -> bytes:
     return hashlib.blake2b(b"".join([*seen, told]), digest_size=16).digest()
 
 
-def _size_of(payload: Any) -> int:
-    """About how many bytes *payload* takes, and those of its files."""
-    match payload:
-        case str():
-            return len(payload)
-        case dict():
-            if is_file_data(payload):
-                with suppress(OSError, ValueError):  # which `to_value` will refuse
-                    return Path(str(payload.get("path"))).stat().st_size
-            return sum(_size_of(key) + _size_of(part) for key, part in payload.items())
-        case list() | tuple():
-            return sum(map(_size_of, payload))
-        case BaseModel():
-            return _size_of(payload.model_dump())
-    return 8
-
-
 def _size_of_kept(flag: Flag) -> int:
     """About how many bytes *flag* takes in its store, and those of its files."""
-    data = sum(_size_of(value.data) for value in flag.values())
+    data = sum(size_of(value.data) for value in flag.values())
     return data + sum(ref.size for ref in flag.files())

@@ -2,12 +2,13 @@
 What the value of a component is to a person: its kind.
 """
 
-import logging
 from functools import cache
 
 from gradio.components import Component
 
-logger = logging.getLogger(__name__)
+from flagstone.safe_logs import logger_of
+
+logger = logger_of(__name__)
 
 _KINDS = {
     "AnnotatedImage": "annotated_image",

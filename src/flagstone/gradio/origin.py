@@ -6,7 +6,7 @@ given: a chat clears its box, a state goes on, a number loses digits in JavaScri
 in question is known, its own values stand in the record.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -46,7 +46,8 @@ class Origin:
     `payloads` are by the position of their field, `before` what outputs held when the call took
     them. `carried` are outputs that calls take, too, as a conversation, where it is not known what
     they held before. `missing` says, by the name of an input, why the flag does not have what the
-    call was given. `word` is None where no page is watched.
+    call was given. `made_up` names inputs in which the assistant says what this server never said.
+    `word` is None where no page is watched.
     """
 
     roles: Roles
@@ -55,6 +56,7 @@ class Origin:
     carried: frozenset[int] = frozenset()
     before: dict[int, Any] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
+    made_up: list[str] = field(default_factory=list)
     seconds: float | None = None
     error: Mapping[str, str] | None = None
     function: Any = None
@@ -69,7 +71,7 @@ class Origin:
     def verified(self) -> bool | None:
         """Whether the server made these outputs from these inputs; None where it is not known."""
         if self.word in ("run", "partial run", "cached example"):
-            return None if self._lacks_a_state else True
+            return None if self._lacks_a_state or self.made_up else True
         return False if self.word == "page" else None
 
     @property
@@ -84,6 +86,8 @@ class Origin:
             told["replayable"] = self.function is not None and not self.missing
         if self.missing:
             told["missing_inputs"] = self.missing
+        if self.made_up:
+            told["made_up_inputs"] = self.made_up
         if self.function is not None:
             told["api_name"] = getattr(self.function, "api_name", None) or None
         if self.seconds is not None:
@@ -117,6 +121,7 @@ def origin_of_run(fields: Fields, run: Run) -> Origin:
     word: Word = "failed run" if run.error else "run"
     origin = Origin(roles=roles, payloads=dict(enumerate(run.inputs)), word=word)
     origin.function, origin.seconds = run.function, run.seconds
+    origin.made_up = names_of_made_up([run])
     states: dict[int, Kept] = {
         n: run.states.get(number_of(component), Kept(None, _FORGOTTEN))
         for n, component in enumerate(run.function.inputs)
@@ -135,6 +140,17 @@ def origin_of_run(fields: Fields, run: Run) -> Origin:
     for n, kept in states.items():
         origin.replace(n, fields.names[n], kept)
     return origin
+
+
+def names_of_made_up(calls: Iterable[Call | Run]) -> list[str]:
+    """What people call the inputs of *calls* in which the assistant says what it never said."""
+    names = [
+        str(getattr(component, "label", None) or f"input {place}")
+        for call in calls
+        for place, component in enumerate(call.function.inputs)
+        if number_of(component) in call.made_up
+    ]
+    return list(dict.fromkeys(names))
 
 
 class _Search:
@@ -206,6 +222,7 @@ class _Search:
         word: Word = "partial run" if unfinished else "cached example" if is_example else "run"
         origin = self._new(word)
         origin.seconds = None if is_example else sum(call.seconds for call in calls)
+        origin.made_up = names_of_made_up(calls)
         self._fill(origin, calls)
         return origin
 

@@ -6,7 +6,6 @@ presses happens in the browser (`panel.js`); the server hears of a flag when it 
 """
 
 import json
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +22,9 @@ from flagstone.gradio.keeping import Keeper, Press
 from flagstone.gradio.looks import COMMENT, consent_boxes, place_style
 from flagstone.gradio.scripts import HIDDEN, script
 from flagstone.gradio.threads import aside
+from flagstone.safe_logs import logger_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 _UNDO_FOR = 10.0
 """Seconds that Undo can be pressed; the server allows some more, for the way."""

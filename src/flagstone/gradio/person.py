@@ -2,9 +2,12 @@
 Who flagged: the name that they logged in with, and of their request what the demo asks for.
 """
 
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+_MAX_SESSION = 200
 
 RESTORED_COOKIE = "flagstone_restored"
 """What `panel.js` sets for a moment, when a flag is pressed on such a page."""
@@ -17,8 +20,15 @@ def user_of(request: Any) -> str | None:
 
 
 def session_of(request: Any) -> str | None:
-    """The session that the page says it is: made by the page, and new with each of its loads."""
-    return getattr(request, "session_hash", None)
+    """
+    The session that the page says it is: made by the page, and new with each of its loads.
+
+    A name of more than 200 characters, which no page of Gradio's makes, stands as its digest.
+    """
+    name = getattr(request, "session_hash", None)
+    if name is None or len(str(name)) <= _MAX_SESSION:
+        return name
+    return hashlib.blake2b(str(name).encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 def is_restored(request: Any) -> bool:

@@ -7,7 +7,6 @@ between loses nothing. `docs/chat.md` has the table of what a person can do, wha
 what the page then shows.
 """
 
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -39,8 +38,9 @@ from flagstone.gradio.person import session_of, user_of
 from flagstone.gradio.rules import Rules
 from flagstone.gradio.standing import Memory, Standing, Told, keys_of
 from flagstone.record import unique_names
+from flagstone.safe_logs import logger_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 
 class ChatFields(Fields):

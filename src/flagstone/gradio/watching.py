@@ -78,9 +78,9 @@ class _Watched:
         try:
             output = await self._process(*args, **kwargs)
         except Exception as error:  # not a cancellation: it ends nothing, what was given stands
-            await self._end(runs, seen, time.perf_counter() - start, {}, error)
+            await self._end(call, runs, seen, time.perf_counter() - start, {}, error)
             raise
-        await self._end(runs, seen, time.perf_counter() - start, output)
+        await self._end(call, runs, seen, time.perf_counter() - start, output)
         return output
 
     async def preprocess_data(self, block_fn: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
@@ -102,6 +102,7 @@ class _Watched:
 
     async def _end(
         self,
+        call: "_Call",
         runs: list[Run],
         seen: _Seen,
         seconds: float,
@@ -114,7 +115,7 @@ class _Watched:
             run.outputs = _item(seen.outputs, number, run.outputs)
             run.states = _item(seen.states, number, run.states)
             run.made_states = _item(seen.made_states, number, run.made_states)
-            await _end(self.capture, run, output)
+            await _end(self.capture, run, output, call.states())
 
 
 def _follow(blocks: Blocks, capture: Capture) -> None:
@@ -139,7 +140,7 @@ class _Call:
         blocks: Blocks,
         block_fn: Any,
         inputs: list[Any],
-        state: Any = None,  # noqa: ARG002
+        state: Any = None,
         request: Any = None,
         iterator: Any = None,
         session_hash: str | None = None,  # noqa: ARG002
@@ -149,6 +150,14 @@ class _Call:
         self.function = blocks.fns[block_fn] if isinstance(block_fn, int) else block_fn
         self.inputs, self.request, self.iterator = inputs, request, iterator
         self.event_id = event_id
+        self._state = state
+
+    def states(self) -> list[Any]:
+        """The states that it takes, as they are now."""
+        if self._state is None:
+            return []
+        stateful = [c for c in self.function.inputs if getattr(c, "stateful", False)]
+        return [self._state[number_of(component)] for component in stateful]
 
     def runs(self, capture: Capture) -> list[Run]:
         """One run, or one for each sample of a batch."""
@@ -163,14 +172,23 @@ class _Call:
         ]
 
 
-async def _end(capture: Capture, run: Run, output: Any) -> None:
-    """Remember *run* as far as it came; when it has ended, tell who listens."""
+async def _end(capture: Capture, run: Run, output: Any, left: list[Any]) -> None:
+    """
+    Remember *run* as far as it came; when it has ended, tell who listens.
+
+    *left* are the states that it was given, as they are now.
+    """
     goes_on = run.error is None and bool(output.get("is_generating"))
     if goes_on:
         capture.suspend(run, output["iterator"])
     session = session_of(run.request)
-    if session:
-        await anyio.to_thread.run_sync(lambda: capture.remember(session, run, goes_on=goes_on))
+
+    def note() -> None:
+        capture.listen(run, left)
+        if session:
+            capture.remember(session, run, goes_on=goes_on)
+
+    await anyio.to_thread.run_sync(note)
     if not goes_on:
         for listener in capture.listeners:
             await listener(run)

@@ -1,0 +1,141 @@
+"""
+Which messages of a conversation the server itself wrote.
+
+A page posts the conversation so far, and anybody can post one in which the assistant says what it
+never said. So what functions say is remembered, of all sessions: a message that a call gave, or
+left in a state, and had not taken, is the server's. So are those that a page begins with.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from threading import Lock
+from typing import Any
+
+from gradio import ChatMessage
+from gradio.components import Component
+
+from flagstone.gradio.fields import number_of
+from flagstone.gradio.kinds import kind_of
+
+_MAX_MESSAGES = 200_000
+"""The latest messages of the server that are remembered."""
+
+_MAX_PARTS = 100_000
+"""The most parts of a value that are looked at."""
+
+_CARRIERS = ("chat", "state", "json")
+"""The kinds of components whose values can hold messages."""
+
+
+class Spoken:
+    """The messages that the functions of one page wrote, as hashes."""
+
+    def __init__(self) -> None:
+        self._messages: OrderedDict[int, None] = OrderedDict()
+        self._begun: dict[int, frozenset[int]] = {}
+        self._lock = Lock()
+
+    def hear(
+        self, given: Iterable[Any], *, taken: Iterable[Any], instead_of: frozenset[int]
+    ) -> frozenset[int]:
+        """
+        Remember what is in *given* and not in *taken*; a step of a stream *instead_of* the last.
+
+        Returns what is remembered of it.
+        """
+        new = frozenset(_replies_of(given) - _replies_of(taken)) if given else frozenset[int]()
+        with self._lock:
+            for message in instead_of - new:
+                self._messages.pop(message, None)
+            for message in new:
+                self._messages[message] = None
+                self._messages.move_to_end(message)
+            while len(self._messages) > _MAX_MESSAGES:
+                self._messages.popitem(last=False)
+        return new
+
+    def made_up(self, values: Mapping[Component, Any]) -> frozenset[int]:
+        """
+        The numbers of the components whose *values* have a reply that is not the server's.
+
+        Only conversations and states: what is typed may hold anything.
+        """
+        return frozenset(
+            number_of(component)
+            for component, value in values.items()
+            if kind_of(component) in ("chat", "state") and not self._knows(component, value)
+        )
+
+    def _knows(self, component: Component, value: Any) -> bool:
+        unknown = _replies_of([value])
+        if not unknown:
+            return True
+        number = number_of(component)
+        if number not in self._begun:
+            self._begun[number] = frozenset(_replies_of([getattr(component, "value", None)]))
+        unknown -= self._begun[number]
+        with self._lock:
+            return all(message in self._messages for message in unknown)
+
+
+def carriers_of(values: Iterable[tuple[Any, Any]]) -> dict[Component, Any]:
+    """Those of *values*, by their component, that can hold a conversation."""
+    return {
+        component: value
+        for component, value in values
+        if isinstance(component, Component) and kind_of(component) in _CARRIERS
+    }
+
+
+def _replies_of(values: Iterable[Any]) -> set[int]:
+    """Hashes of all messages in *values* that are not a user's."""
+    found: set[int] = set()
+    parts = list(values)
+    for _ in range(_MAX_PARTS):
+        if not parts:
+            break
+        part = parts.pop()
+        match part:
+            case {"role": str(role), "content": content}:
+                if role != "user":
+                    title = (part.get("metadata") or {}).get("title")
+                    found.add(_hash(role, [content, title]))
+            case dict():
+                with suppress(RuntimeError):  # a function changes it at this moment
+                    parts += part.values()
+            case list() | tuple():
+                if _are_pairs(part):
+                    found |= {_hash("assistant", [said]) for _, said in part if said is not None}
+                else:
+                    parts += part
+            case ChatMessage():
+                parts.append({"role": part.role, "content": part.content})
+    return found
+
+
+def _are_pairs(data: Any) -> bool:
+    """Whether *data* is of pairs, of what was said and what was answered."""
+    return bool(data) and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in data)  # noqa: PLR2004
+
+
+def _hash(role: str, said: Any) -> int:
+    """The same for all forms in which Gradio has one message; spaces, which it strips, aside."""
+    return hash((role, "".join("".join(_texts(said)).split())))
+
+
+def _texts(said: Any) -> Iterator[str]:
+    match said:
+        case None:
+            return
+        case str():
+            yield said
+        case {"path": str(path)} | (str(path),):
+            yield path.replace("\\", "/").rpartition("/")[2]
+        case {"text": text} | {"file": text} | {"value": text}:
+            yield from _texts(text)
+        case list() | tuple():
+            for part in said:
+                yield from _texts(part)
+        case _:
+            yield str(said)
