@@ -82,13 +82,13 @@ def test_csv_as_gradio_4_tests_it(hub, tmp_path):
 
 def test_folders_as_gradio_4_tests_them(hub, tmp_path):
     """
-    Two flags are numbered 1 and 2, and on disk is nothing but `metadata.jsonl` (and locks).
+    Two flags are numbered 1 and 2, and on disk is nothing but `metadata.jsonl` (and what is hidden).
     """
     saver = set_up(tmp_path, separate_dirs=True)
     assert saver.flag([None, "test"], "") == 1
     assert saver.flag([None, "test"]) == 2
     assert saver.flush(60)
-    assert on_disk(tmp_path) == {"metadata.jsonl", ".lock"}
+    assert on_disk(tmp_path) == {"metadata.jsonl", ".lock", ".targets"}
     assert len([path for path in files_on(hub) if path.endswith("/metadata.jsonl")]) == 2
     assert set_up(tmp_path, separate_dirs=True).flag([None, "third"]) == 3
 
