@@ -2,6 +2,7 @@
 What hostile hands, and ordinary accidents, put into a folder of logs.
 """
 
+import codecs
 import os
 
 import pytest
@@ -140,3 +141,51 @@ def test_flags_of_a_foreign_log_are_erased(tmp_path):
         assert list(store.scan()) == [second]
     header = log(["a"], delimiter=";")
     assert (tmp_path / "log.csv").read_bytes() == header + kept[1]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize(
+    ("mark", "encoding"),
+    [
+        (b"", "utf-8"),
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+        (codecs.BOM_UTF32_LE, "utf-32-le"),
+        (b"", "utf-16-le"),
+        (b"", "utf-16-be"),
+    ],
+)
+def test_a_log_that_loses_a_row_keeps_its_encoding(tmp_path, mark, encoding, delimiter):
+    """
+    With its byte order mark, Excel's own line, its delimiter and its header.
+    """
+    rows = [["secret", "", "ana", T], [f"grö{delimiter}ßer", "", "bo", T]]
+
+    def content(*kept):
+        told = f"sep={delimiter}\r\n" if delimiter == ";" else ""
+        text = told + log(["a"], *kept, delimiter=delimiter).decode()
+        return mark + text.encode(encoding)
+
+    (tmp_path / "log.csv").write_bytes(content(*rows))
+    with CsvFolder(tmp_path) as store:
+        first, second = store.scan()
+
+        store.erase([first.id])
+
+        assert list(store.scan()) == [second]
+    assert (tmp_path / "log.csv").read_bytes() == content(rows[1])
+
+
+def test_a_row_without_a_line_end_survives_the_erasure_of_another(tmp_path):
+    """
+    An editor left the end out, just now: nobody is writing it.
+    """
+    content = log(["a"], ["secret", "", "ana", T], ["kept", "", "bo", "2026-01-02"])
+    (tmp_path / "log.csv").write_bytes(content.rstrip(b"\r\n"))
+    with CsvFolder(tmp_path) as store:
+        first = next(store.scan())
+
+        store.erase([first.id])
+
+    assert (tmp_path / "log.csv").read_bytes() == log(["a"], ["kept", "", "bo", "2026-01-02"])

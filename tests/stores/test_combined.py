@@ -5,6 +5,7 @@ A folder of stores, such as those of a demo in tabs, is one store for every verb
 import io
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -243,3 +244,26 @@ def test_one_that_fails_keeps_no_other_from_forgetting(folder):
 
     for name in ("in csv", "custom", "by Gradio", "shards", "a-dataset"):
         assert open_store(folder / name).count(Query(user="ana")) == 0, name
+
+
+def test_a_flag_is_corrected_where_it_is(folder):
+    """
+    In each store that has it, and with its file, wherever that was put; no other store gets it.
+    """
+    store = open_store(folder)
+    before = {flag.id: flag for flag in store.find()}
+    ref = store.files.put(io.BytesIO(b"a new file"), name="new.txt")
+    file = Value(kind="file", data=ref)
+    told = [flag for flag in before.values() if flag.app != "by Gradio"]
+    corrected = {flag.id: replace(flag, outputs={"new": file}) for flag in told}
+
+    store.replace(corrected.values())
+
+    assert {flag.id: flag for flag in store.find()} == before | corrected
+    for name in ("in csv", "custom", "one/two", "shards", "a-dataset"):
+        with open_store(folder / name) as part:
+            assert part.count() == 2
+            assert {flag.id for flag in part.find()} <= corrected.keys()
+            for flag in part.find():
+                with part.files.open(flag.outputs["new"].data) as content:
+                    assert content.read() == b"a new file"

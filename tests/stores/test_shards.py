@@ -5,6 +5,7 @@ Shards: written by many without a lock, read by others without us, damaged, and 
 import io
 import json
 import threading
+from dataclasses import replace
 
 import duckdb
 import numpy as np
@@ -17,6 +18,7 @@ from datasets import Audio, load_dataset
 from PIL import Image
 
 from flagstone import Query, Review, Value, open_store
+from flagstone.doctor import examine
 from flagstone.errors import StoreError, UnknownStoreError, UnreadableRecordError
 from flagstone.stores.shards import ShardStore
 from flagstone.stores.shards.files import SMALL
@@ -158,6 +160,45 @@ def test_files_of_every_size_come_back(tmp_path, size, kind):
     embedded = kind == "image" and size <= SMALL
     assert (tmp_path / "files" / ref.sha256[:2] / ref.sha256).is_file() is not embedded
     assert store.files.sweep({ref.sha256}, age=-1) == {}
+
+
+@pytest.mark.parametrize("ended_by", ["nothing", "append", "doctor", "replace"])
+def test_a_correction_that_was_cut_off_counts(tmp_path, ended_by):
+    """
+    Killed before the old shards were written anew, what is read is the correction, once; the next
+    append, doctor or correction takes the old one away.
+    """
+    store = open_store(f"shards:{tmp_path}")
+    flags = [make_flag("one", comment="old text"), make_flag("other", user="bo")]
+    store.append(flags)
+    review = Review(flag_id=flags[0].id, note="said")
+    store.append([review])
+    before = (tmp_path / "000000000001.parquet").read_bytes()
+    new = replace(flags[0], comment="new text")
+    store.replace([new])
+    assert "old text" not in str(pq.read_table(tmp_path / "000000000001.parquet").to_pylist())
+    (tmp_path / "000000000001.parquet").write_bytes(before)
+
+    store = open_store(f"shards:{tmp_path}")
+    added = make_flag("added")
+    match ended_by:
+        case "append":
+            store.append([added])
+        case "doctor":
+            assert examine(store).damage == ()
+        case "replace":
+            store.replace([new])
+
+    records = [flags[1], review, new] + ([added] if ended_by == "append" else [])
+    assert list(store.scan()) == records
+    assert sorted(store.find(Query(order="oldest")), key=str) == sorted(
+        (record for record in records if record is not review), key=str
+    )
+    assert store.count(Query(text="old text")) == 0
+    assert store.state(new.id).flag == new
+    assert [each.flag for each in store.discussed(Query())] == [new]
+    texts = str([pq.read_table(path).to_pylist() for path in tmp_path.glob("*.parquet")])
+    assert ("old text" in texts) == (ended_by == "nothing")
 
 
 def test_a_file_of_another_record_stays_when_one_is_erased(tmp_path):

@@ -25,13 +25,15 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_OF_MARKS = {
+OF_MARKS = {
     codecs.BOM_UTF8: "utf-8",
-    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_LE: "utf-32-le",  # which begins with that of UTF-16
     codecs.BOM_UTF32_BE: "utf-32-be",
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
+"""Byte order marks, and the encodings of what follows them."""
+
 _EAST_ASIAN = {"gb18030": "gb2312", "cp949": "euc_kr", "cp932": "shift_jis", "big5": "big5"}
 """Encodings, and the sets of characters that people write with: the others are rare."""
 
@@ -91,9 +93,9 @@ def decode(content: bytes, path: Path, encoding: str | None = None) -> Decoded:
 
 def encode(text: str, encoding: str, *, like: bytes) -> bytes:
     """*text* in *encoding*, as `decode` gave it; with a byte order mark where *like* has one."""
-    for mark, _ in _MARKS:
+    for mark, name in OF_MARKS.items():
         if like.startswith(mark):
-            return mark + text.encode(_OF_MARKS[mark])
+            return mark + text.encode(name)
     return text.encode(encoding)
 
 

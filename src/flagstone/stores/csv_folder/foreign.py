@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 from flagstone.errors import UnreadableRecordError, megabytes
 from flagstone.stores.csv_folder.cells import HUB_END, RECORD
-from flagstone.stores.csv_folder.encodings import decode, encode
+from flagstone.stores.csv_folder.encodings import OF_MARKS, decode, encode
 from flagstone.stores.csv_folder.log import Row
 
 MAX_LOG_SIZE = 1 << 30
@@ -127,9 +127,9 @@ class ForeignLog:
 
     def _text_of_head(self) -> str:
         """Its beginning, well enough to tell a header, which ends in ASCII."""
-        for mark, name in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
+        for mark, name in OF_MARKS.items():
             if self._head.startswith(mark):
-                return self._head[2:].decode(name, errors="replace")
+                return self._head.removeprefix(mark).decode(name, errors="replace")
         if self._head[1:2] == b"\0":
             return self._head.decode("utf-16-le", errors="replace")
         if self._head[:1] == b"\0":
