@@ -277,6 +277,48 @@ def test_a_file_that_another_row_names_stays(gradio_folder):
     assert [flag.user for flag in open_store(gradio_folder).find()] == ["bo"]
 
 
+def test_a_path_that_was_typed_names_no_file(gradio_folder):
+    """
+    In a field of text it is text: neither shown as the picture, nor deleted with it.
+    """
+    typed = f"flagged/{PICTURE}"
+    with (gradio_folder / "log.csv").open("a") as log:
+        log.write(f",{typed},,eve,2026-01-01 12:00:03.000000\n")
+    (flag,) = open_store(gradio_folder).find(Query(user="eve"))
+    assert (flag.inputs["text"].data, list(flag.files())) == (typed, [])
+
+    run("forget", "--user", "mallory", "-s", gradio_folder, "--yes")
+    run("forget", "--user", "eve", "-s", gradio_folder, "--yes")
+
+    assert (gradio_folder / PICTURE).read_bytes() == SECRET
+
+
+GALLERY = "pictures/0123abcd-0123-0123-0123-0123456789ab"
+
+
+def test_a_gallery_of_gradio_3_goes_whole(tmp_path):
+    """
+    Its pictures, what is said below them, and the folder; one that somebody else has stays.
+    """
+    for gallery in (GALLERY, GALLERY.replace("0123abcd", "bbbbbbbb")):
+        (tmp_path / gallery).mkdir(parents=True)
+        (tmp_path / gallery / "a.png").write_bytes(SECRET)
+        (tmp_path / gallery / "captions.json").write_text('{"pictures/a.png": "secret text"}')
+    rows = [
+        f"flagged/{GALLERY},,ana,2026-01-01 12:00:00",
+        f"flagged/{GALLERY.replace('0123abcd', 'bbbbbbbb')},,bo,2026-01-01 12:00:01",
+    ]
+    (tmp_path / "log.csv").write_text("\n".join(["pictures,flag,username,timestamp", *rows, ""]))
+    assert open_store(tmp_path).count(Query(text="secret text")) == 2
+
+    run("forget", "--user", "ana", "-s", tmp_path, "--yes")
+
+    assert not (tmp_path / GALLERY).exists()
+    (flag,) = open_store(tmp_path).find(Query(text="secret text"))
+    assert (flag.user, [ref.name for ref in flag.files()]) == ("bo", ["a.png"])
+    assert (tmp_path / GALLERY.replace("0123abcd", "bbbbbbbb") / "a.png").read_bytes() == SECRET
+
+
 def test_what_gradio_3_kept_of_a_label_goes(tmp_path):
     """
     The JSON beside its log that a cell names is a file of the row, too.

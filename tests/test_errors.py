@@ -105,10 +105,10 @@ def test_the_tree_is_as_drawn():
         ),
         (
             errors.NothingToForgetError(asked=("x", "user:ana"), where="flags.db"),
-            "Cannot forget x, user:ana: no flag of that id or user is in flags.db, nor was one "
-            "erased there. All else that was asked for is forgotten. `flagstone list` shows the "
-            "ids, `flagstone stats` the users; name the folder or database that the demo writes to "
-            "with --store.",
+            "Cannot forget x, user:ana: no flag of that id or user is in flags.db now, and no such "
+            "id was erased there. All else that was asked for is forgotten. `flagstone list` shows "
+            "the ids, `flagstone stats` the users; name the folder or database that the demo "
+            "writes to with --store.",
             LookupError,
         ),
         (

@@ -154,7 +154,8 @@ def test_by_id(place, flags):
     assert receipt == flags[2].id
     assert error == (
         f"Cannot forget {', '.join(sorted(['no-such-id', review.id]))}: no flag of that id or user "
-        f"is in {store.where}, nor was one erased there. All else that was asked for is forgotten. "
+        f"is in {store.where} now, and no such id was erased there. All else that was asked for "
+        "is forgotten. "
         "`flagstone list` shows the ids, `flagstone stats` the users; name the folder or database "
         "that the demo writes to with --store."
     )

@@ -82,7 +82,7 @@ def test_csv_as_gradio_4_tests_it(hub, tmp_path):
 
 def test_folders_as_gradio_4_tests_them(hub, tmp_path):
     """
-    Two flags are numbered 1 and 2, and on disk is nothing but `metadata.jsonl` (and what is hidden).
+    Two flags are numbered 1 and 2, and all on disk is `metadata.jsonl` (and what is hidden).
     """
     saver = set_up(tmp_path, separate_dirs=True)
     assert saver.flag([None, "test"], "") == 1

@@ -391,10 +391,10 @@ class NothingToForgetError(FlagstoneError, LookupError):
 
     def __init__(self, *, asked: tuple[str, ...], where: str) -> None:
         super().__init__(
-            f"Cannot forget {', '.join(asked)}: no flag of that id or user is in {where}, nor was "
-            "one erased there. All else that was asked for is forgotten. `flagstone list` shows "
-            "the ids, `flagstone stats` the users; name the folder or database that the demo "
-            "writes to with --store.",
+            f"Cannot forget {', '.join(asked)}: no flag of that id or user is in {where} now, and "
+            "no such id was erased there. All else that was asked for is forgotten. `flagstone "
+            "list` shows the ids, `flagstone stats` the users; name the folder or database that "
+            "the demo writes to with --store.",
         )
 
 

@@ -30,10 +30,10 @@ from flagstone.testing import make_flag
 
 pytestmark = pytest.mark.slow
 
-EVERY = int(os.environ.get("FLAGSTONE_CUT_EVERY", "20"))
+EVERY = int(os.environ.get("FLAGSTONE_CUT_EVERY", "40"))
 """Of so many steps one is cut at, another one each day; by hand, 1."""
 
-ROUNDS = int(os.environ.get("FLAGSTONE_ERASURES", "2"))
+ROUNDS = int(os.environ.get("FLAGSTONE_ERASURES", "1"))
 """How often an erasure of each kind is killed at random; by hand, more: 36 are 324 in all."""
 
 LOCAL = ["csv", "sqlite", "shards", "tabs", "gradio", "folders"]

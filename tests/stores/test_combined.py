@@ -138,6 +138,29 @@ def test_what_is_appended_goes_to_the_folder_itself(folder):
     assert store.count() == 15
 
 
+def test_what_is_said_about_a_flag_goes_to_where_it_is(folder):
+    """
+    So the store of a tab alone has the decisions about its flags, and forgets them with these.
+    """
+    names = ["in csv", "custom", "one/two", "shards", "a-dataset", "by Gradio"]
+    store = open_store(folder)
+    flags = {flag.app: flag for flag in store.find(Query(user="bo"))}
+    flags["one/two"] = flags.pop("deep")
+    reviews = {name: Review(flag_id=flag.id, note=f"of {name}") for name, flag in flags.items()}
+
+    store.append(reviews.values())
+
+    for name in names:
+        with open_store(folder / name) as part:
+            notes = [r.note for r in part.scan() if isinstance(r, Review) and "ana" not in r.note]
+            assert notes == [f"of {name}"]
+    assert {flag.app: store.state(flag.id).reviews for flag in flags.values()} == {
+        flag.app: (reviews[name],) for name, flag in flags.items()
+    }
+    run("forget", flags["by Gradio"].id, "-s", folder / "by Gradio", "--yes")
+    assert b"of by Gradio" not in content(folder)
+
+
 def test_a_mark_goes_on_in_each(folder):
     """
     After a mark comes what any of them got since.
@@ -183,6 +206,20 @@ def test_what_a_visitor_uploads_is_no_store(tmp_path, name):
 
     assert [flag.user for flag in open_store(tmp_path / "flagged").find()] == [None]
     assert isinstance(open_store(tmp_path / "flagged"), CsvFolder)
+
+
+@pytest.mark.parametrize("name", ["tmpab_cd12e.csv", "0.csv"])
+def test_what_a_visitor_uploaded_to_gradio_3_is_no_store(tmp_path, name):
+    """
+    It lies in the folder of its field itself, and its header may be that of a log of ours.
+    """
+    CsvFolder(tmp_path / "planted").append([make_flag("planted", user="mallory")])
+    (tmp_path / "flagged" / "file").mkdir(parents=True)
+    row = f"flagged/file/{name},,bo,2026-01-01 12:00:00.000000"
+    (tmp_path / "flagged" / "log.csv").write_text(f"file,flag,username,timestamp\n{row}\n")
+    (tmp_path / "planted" / "dataset1.csv").rename(tmp_path / "flagged" / "file" / name)
+
+    assert [flag.user for flag in open_store(tmp_path / "flagged").find()] == ["bo"]
 
 
 def test_no_link_is_followed(tmp_path):

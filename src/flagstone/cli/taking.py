@@ -28,7 +28,7 @@ from flagstone.cli.frame import (
     telling_errors,
 )
 from flagstone.cli.printing import summary_of_export, summary_of_receipt
-from flagstone.errors import NotForgottenError, NothingToForgetError
+from flagstone.errors import FlagstoneError, NotForgottenError, NothingToForgetError
 from flagstone.export import Format
 from flagstone.export import export as export_flags
 from flagstone.forget import Receipt
@@ -115,7 +115,7 @@ def forget(
             receipt = in_stores(**asked)
     if as_json:
         facts = {name: list(told) for name, told in asdict(receipt).items()}
-        for place in (*facts["places"], *facts["unreached"]):
+        for place in (*facts["places"], *facts["unreached"], *facts["unfinished"]):
             place["where"] = mask_url(place["where"])
         typer.echo(codec.dumps(facts))
     else:
@@ -124,15 +124,19 @@ def forget(
 
 
 def _tell_what_is_left(receipt: Receipt, stores: Sequence[Store]) -> None:
-    """Raise where something may still be there, or was not found."""
-    if receipt.unreached:
-        raise NotForgottenError(reasons={lost.where: lost.reason for lost in receipt.unreached})
+    """Raise where something may still be there, or was not found; all that is so is told."""
+    errors: list[FlagstoneError] = []
     if receipt.unknown:
         where = ", ".join(store.where for store in stores)
-        raise NothingToForgetError(asked=receipt.unknown, where=where)
-    if receipt.unfinished:
-        err.print(Text(printable(receipt.unfinished[0].reason), style="red"), soft_wrap=True)
-        raise typer.Exit(UNFINISHED)
+        errors.append(NothingToForgetError(asked=receipt.unknown, where=where))
+    if receipt.unreached:
+        reasons = {lost.where: lost.reason for lost in receipt.unreached}
+        errors.append(NotForgottenError(reasons=reasons))
+    told = [*(place.reason for place in receipt.unfinished), *map(str, errors)]
+    for sentence in told:
+        err.print(Text(printable(sentence), style="red"), soft_wrap=True)
+    if told:
+        raise typer.Exit(UNFINISHED if receipt.unfinished and not receipt.unreached else 1)
 
 
 def _query_to_forget(user: str | None, older_than: str | None, where: str | None) -> Query | None:

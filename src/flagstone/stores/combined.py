@@ -1,7 +1,8 @@
 """
 Stores that lie in one folder, such as those of a demo in tabs, as one store.
 
-All is read from all of them and erased in all of them; what is appended goes to the first.
+All is read from all of them and erased in all of them. A new flag goes to the first; what is said
+about a flag goes to the store that has it, so that this one alone is whole, too.
 """
 
 import json
@@ -15,7 +16,9 @@ from flagstone.codec import FileRef
 from flagstone.errors import FlagstoneError
 from flagstone.files import Files
 from flagstone.record import Flag, Record
-from flagstone.store import Store
+from flagstone.store import Store, flag_id_of
+
+_UUID7 = "7"
 
 
 class CombinedStore(Store):
@@ -55,8 +58,21 @@ class CombinedStore(Store):
         for store in self._parts.values():
             elsewhere |= store.known(record.id for record in records)
         new = [record for record in records if record.id not in elsewhere]
-        self._copy_files(new, self._main)
-        self._main.append(new)
+        for store, theirs in self._divide(new):
+            self._copy_files(theirs, store)
+            store.append(theirs)
+
+    def _divide(self, records: list[Record]) -> list[tuple[Store, list[Record]]]:
+        """Where which of *records* go: what is said about a flag to where that is."""
+        about = {flag_id_of(record) for record in records if not isinstance(record, Flag)}
+        homes: dict[str, Store] = {}
+        for store in self._parts.values() if about else ():
+            homes |= dict.fromkeys(_flags_in(store, about), store)
+        return [
+            (store, theirs)
+            for store in self.parts
+            if (theirs := [r for r in records if _home_of(r, homes, self._main) is store])
+        ]
 
     def scan(self, after: str | None = None) -> Iterator[Record]:
         marks = json.loads(after) if after else {}
@@ -127,6 +143,18 @@ class CombinedStore(Store):
                 if not to.files.has(ref):
                     with suppress(FileNotFoundError), self.files.open(ref) as file:
                         to.files.put(file, name=ref.name, mime_type=ref.mime_type)
+
+
+def _home_of(record: Record, homes: Mapping[str, Store], main: Store) -> Store:
+    return main if isinstance(record, Flag) else homes.get(record.flag_id, main)
+
+
+def _flags_in(store: Store, ids: set[str]) -> set[str]:
+    """Those of *ids* that are in *store*."""
+    found = store.known(ids)
+    # Those of rows that Gradio wrote are made from the rows.
+    rest = {record_id for record_id in ids - found if record_id[14:15] != _UUID7}
+    return found | (Store.known(store, rest) if rest else set())
 
 
 class CombinedFiles(Files):

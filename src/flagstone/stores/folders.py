@@ -17,6 +17,9 @@ DATABASE = "flags.db"
 
 _DEPTH = 4
 _LOG = re.compile(r"(dataset|log|data)\d*\.csv")
+_UPLOAD = re.compile(r"(tmp\w{8}|\d+)\.csv")
+"""How Gradio 2 and 3 called what a visitor uploaded."""
+
 _OUR_LOG = re.compile(rb"[^\n]*\brecord\r?\n")
 _LONGEST_HEADER = 1 << 16
 _SHARD = re.compile(r"\d{12}(-\d{12})?\.parquet")
@@ -67,7 +70,7 @@ def _is_log(folder: Path, name: str) -> bool:
     """Whether the file *name* is a log: it is called so, or its header is that of one of ours."""
     if _LOG.fullmatch(name):
         return True
-    if not name.endswith(".csv"):
+    if not name.endswith(".csv") or _UPLOAD.fullmatch(name):
         return False
     try:
         with (folder / name).open("rb") as file:
