@@ -433,3 +433,19 @@ def test_an_order_that_cannot_be_done_is_told(tmp_path):
     run("doctor", place)
     assert b"secret text" not in content(tmp_path)
     assert not beside
+
+
+def test_all_that_is_left_is_told_at_once(tmp_path):
+    """
+    An id that nobody knows hides no erasure that is not finished.
+    """
+    place = tmp_path / "flags.db"
+    (flag, _) = fill(open_store(place))
+    with closing(sqlite3.connect(place)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM flagstone_record").fetchone()
+
+        told = run("forget", flag.id, "nobody", "-s", place, "--yes", code=4)
+
+    assert "Cannot finish the erasure" in told
+    assert "Cannot forget nobody: " in told

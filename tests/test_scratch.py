@@ -94,6 +94,19 @@ def test_a_removal_that_was_cut_off_is_finished(place):
     assert list(place.iterdir()) == []
 
 
+def test_the_temporary_directory_may_be_a_link(place, tmp_path, monkeypatch):
+    """
+    As it is on macOS: what a killed process left there is removed all the same.
+    """
+    left = killed(MAKE_AND_DIE)
+    (tmp_path / "link").symlink_to(place)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "link"))
+
+    sweep_scratch()
+
+    assert not left.exists()
+
+
 def test_no_link_is_followed(place, tmp_path):
     """
     A link that is called as our folders are leads nobody to what it points to.

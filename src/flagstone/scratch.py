@@ -61,7 +61,7 @@ def scratch_in(folder: Path) -> Iterator[Path]:
 
     A scratch folder notes it, so that it is removed after a crash, too.
     """
-    for left in entries_of(folder):
+    for left in entries_of(folder.resolve()):
         if left.name.startswith(PART):
             _remove_if_left(Path(left.path))
     note, lock = Scratch(), None
@@ -82,7 +82,7 @@ def scratch_in(folder: Path) -> Iterator[Path]:
 
 def sweep_scratch() -> None:
     """Remove the folders that a killed process left."""
-    for entry in entries_of(Path(tempfile.gettempdir())):
+    for entry in entries_of(_place()):
         if _OURS.fullmatch(entry.name):
             _remove_if_left(Path(entry.path))
 
@@ -99,8 +99,13 @@ def has_copies_of(urls: Collection[str]) -> bool:
     return any((folder / _ERASED).exists() for folder in _copies_of(urls))
 
 
+def _place() -> Path:
+    """The temporary directory, which may be a link."""
+    return Path(tempfile.gettempdir()).resolve()
+
+
 def _copies_of(urls: Collection[str]) -> Iterator[Path]:
-    for entry in entries_of(Path(tempfile.gettempdir())):
+    for entry in entries_of(_place()):
         folder = Path(entry.path)
         if _OURS.fullmatch(entry.name) and _is_own(folder, stat.S_ISDIR):
             with suppress(OSError, ValueError, TypeError):

@@ -5,6 +5,8 @@ A folder of stores, such as those of a demo in tabs, is one store for every verb
 import io
 import json
 import os
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from test_cli import run
 
 from flagstone import Query, Review, Value, open_store
-from flagstone.errors import StoreError
+from flagstone.errors import StoreError, UnfinishedErasureError
 from flagstone.stores.combined import CombinedStore
 from flagstone.stores.csv_folder import CsvFolder
 from flagstone.stores.csv_folder.flag_folders import FlagFolders
@@ -240,6 +242,21 @@ def test_no_link_is_followed(tmp_path):
     assert CsvFolder(other).count() == 1
 
 
+def test_a_folder_may_be_named_by_a_link(folder, tmp_path):
+    """
+    As one on a larger disk: all verbs read what it leads to, and forget reaches it.
+    """
+    link = tmp_path / "link"
+    link.symlink_to(folder)
+
+    assert open_store(link).count() == 14
+    run("forget", "--user", "ana", "-s", link, "--yes")
+
+    assert open_store(link).count() == 7
+    assert SECRET not in content(folder)
+    assert b"of ana" not in content(folder)
+
+
 def test_hidden_folders_and_exports_are_none(tmp_path):
     """
     What is hidden, what is too deep, and an export beside the store are not read.
@@ -281,6 +298,27 @@ def test_one_that_fails_keeps_no_other_from_forgetting(folder):
 
     for name in ("in csv", "custom", "by Gradio", "shards", "a-dataset"):
         assert open_store(folder / name).count(Query(user="ana")) == 0, name
+
+
+def test_one_that_fails_is_told_before_one_that_has_not_finished(tmp_path):
+    """
+    That a tab still shows what was to go is never called no more than unfinished.
+    """
+    flags = [make_flag(user="ana"), make_flag(user="ana")]
+    for tab, flag in zip(("a", "b"), flags, strict=True):
+        SqlStore(tmp_path / tab / "flags.db").append([flag])
+    with closing(sqlite3.connect(tmp_path / "a" / "flags.db")) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM flagstone_record").fetchone()
+        store = open_store(tmp_path)
+        for path in (tmp_path / "b").glob("flags.db-*"):
+            path.unlink()
+        os.truncate(tmp_path / "b" / "flags.db", 100)
+
+        with pytest.raises(StoreError, match=r"b/flags\.db") as raised:
+            store.erase([flag.id for flag in flags])
+
+    assert not isinstance(raised.value, UnfinishedErasureError)
 
 
 def test_a_flag_is_corrected_where_it_is(folder):

@@ -77,7 +77,7 @@ class Directory(Place):
     def sweep_parts(self) -> None:
         with self._telling("delete what a crash left in"):
             files = entries_of(self._root / "files")
-            for folder in (self._root, *(Path(entry.path) for entry in files)):
+            for folder in (self._root.resolve(), *(Path(entry.path) for entry in files)):
                 sweep_parts(folder)
 
     @contextmanager

@@ -109,12 +109,14 @@ def _open_path(path: Path) -> Store:
 
 def _open_folder(path: Path) -> Store:
     """The stores in *path* and in the folders below it, as one; where there is none, CSV files."""
-    kinds = list(stores_in(path)) or ["logs"]
+    root = path.resolve()  # no link is followed but the one that a person names
+    kinds = list(stores_in(root)) or ["logs"]
     main = _open_kind(kinds[0], path)
     parts = {f"{kind}:": _open_kind(kind, path) for kind in kinds[1:]}
-    for folder in folders_below(path):
-        name = folder.relative_to(path).as_posix()
-        parts |= {f"{kind}:{name}": _open_kind(kind, folder) for kind in stores_in(folder)}
+    for folder in folders_below(root):
+        below = folder.relative_to(root)
+        name = below.as_posix()
+        parts |= {f"{kind}:{name}": _open_kind(kind, path / below) for kind in stores_in(folder)}
     if not parts:
         return main
     from flagstone.stores.combined import CombinedStore

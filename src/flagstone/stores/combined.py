@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from flagstone.codec import FileRef
-from flagstone.errors import FlagstoneError
+from flagstone.errors import FlagstoneError, UnfinishedErasureError
 from flagstone.files import Files
 from flagstone.record import Flag, Record
 from flagstone.store import Store, flag_id_of
@@ -132,8 +132,8 @@ class CombinedStore(Store):
                 done.append(do(store) or 0)
             except FlagstoneError as error:
                 errors.append(error)
-        if errors:
-            raise errors[0]
+        for worst in sorted(errors, key=lambda each: isinstance(each, UnfinishedErasureError)):
+            raise worst  # that one has not done it is worse than that one has not finished
         return done
 
     def _copy_files(self, records: Iterable[Record], to: Store) -> None:

@@ -99,12 +99,12 @@ class FolderFiles(DirectoryFiles):
 
     def sweep_parts(self, *, dry_run: bool = False) -> dict[str, int]:
         swept = super().sweep_parts(dry_run=dry_run)
-        return swept | sweep_parts(self._folder, dry_run=dry_run)
+        return swept | sweep_parts(self._folder.resolve(), dry_run=dry_run)
 
     def _hide(self, hashes: Iterable[str]) -> None:
         """Undo `show`."""
         shown = {sha256[:_SHOWN] for sha256 in hashes}
-        for field in entries_of(self._folder) if shown else ():
+        for field in entries_of(self._folder.resolve()) if shown else ():
             for place in entries_of(Path(field.path)):
                 if place.name in shown and place.is_dir(follow_symlinks=False):
                     shutil.rmtree(place.path)

@@ -52,7 +52,7 @@ class Sqlite:
         self.url = str(place) if place.suffix == ".db" else f"sqlite:///{place}"
         self.files = place.with_name(f"{place.name}.files")
         self.targets = place.with_name(f"{place.name}.targets")
-        self.index = self.path.with_name(f"{self.path.name}.index")
+        self.index = place.with_name(f"{place.name}.index")
         self.engine = sa.create_engine(
             url,
             paramstyle="qmark",
