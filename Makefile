@@ -12,12 +12,13 @@ OLD_GRADIOS := 4.44.1 5.50.0
 LOGGED_BY := 3.50.2 $(OLD_GRADIOS)
 ANNOTATORS := argilla label-studio
 
-.PHONY: help demo test quick compat lint format bench clean
+.PHONY: help demo test quick proofs compat lint format bench clean
 
 help:
 	@echo "make demo    draw digits, see a model's mistakes, flag them (http://127.0.0.1:7860)"
 	@echo "make test    lint, types and all tests"
 	@echo "make quick   the fast tests only"
+	@echo "make proofs  the slow proofs (kills, races, full disks) with all their rounds"
 	@echo "make compat  the host's tests on Gradio $(OLD_GRADIOS) and the newest,"
 	@echo "             and exports on the annotators that import them: $(ANNOTATORS)"
 	@echo "make lint    ruff and mypy"
@@ -31,6 +32,9 @@ demo: $(VENV)/demo
 test: lint
 	$(BIN)/python -m pytest README.md docs
 	$(BIN)/python -m pytest tests --numprocesses $(JOBS)
+
+proofs: $(VENV)/dev
+	FLAGSTONE_PROOFS=all $(BIN)/python -m pytest tests/slow --timeout 3600
 
 quick: $(VENV)/dev
 	$(BIN)/python -m pytest tests --numprocesses $(JOBS) -m "not slow and not browser"

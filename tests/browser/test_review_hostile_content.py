@@ -43,6 +43,14 @@ SVG = (
 HTML = b"<!doctype html><script>window.ran=1;document.title='ran'</script>"
 
 
+TOGETHER = "\n".join(
+    text for text in ATTACKS if not text.startswith(("javascript:", "data:", "=", "\u202e"))
+)
+"""All that need not stand at the beginning of a text."""
+
+SHOWN = [TOGETHER, *(text for text in ATTACKS if text not in TOGETHER)]
+
+
 class Watch:
     """Everything by which a page would show that it ran what it should show."""
 
@@ -126,7 +134,7 @@ def hostile_flag(store: MemoryStore, attack: str) -> Flag:
 @pytest.fixture(scope="module")
 def attacked() -> MemoryStore:
     store = MemoryStore()
-    for attack in ATTACKS:
+    for attack in SHOWN:
         hostile_flag(store, attack)
     return store
 
@@ -157,11 +165,11 @@ def test_nothing_runs_in_the_list_and_the_dashboard(
         page.goto(url + path)
         assert watch.told() == []
     page.goto(url)
-    expect(page.locator(".row")).to_have_count(len(ATTACKS))
+    expect(page.locator(".row")).to_have_count(len(SHOWN))
     assert page.get_by_text("\\u202egnp.exe").count() > 0  # spelled out, not turned round
 
 
-@pytest.mark.parametrize("number", range(len(ATTACKS)), ids=lambda n: ATTACKS[n][:24])
+@pytest.mark.parametrize("number", range(len(SHOWN)), ids=lambda n: SHOWN[n][:24])
 def test_nothing_runs_in_a_flag(
     page: Page, serve: Callable[..., str], attacked: MemoryStore, number: int
 ) -> None:

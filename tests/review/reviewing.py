@@ -3,9 +3,7 @@ A reviewer without a browser: reads pages and posts what the page's own script w
 """
 
 import copy
-import hashlib
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +67,6 @@ class Reviewer:
         answer = self.http.post("/login", data=form)
         self.token = ""
         return answer
-
-
-def half_a_second() -> float:
-    """Half a second; on a machine that others keep busy as much longer as work takes there."""
-    began, worked = time.perf_counter(), time.thread_time()
-    hashlib.scrypt(b"x", salt=b"y", n=2**14, r=8, p=3, maxmem=2**26)
-    shared = (time.perf_counter() - began) / (time.thread_time() - worked)
-    return 0.5 if shared < 1.3 else 0.75 * shared
 
 
 def people(folder: Path) -> Path:

@@ -3,7 +3,6 @@ Pages of hostile records: whatever is large in one, a page stays small, and says
 """
 
 import io
-import time
 
 import pytest
 from reviewing import Reviewer
@@ -56,13 +55,12 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_page_stays_small(name):
     """
-    The list is less than a megabyte, a flag's page less than four, and neither takes long.
+    The list is less than a megabyte, a flag's page less than four.
     """
     store = MemoryStore()
     flags = [Flag(**{"app": str(n), **HOSTILE[name]}) for n in range(3)]
     store.append(flags)
     reviewer = Reviewer(store)
-    began = time.perf_counter()
 
     listed = reviewer.get("/")
     shown = reviewer.get("/flag", params={"id": flags[0].id})
@@ -71,7 +69,6 @@ def test_a_page_stays_small(name):
     assert len(listed.content) < 1_000_000
     assert len(shown.content) < 4_000_000
     assert shown.text.rstrip().endswith("</html>")
-    assert time.perf_counter() - began < 10
 
 
 def test_what_was_said_about_a_flag_is_cut():

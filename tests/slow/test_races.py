@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import writers
+from rounds import rounds
 
 import flagstone.gradio as gr
 from flagstone.stores import open_store
@@ -34,12 +35,12 @@ def assert_one_header(place: Path, rows: int) -> None:
 
 
 @pytest.mark.parametrize("logger", [gr.CSVLogger, gr.FlagLogger])
-def test_200_cold_starts_of_8_threads(tmp_path, logger):
+def test_cold_starts_of_8_threads(tmp_path, logger):
     """
     Eight threads that press Flag at once, the first time ever, all have their flag kept.
     """
     box = gr.Textbox(label="t")
-    for trial in range(200):
+    for trial in range(rounds(200)):
         place = tmp_path / str(trial)
         callback = logger()
         callback.setup([box], place)
@@ -73,11 +74,11 @@ def start_processes(kind: str, place: Path, *, processes: int, threads: int, fla
 
 
 @pytest.mark.parametrize("kind", ["csv", "sqlite"])
-def test_100_cold_starts_of_8_processes(tmp_path, kind):
+def test_cold_starts_of_8_processes(tmp_path, kind):
     """
     Eight processes that append at once to a place that is not there yet lose nothing.
     """
-    for trial in range(100):
+    for trial in range(rounds(100)):
         place = tmp_path / str(trial)
 
         start_processes(kind, place, processes=8, threads=1, flags=1)

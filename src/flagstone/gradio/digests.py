@@ -106,7 +106,7 @@ def _as_posted(number: float) -> float | None:
     if not isinstance(number, int):
         if not math.isfinite(number):
             raise ValueError("a page cannot post a number that is not finite")
-        return _short(number)
+        return number
     if abs(number) <= _MAX_EXACT or abs(number) >= _MAX_NUMBER:
         return number
     nearest = float(number)
@@ -126,7 +126,9 @@ def _as_seen(data: Any, number: Number, *, drawn: bool) -> Any:
         case int() | float():
             return number(data)
         case dict():
-            if is_file_data(data):
+            if is_file_data(data) and isinstance(
+                data.get("path"), str
+            ):  # else all of it is what it holds
                 return _file_as_seen(data, drawn=drawn)
             return {str(key): _as_seen(part, number, drawn=drawn) for key, part in data.items()}
         case list() | tuple():
