@@ -245,7 +245,7 @@ class TestWhatAFlagIsOf:
             ({"t": "hello"}, {"output": "hello"}, True, "run"),
         ]
 
-    @pytest.mark.parametrize("lazily", [False, True] if GRADIO == 6 else [False])
+    @pytest.mark.parametrize("lazily", [False, True])
     def test_a_cached_example(self, lazily, tmp_path, monkeypatch):
         """
         An answer that Gradio cached is told from one that was just made.
@@ -257,7 +257,7 @@ class TestWhatAFlagIsOf:
             page = open_page()
             for number, function in demo.fns.items():
                 if any(isinstance(block, gradio.Dataset) for block in function.inputs):
-                    in_queue(page, [1], number=number)
+                    in_queue(page, [1, *["two"] * (len(function.inputs) - 1)], number=number)
             page.flag("two", "TWO")
             page.flag("one", "TWO")
 
