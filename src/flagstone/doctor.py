@@ -10,7 +10,7 @@ from functools import partial
 from flagstone.codec import FileRef
 from flagstone.durable import hash_of
 from flagstone.errors import StoreError, UnfinishedErasureError
-from flagstone.forget import finish_erasures
+from flagstone.forget import damage_of_orders, finish_erasures
 from flagstone.store import Store
 
 _GRACE = 3600.0
@@ -53,7 +53,7 @@ def examine(store: Store, *, dry_run: bool = False) -> Finding:
     except StoreError as error:  # as of a damaged one, which is told below
         failed = str(error)
     finding = partial(Finding, finished=finished, unfinished=unfinished)
-    damage = list(store.damage()) or [*filter(None, [failed])]
+    damage = [*store.damage(), *damage_of_orders(store)] or [*filter(None, [failed])]
     if damage:
         return finding(records=0, files=0, damage=tuple(damage), swept={})
     records = 0

@@ -175,6 +175,7 @@ class CsvFolder(Store):
     def damage(self) -> Iterator[str]:
         for path in self._logs_of_records():
             yield from LogReader(path, self.files).damage()
+        yield from self._erasures.damage()
 
     def close(self) -> None:
         """Nothing is held open."""

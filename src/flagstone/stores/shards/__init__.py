@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flagstone.erasing import Erasure, erasure_from_json
+from flagstone.erasing import Erasure, damage_of_note, erasure_from_json
 from flagstone.errors import StoreError, UnreadableRecordError
 from flagstone.places import place_at
 from flagstone.places.place import Blob, Contents, Place
@@ -239,6 +239,9 @@ class ShardStore(Store):
             self._merge(_last(shards) + 1)
 
     def damage(self) -> Iterator[str]:
+        for name in self._begun():
+            if self._read_erasure(name) is None:
+                yield damage_of_note(f"{self.where}, {name}")
         for blob in self._blobs():
             shard = _Shard(blob)
             try:
