@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
 from playwright.sync_api import Browser, Page, expect
 from starlette.applications import Starlette
 from starlette.responses import HTMLResponse
@@ -14,6 +15,8 @@ from starlette.routing import Route
 from flagstone.review import Users, create_app
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import make_flag
+
+pytestmark = pytest.mark.browser
 
 
 def test_the_printed_address_opens_it(browser: Browser, serve: Callable[..., str]) -> None:
