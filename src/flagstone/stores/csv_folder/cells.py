@@ -15,7 +15,7 @@ from itertools import chain
 from typing import Any
 
 from flagstone.codec import FileRef, files_in, spelled
-from flagstone.record import Flag, Outcome, Record, Review, Value, unique_names, utc_text
+from flagstone.record import Flag, NewerRecord, Outcome, Record, Review, Value, unique_names, utc_text
 
 RECORD = "record"
 OPTION = "flag"
@@ -35,6 +35,8 @@ REVIEW_COLUMNS = (
     RECORD,
 )
 OUTCOME_COLUMNS = ("flag_id", "run", "model", "status", "seconds", "timestamp", RECORD)
+NEWER_COLUMNS = ("flag_id", "type", "timestamp", RECORD)
+"""Those of a record of a newer version, which this one does not read."""
 
 Link = Callable[[str, FileRef], Any]
 """Makes a file visible under a field's name and says what stands for it in the cell."""
@@ -71,6 +73,8 @@ def columns_of(
         return REVIEW_COLUMNS
     if isinstance(record, Outcome):
         return OUTCOME_COLUMNS
+    if isinstance(record, NewerRecord):
+        return NEWER_COLUMNS
     fields = _fields(record, order)
     if not on_hub:
         names = tuple(name for name, _ in fields)
@@ -145,6 +149,8 @@ def row_of(
             seconds = "" if record.seconds is None else str(record.seconds)
             fields = [record.flag_id]
             cells = [record.run_id, record.model, record.status, seconds, timestamp]
+        case NewerRecord():
+            fields, cells = [record.flag_id, record.type], [timestamp]
     return [*fields, *(spreadsheet_safe(cell or "") for cell in cells), text]
 
 
