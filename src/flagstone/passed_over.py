@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from flagstone.errors import UnreadableRecordError
 from flagstone.record import Flag, NewerRecord, Outcome, Record, Review
+from flagstone.safe_text import mask_url
 
 _MOST = 1_000
 """Places that are held; of more only the number is known."""
@@ -38,6 +39,7 @@ class PassedOver:
 
     def add(self, where: str, reason: str) -> None:
         """Note that the record at *where* was not read, and why."""
+        where = mask_url(where)
         with self._lock:
             if where in self._places or len(self._places) < _MOST:
                 self._places.setdefault(where, Passed(where, reason))

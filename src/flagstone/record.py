@@ -266,7 +266,9 @@ class NewerRecord:
 
 Record = Flag | Review | Outcome | NewerRecord
 
-_TYPES: dict[str, type[Flag | Review | Outcome]] = {kind.type: kind for kind in (Flag, Review, Outcome)}
+_TYPES: dict[str, type[Flag | Review | Outcome]] = {
+    kind.type: kind for kind in (Flag, Review, Outcome)
+}
 
 
 def record_from_json(text: str | bytes, *, where: str, files: FilesOfValue = NO_FILES) -> Record:
@@ -280,7 +282,7 @@ def record_from_json(text: str | bytes, *, where: str, files: FilesOfValue = NO_
         data = codec.loads(text)
         kind = _TYPES.get(data["type"])
         if kind is None or data["flagstone"] != SCHEMA:
-            return _newer(text, where, _why_newer(data))
+            return _newer(text, where)
         del data["type"], data["flagstone"]
         record: Record = _from_dict(kind, data)
     except codec.UnknownTagError as error:
@@ -295,21 +297,27 @@ def record_from_json(text: str | bytes, *, where: str, files: FilesOfValue = NO_
     return record
 
 
-def _why_newer(data: Mapping[str, Any]) -> str:
+def _why_newer(data: Mapping[str, Any], tag: str) -> str:
     if data["flagstone"] != SCHEMA:
         return f"it has schema {data['flagstone']!r}, and this version reads {SCHEMA}"
-    return f"this version knows no record of type {data['type']!r}"
+    if data["type"] not in _TYPES:
+        return f"this version knows no record of type {data['type']!r}"
+    return tag
 
 
-def _newer(text: str | bytes, where: str, reason: str) -> NewerRecord:
-    """The record *text*, if it has what every version's has."""
+def _is_of_a_version(data: Mapping[str, Any]) -> bool:
+    schema = data["flagstone"]
+    return type(schema) is int and schema >= SCHEMA and bool(_A_TYPE.fullmatch(data["type"]))
+
+
+def _newer(text: str | bytes, where: str, tag: str = "") -> NewerRecord:
+    """The record *text*, if it has what every version's has; *tag* says what tag is not known."""
     text = text if isinstance(text, str) else text.decode()
     try:
         data = orjson.loads(text)
-        schema = data["flagstone"]
-        if type(schema) is not int or schema < SCHEMA or not _A_TYPE.fullmatch(data["type"]):
-            raise ValueError(reason)
-        record_id = _identifier(data["id"])
+        record_id, reason = _identifier(data["id"]), _why_newer(data, tag)
+        if not _is_of_a_version(data):
+            raise ValueError(reason)  # noqa: TRY301 - as what is called here does
         return NewerRecord(
             id=record_id,
             created_at=_moment(data["created_at"]),

@@ -132,7 +132,9 @@ class CsvFolder(Store):
     def erase(self, flag_ids: Iterable[str]) -> None:
         self.finish_erasures()
         with self._lock, self._telling(doing="erase flags in"):
-            erasure = plan_erasure(frozenset(flag_ids), self._logs_of_records(), self.files, self.passed_over.note)
+            erasure = plan_erasure(
+                frozenset(flag_ids), self._logs_of_records(), self.files, self.passed_over.note
+            )
             if erasure.record_ids:
                 self._erasures.carry_out(erasure, self._erase)
 

@@ -15,7 +15,16 @@ from itertools import chain
 from typing import Any
 
 from flagstone.codec import FileRef, files_in, spelled
-from flagstone.record import Flag, NewerRecord, Outcome, Record, Review, Value, unique_names, utc_text
+from flagstone.record import (
+    Flag,
+    NewerRecord,
+    Outcome,
+    Record,
+    Review,
+    Value,
+    unique_names,
+    utc_text,
+)
 
 RECORD = "record"
 OPTION = "flag"

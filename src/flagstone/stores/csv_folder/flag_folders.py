@@ -85,7 +85,7 @@ class FlagFolders(Store):
     def scan(self, after: str | None = None) -> Iterator[Record]:
         going = flags_in(self._erasures.pending()) if self._erasures else ()
         for path, written in self._paths():
-            record = self._read(path) if written > int(after or 0) else None
+            record = self._try_to_read(path) if written > int(after or 0) else None
             if record is not None and flag_id_of(record) not in going:
                 yield record
 
@@ -200,6 +200,16 @@ class FlagFolders(Store):
                 return None
             content = str(row[RECORD]).encode()
         return record_from_json(content, where=str(path), files=self.files)
+
+    def _try_to_read(self, path: Path) -> Record | None:
+        """The record in the file *path*; None, and noted, for one that cannot be read."""
+        try:
+            return self._read(path)
+        except UnreadableRecordError as error:
+            self.passed_over.note(error)
+        except OSError as error:
+            self.passed_over.add(str(path), error.strerror or str(error))
+        return None
 
     @contextmanager
     def _telling(self, doing: str) -> Iterator[None]:

@@ -183,7 +183,7 @@ class LogReader:
         if end is None or end["cells"] is None:
             return False
         _, others = self._sums_of(row, text, end)
-        are_others = f"{others:08x}" != end["cells"]
+        are_others = bool(f"{others:08x}" != end["cells"])
         if are_others and told < _MOST_TOLD:
             reason = "the cells beside it, or the header, are not what was written; it is whole"
             self._note(UnreadableRecordError(where=self._where(text), reason=reason))
@@ -221,7 +221,7 @@ class LogReader:
         if end is None:
             reason = "it does not end as a record of a log does"
         elif end["record"] is None:
-            about = text[: end.start()][-27:]
+            about = text[: end.start()][-26:]
             agree = sum(map(eq, about[:9] + about[-1:], f',"{SUMS}":""'))
             reason = "its checksum is damaged" if agree >= _SUMS_DAMAGED else None
         elif f"{self._sums_of(row, text, end)[0]:08x}" != end["record"]:
@@ -275,14 +275,27 @@ class LogReader:
     def _record(self, row: Row) -> Record | None:
         try:
             if text := self._record_cell(row):
+                self._note_zeros(row, text)
                 return self._read_record(row, text)
-            if not self._is_long_enough(row):
-                reason = f"it has {len(row)} of {len(self._titles)} cells"
-                raise UnreadableRecordError(where=f"{self.path}, {row!r:.80}", reason=reason)
+            self._require_cells(row)
         except UnreadableRecordError as error:
             self._note(error)
             return None
         return self._with_aside(self._gradio_log.record(self._cells(row), self.path), row)
+
+    def _require_cells(self, row: Row) -> None:
+        if not self._is_long_enough(row):
+            reason = f"it has {len(row)} of {len(self._titles)} cells"
+            raise UnreadableRecordError(where=f"{self.path}, {row!r:.80}", reason=reason)
+
+    def _note_zeros(self, row: Row, text: str) -> None:
+        """Note where a row has NULs that were not written: they may be of the row before it."""
+        if any("\0" in cell for cell in row) and (end := END_OF_RECORD.search(text)):
+            _, others = self._sums_of(row, text, end)
+            if end["cells"] not in (None, f"{others:08x}"):
+                reason = "NULs stand before it, where another row may have been"
+                where = f"{self._where(text)}, before its record"
+                self._note(UnreadableRecordError(where=where, reason=reason))
 
     def _is_long_enough(self, row: Row) -> bool:
         """Whether *row*, in a log of ours, can be one that Gradio wrote there."""

@@ -9,8 +9,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -66,15 +65,20 @@ def whole_rows(
     also for a header that is one no more.
     """
     number = 1
+    pending: list[bytes] = []
     if (header is not None or has_lost_header) and file.tell() == 0:
-        lines_of_header = _lines_of_header(file)
-        number += len(lines_of_header)
-        if has_lost_header:
+        lines_of_header, is_whole_header = _lines_of_header(file)
+        if has_lost_header or not is_whole_header:
             reason = "it is not the header that was written"
             note(UnreadableRecordError(where=f"{path}, line 1", reason=reason))
-            yield Unparsed(b"".join(lines_of_header))
+        if not is_whole_header:
+            pending = lines_of_header  # with a row behind it
+        else:
+            number += len(lines_of_header)
+            if has_lost_header:
+                yield Unparsed(b"".join(lines_of_header))
     lines: list[bytes] = []  # up to the end of a row of ours
-    for line in file:
+    for line in chain(pending, file):
         lines.append(line)
         if line.endswith((b'}"\r\n', b'}"\n')) and END.search(line):
             yield from _rows_of(lines, f"{path}, line", number, header, note)
@@ -83,8 +87,8 @@ def whole_rows(
     yield from _last_rows(file, lines, f"{path}, line", number, header, note)
 
 
-def _lines_of_header(file: BinaryIO) -> list[bytes]:
-    """Read on to the end of the header."""
+def _lines_of_header(file: BinaryIO) -> tuple[list[bytes], bool]:
+    """Read on to the end of the header; says whether it is one."""
     lines: list[bytes] = []
 
     def noted() -> Iterator[str]:
@@ -92,9 +96,11 @@ def _lines_of_header(file: BinaryIO) -> list[bytes]:
             lines.append(line)
             yield line.decode(errors="replace")
 
-    with suppress(csv.Error):
+    try:
         next(csv.reader(noted()), None)
-    return lines
+    except csv.Error:
+        return lines, False
+    return lines, True
 
 
 def _rows_of(

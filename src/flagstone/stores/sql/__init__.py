@@ -221,17 +221,32 @@ class SqlStore(Store):
         if query.after or query.text or query.asks_reviews:
             return super().count(query)
         try:
-            ((number,),) = self._read(sa.select(sa.func.count()).where(*conditions_of(query)))
+            # One of a newer version, which is not read, has no fingerprint here.
+            is_flag = (RECORD.c.type == Flag.type) & RECORD.c.fingerprint.is_not(None)
+            asked = sa.select(sa.func.count()).where(is_flag, *conditions_of(query))
+            ((number,),) = self._read(asked)
         except TornDatabaseError:
             return super().count(query)
         return int(number) if query.limit is None else min(int(number), query.limit)
 
+    def address_to_read(self) -> str | None:
+        """The URI by which SQLite opens the database to read it; None where there is none."""
+        self.mark()  # sees to it that there is a table
+        return self._dialect.address if self._dialect.path.is_file() else None
+
     def rows_after(self, seq: int, most: int) -> list[tuple[int, Record | None]]:
-        """The next rows after the one numbered *seq*, with their numbers; None was erased, or damaged."""
+        """
+        The next rows after the one numbered *seq*, with their numbers; None is one that was erased,
+        or cannot be read.
+        """
         rows = self._texts_after(seq, most)
-        return [
+        read = [
             (seq, self._record(seq, text, checksum) if text else None)
             for seq, text, checksum in rows
+        ]
+        return [
+            (seq, next(self._readable([record]), None) if record is not None else None)
+            for seq, record in read
         ]
 
     def states_of(self, seqs: Sequence[int]) -> list[State]:
@@ -495,6 +510,8 @@ class SqlStore(Store):
     def _tell(self, error: BaseException, *, doing: str) -> None:
         """Raise one of our errors for *error*, where it is of the driver or the system."""
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        if isinstance(cause, UnicodeDecodeError):  # in what SQLite says of its schema
+            raise TornDatabaseError(doing=doing, where=self.where, reason=str(cause)) from error
         if isinstance(cause, self._dialect.driver_error):
             raise self._dialect.error(cause, doing=doing) from error
         if isinstance(cause, OSError):

@@ -272,7 +272,7 @@ class Sqlite:
         try:
             with closing(self.engine.raw_connection()) as connection:
                 findings = connection.cursor().execute("PRAGMA integrity_check").fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # what it says quotes the schema
             raise self.error(error, doing="read") from error
         for (finding,) in findings:
             if finding != "ok":

@@ -34,6 +34,9 @@ ABOUT = sa.Index(
     postgresql_where=RECORD.c.flag_id.is_not(None),
 )
 
+MAY_BE_FLAG = RECORD.c.type.not_in(("review", "outcome", "erased"))
+"""What a row is that readers of flags look at, if only to say that it cannot be read."""
+
 ERASING = sa.Table(
     "flagstone_erasing",
     RECORD.metadata,
@@ -78,7 +81,7 @@ def _indexable(text: str | None) -> str | None:
 def conditions_of(query: Query) -> list["sa.ColumnElement[bool]"]:
     """What of *query* the columns can tell."""
     c = RECORD.c
-    conditions: list[sa.ColumnElement[bool]] = [c.type == Flag.type]
+    conditions: list[sa.ColumnElement[bool]] = [MAY_BE_FLAG]
     wanted = {
         c.app: _indexable(query.app),
         c.option: _indexable(query.option),
