@@ -449,3 +449,30 @@ def test_all_that_is_left_is_told_at_once(tmp_path):
 
     assert "Cannot finish the erasure" in told
     assert "Cannot forget nobody: " in told
+
+
+@pytest.mark.parametrize(
+    ("kind", "note"),
+    [
+        ("csv", "flags/.erasing/0123456789abcdef.json"),
+        ("csv", "flags/.forgetting/0123456789abcdef.json"),
+        ("sqlite", "flags.db.forgetting/0123456789abcdef.json"),
+        ("shards", "shards/erasing-0123456789abcdef.json"),
+    ],
+)
+def test_a_damaged_note_is_told(tmp_path, kind, note):
+    """
+    The doctor does not call a store sound of which nobody knows any more what was to go.
+    """
+    url = {"csv": "flags", "sqlite": "flags.db", "shards": "shards"}[kind]
+    where = f"{kind}:{tmp_path / url}" if kind != "sqlite" else str(tmp_path / url)
+    fill(open_store(where))
+    (tmp_path / note).parent.mkdir(exist_ok=True)
+    (tmp_path / note).write_text('{"flagstone_erasure": 1, "flag_ids": [')
+
+    told = run("doctor", where, code=1)
+
+    assert "Cannot finish the erasure that is noted in" in told
+    assert Path(note).name in told
+    (tmp_path / note).unlink()
+    assert "all sound" in run("doctor", where)

@@ -10,7 +10,7 @@ from functools import partial
 from flagstone.codec import FileRef
 from flagstone.durable import hash_of
 from flagstone.errors import StoreError, UnfinishedErasureError
-from flagstone.forget import finish_erasures
+from flagstone.forget import damage_of_orders, finish_erasures
 from flagstone.record import NewerRecord
 from flagstone.store import Store
 
@@ -59,7 +59,7 @@ def examine(store: Store, *, dry_run: bool = False) -> Finding:
     except StoreError as error:  # as of a damaged one, which is told below
         failed = str(error)
     finding = partial(Finding, finished=finished, unfinished=unfinished)
-    damage = list(store.damage()) or [*filter(None, [failed])]
+    damage = [*store.damage(), *damage_of_orders(store)] or [*filter(None, [failed])]
     if damage:
         return finding(records=0, files=0, damage=tuple(damage), swept={})
     records = 0
@@ -72,7 +72,7 @@ def examine(store: Store, *, dry_run: bool = False) -> Finding:
         needed.update((ref.sha256, ref) for ref in record.files())
     damage += _damaged_files(store, needed)
     swept: dict[str, int] = {}
-    if not damage:
+    if not damage and not newer:  # which may need files in a way that is not known here
         age = _GRACE + time.monotonic() - began
         swept = store.files.sweep(needed, age=age, dry_run=dry_run)
     return finding(

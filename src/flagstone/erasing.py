@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flagstone.durable import PART, entries_of, replace_durably, sweep_parts, sync_directory
+from flagstone.errors import StoreError
 from flagstone.locks import lock, try_lock
 from flagstone.safe_logs import logger_of
 
@@ -112,6 +113,13 @@ class Erasures:
                 found += self._read(path)
         return found
 
+    def damage(self) -> Iterator[str]:
+        """A sentence for each note that does not say any more what is to be erased."""
+        for path in self._paths():
+            with suppress(FileNotFoundError):
+                if not self._read(path):
+                    yield damage_of_note(str(path))
+
     def _paths(self) -> list[Path]:
         entries = entries_of(self.folder) if self else []
         return [Path(entry.path) for entry in entries if not entry.name.startswith(PART)]
@@ -149,6 +157,12 @@ class Erasures:
     def _remove_folder(self) -> None:
         with suppress(OSError):  # others are at work
             self.folder.rmdir()
+
+
+def damage_of_note(where: str) -> str:
+    """What the doctor says of a damaged note *where*."""
+    reason = "that note is damaged; forget the same flags again, and delete it then"
+    return str(StoreError(doing="finish the erasure that is noted in", where=where, reason=reason))
 
 
 def flags_in(erasures: Iterable[Erasure]) -> frozenset[str]:

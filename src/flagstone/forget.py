@@ -129,6 +129,11 @@ def finish_erasures(store: Store, *, search: bool = False, dry_run: bool = False
     return max(records, done)
 
 
+def damage_of_orders(store: Store) -> list[str]:
+    """A sentence for each note beside *store* that does not say any more what is to be erased."""
+    return [sentence for orders in _orders_of(store) for sentence in orders.damage()]
+
+
 def _carry_out(order: Erasure, *, store: Store, noted_in: str) -> None:
     """Erase in *store* what *order*, in the folder *noted_in*, says; and in its other places."""
     errors: list[UnfinishedErasureError] = []

@@ -6,7 +6,9 @@ import base64
 import json
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from threading import Event, Semaphore
+from types import SimpleNamespace
 
 import gradio
 import itsdangerous
@@ -340,6 +342,30 @@ class TestLimits:
         (flag,) = kept(store)
         reviews = store.state(flag.id).reviews
         assert [(each.speaker, each.verdict) for each in reviews] == [("visitor", "rejected")]
+
+    @pytest.mark.parametrize(
+        ("redact", "by"),
+        [
+            (None, "eve@example.com"), (lambda flag: replace(flag, user=flag.user[:1]), "e"),
+            (lambda flag: replace(flag, user=None), None),
+            (lambda flag: replace(flag, user=flag.context["once"]), None),
+        ],
+    )  # fmt: skip
+    def test_it_is_taken_back_in_ones_own_name(self, redact, by):
+        """
+        Whoever takes a flag back does so in their own name, redacted as the flagger's was.
+        """
+        store = MemoryStore()
+        logger = gr.FlagLogger(store)
+        logger.setup([gr.Textbox(label="text")], "unused", redact=redact)
+        flag = make_flag(user="ana@example.com")
+        store.append([flag])
+        eve = SimpleNamespace(username="eve@example.com", session_hash="two")
+
+        logger.keeper.withdraw(flag.id, eve)
+
+        (review,) = store.state(flag.id).reviews
+        assert (review.speaker, review.by) == ("visitor", by)
 
 
 class TestRetries:

@@ -2,11 +2,15 @@
 Where a flag's values come from: what the function was given, and how the record says so.
 """
 
+from functools import partial
+
 import gradio
+import numpy as np
 import pytest
 from cases import GRADIO
 from page import running
 from test_capture import in_queue
+from ways import predict_as_browser
 
 import flagstone.gradio as gr
 from flagstone.query import Query
@@ -168,6 +172,32 @@ class TestWhatAFlagIsOf:
         (flag,) = kept(store)
         assert facts(flag) == ({"t": "x"}, {"j": {"a": 1, "t": "x"}}, True, "run")
 
+    @pytest.mark.parametrize("mode", ["auto", "manual"])
+    @pytest.mark.parametrize(
+        ("component", "made", "said"),
+        [
+            (gr.Number, np.float32(0.1), 0.1), (gr.Number, np.float64(0.1), 0.1),
+            (gr.Number, np.int64(3), 3), (gr.Slider, np.float32(0.5), 0.5),
+            (gr.Number, type("Mine", (float,), {})(0.5), 0.5), (gr.Checkbox, np.bool_(True), True),
+            (partial(gr.Radio, choices=[1, 2]), np.int64(2), 2),
+        ],
+    )  # fmt: skip
+    def test_numbers_of_numpy(self, mode, component, made, said):
+        """
+        Gradio streams them to its page as text, which the page posts; the record has the number.
+        """
+        store = MemoryStore()
+        out = component(label="out")
+        with running(echo(store, lambda t: made, out, flagging_mode=mode)) as open_page:
+            page = open_page()
+            shown = predict_as_browser(page, page.number_of("<lambda>"), ["x"])
+            if mode == "manual":
+                page.flag("x", *shown)
+
+        (flag,) = kept(store)
+        assert facts(flag) == ({"t": "x"}, {"out": said}, True, "run")
+        assert type(flag.outputs["out"].data) is type(said)
+
     def test_another_session(self):
         """
         A page that restored a run of the same server is no forger, and not verified either.
@@ -245,7 +275,7 @@ class TestWhatAFlagIsOf:
             ({"t": "hello"}, {"output": "hello"}, True, "run"),
         ]
 
-    @pytest.mark.parametrize("lazily", [False, True] if GRADIO == 6 else [False])
+    @pytest.mark.parametrize("lazily", [False, True])
     def test_a_cached_example(self, lazily, tmp_path, monkeypatch):
         """
         An answer that Gradio cached is told from one that was just made.
@@ -257,7 +287,7 @@ class TestWhatAFlagIsOf:
             page = open_page()
             for number, function in demo.fns.items():
                 if any(isinstance(block, gradio.Dataset) for block in function.inputs):
-                    in_queue(page, [1], number=number)
+                    in_queue(page, [1, *["two"] * (len(function.inputs) - 1)], number=number)
             page.flag("two", "TWO")
             page.flag("one", "TWO")
 

@@ -22,6 +22,7 @@ from page import PREFIX, Page, running
 from serving import free_port
 
 import flagstone.gradio as gr
+from flagstone.gradio.kinds import kind_of
 from flagstone.store import Store
 
 TITLE = "Matrix"
@@ -64,6 +65,8 @@ class Sides:
         component.label = f"{name}, {side}"
         if component.stateful and side == "in":
             component.value = case.payload(self._files)
+        if side == "in" and kind_of(component) == "chat":  # what nobody can have made up
+            component.value = self._payload(name, component)
         return component
 
     def _payload(self, name: str, component: Component) -> Any:

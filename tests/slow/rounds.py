@@ -7,6 +7,8 @@ import os
 _ALL = "FLAGSTONE_PROOFS" in os.environ
 
 
-def rounds(of_all: int) -> int:
-    """*of_all* rounds, or an eighth of them."""
-    return of_all if _ALL else max(of_all // 8, 1)
+def rounds(of_all: int, *, by_default: int | None = None) -> int:
+    """*of_all* rounds, or so many *by_default*: an eighth of them."""
+    if by_default is None:
+        by_default = max(of_all // 8, 1)
+    return of_all if _ALL else by_default

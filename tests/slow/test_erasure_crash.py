@@ -5,7 +5,6 @@ An erasure that is killed, at every step and at random: the next forget or the d
 import copy
 import io
 import multiprocessing
-import os
 import random
 import shutil
 import tempfile
@@ -20,6 +19,7 @@ import cut
 import pyarrow.parquet as pq
 import pytest
 from hub_server import Hub
+from rounds import rounds
 
 from flagstone import Flag, Query, Review, Store, Value
 from flagstone.doctor import examine
@@ -30,11 +30,11 @@ from flagstone.testing import make_flag
 
 pytestmark = pytest.mark.slow
 
-EVERY = int(os.environ.get("FLAGSTONE_CUT_EVERY", "40"))
-"""Of so many steps one is cut at, another one each day; by hand, 1."""
+EVERY = rounds(1, by_default=80)
+"""Of so many steps one is cut at; by default another one each day."""
 
-ROUNDS = int(os.environ.get("FLAGSTONE_ERASURES", "1"))
-"""How often an erasure of each kind is killed at random; by hand, more: 36 are 324 in all."""
+ROUNDS = rounds(36, by_default=1)
+"""How often an erasure of each kind is killed at random: 324 in all, of the nine kinds."""
 
 LOCAL = ["csv", "sqlite", "shards", "tabs", "gradio", "folders"]
 KINDS = [*LOCAL, "hub", "hub-csv", "hub-folders"]

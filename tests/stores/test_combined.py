@@ -306,7 +306,8 @@ def test_one_that_fails_is_told_before_one_that_has_not_finished(tmp_path):
     """
     flags = [make_flag(user="ana"), make_flag(user="ana")]
     for tab, flag in zip(("a", "b"), flags, strict=True):
-        SqlStore(tmp_path / tab / "flags.db").append([flag])
+        with SqlStore(tmp_path / tab / "flags.db") as part:
+            part.append([flag])
     with closing(sqlite3.connect(tmp_path / "a" / "flags.db")) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM flagstone_record").fetchone()

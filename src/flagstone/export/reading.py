@@ -132,7 +132,7 @@ class FlagsInOrder:
         return True
 
     def _is_sound(self, row: int, kind: str, content: bytes | None, checksum: int | None) -> bool:
-        """Whether *content* is what was written, as far as its *checksum* tells; else it is noted"""
+        """Whether *content* is what was written, as far as its *checksum* tells; else noted."""
         if kind == "text" and checksum in (None, crc32(content or b"")):
             return True
         reason = "it is no text" if kind != "text" else "its checksum is that of another record"

@@ -85,8 +85,8 @@ class Answers:
             return
         made = call.outputs[self._number]
         with self._lock:
-            for digest in {made.seen, made.exact} - {None}:
-                self._made[bytes(digest or b"")] = call
+            for digest in (made.seen, *made.others):
+                self._made[digest] = call
             while len(self._made) > _MAX_ANSWERS:
                 self._made.popitem(last=False)
 

@@ -216,7 +216,7 @@ def _givers(calls: list[Call], place: int) -> Iterator[int]:
         for earlier in range(place - 1, -1, -1):
             given = calls[earlier].outputs.get(number)
             if given is not None:
-                if given.seen == taken.seen:
+                if given.matches(taken.seen):
                     yield earlier
                 break
 
@@ -264,9 +264,8 @@ def _covered(calls: list[Call], places: set[int]) -> set[int]:
 
 def _keys_of(call: Call) -> Iterator[tuple[int, bytes]]:
     for number, digest in call.outputs.items():
-        yield number, digest.seen
-        if digest.exact is not None:
-            yield number, digest.exact
+        for each in {digest.seen, *digest.others}:
+            yield number, each
 
 
 def _key(session: str | None) -> bytes:

@@ -41,7 +41,8 @@ class Run:
 
     `function` is Gradio's `BlockFunction`, with the function as `fn` and components on both sides.
     `states` and `made_states` are copies of the states that it was given, and that it made, by the
-    number of the component. `outputs` of a generator are those of its last step. `seconds` is the
+    number of the component. `outputs` of a generator are those of its last step; `streamed` is what
+    Gradio streams in place of them, where that may differ. `seconds` is the
     time that the calls took. `spoken` are the messages that it wrote (`spoken.py`), `made_up` the
     inputs with messages that no function did.
     """
@@ -50,6 +51,7 @@ class Run:
     inputs: list[Any]
     request: Any = None
     outputs: list[Any] = field(default_factory=list)
+    streamed: list[Any] | None = None
     states: Mapping[int, Kept] = field(default_factory=dict)
     made_states: Mapping[int, Kept] = field(default_factory=dict)
     seconds: float = 0.0
@@ -121,10 +123,14 @@ class Capture(CallLog):
         """Remember *run* as far as it came."""
         made = {} if run.error else {number_of(c): (c, payload) for _, c, payload in filled(run)}
         digests = {number: digests_of(*value) for number, value in made.items()}
+        if run.streamed is not None:
+            for _, component, payload in filled(run, run.streamed):
+                number = number_of(component)
+                digests[number] = digests_of(component, made[number][1], payload)
         changed = {
             number: keep(as_plain(*made[number]))
             for number, digest in digests.items()
-            if digest.exact is not None
+            if digest.others
         }
         call = Call(
             function=run.function,
@@ -171,9 +177,10 @@ def capture_of(blocks: Blocks | None) -> Capture | None:
     return getattr(watched, "capture", None)
 
 
-def filled(run: Run) -> Iterator[tuple[int, Component, Any]]:
-    """The outputs that *run* gave a value: position, component, payload."""
-    for n, (component, payload) in enumerate(zip(run.function.outputs, run.outputs, strict=False)):
+def filled(run: Run, outputs: list[Any] | None = None) -> Iterator[tuple[int, Component, Any]]:
+    """Those of *outputs*, by default the run's, that have a value: position, component, payload."""
+    outputs = run.outputs if outputs is None else outputs
+    for n, (component, payload) in enumerate(zip(run.function.outputs, outputs, strict=False)):
         if isinstance(component, Component) and not component.stateful:
             if not is_update(payload):
                 yield n, component, payload

@@ -32,19 +32,23 @@ _MAX_NUMBER = 2**1023
 """Beyond it an integer is no number of JavaScript's."""
 
 
+_AS_IT_IS = object()
+
+
 class Digest(NamedTuple):
     """
     What the server had: `seen` is the digest of what a page makes of it.
 
-    `exact` is the digest of the value itself where a page would post another one.
+    `others` are those of what a page or a program may post all the same: the value itself, where a
+    page would post another one, and the text that Gradio streams in place of some numbers.
     """
 
     seen: bytes
-    exact: bytes | None
+    others: tuple[bytes, ...] = ()
 
     def matches(self, posted: bytes) -> bool:
         """Whether a page, or a program that keeps numbers exact, would post this."""
-        return posted in (self.seen, self.exact)
+        return posted == self.seen or posted in self.others
 
 
 def digest_of(component: Component, payload: Any) -> bytes:
@@ -57,8 +61,8 @@ def posted_digest_of(component: Component, payload: Any) -> bytes:
     return _digest(component, payload, _as_posted)
 
 
-def digests_of(component: Component, payload: Any) -> Digest:
-    """Both digests of what the server had."""
+def digests_of(component: Component, payload: Any, streamed: Any = _AS_IT_IS) -> Digest:
+    """All digests of what the server had; *streamed* is what Gradio streams in place of it."""
     changed: list[float] = []
 
     def number(value: float) -> float | None:
@@ -68,7 +72,10 @@ def digests_of(component: Component, payload: Any) -> Digest:
         return result
 
     seen = _digest(component, payload, number)
-    return Digest(seen, _digest(component, payload, _as_posted) if changed else None)
+    others = [_digest(component, payload, _as_posted)] if changed else []
+    if streamed is not _AS_IT_IS:
+        others.append(_digest(component, streamed, _as_javascript))
+    return Digest(seen, tuple(digest for digest in others if digest != seen))
 
 
 Number = Callable[[float], float | None]

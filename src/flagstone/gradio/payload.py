@@ -120,39 +120,47 @@ def as_plain(component: Component, payload: Any) -> Any:
     return payload.model_dump() if isinstance(payload, BaseModel) else payload
 
 
-def as_sent(data: Any) -> Any:
+def as_sent(data: Any, *, streamed: bool = False) -> Any:
     """
     A copy of *data* as Gradio sends it to a page, but for numbers that JSON has no word for.
 
     What is no JSON of itself is what Gradio makes of it: a model its fields, a number of NumPy's a
-    number, anything else text.
+    number, or text where Gradio has *streamed* it, anything else text.
     """
     match data:
         case BaseModel():
-            return as_sent(data.model_dump())
+            return as_sent(data.model_dump(), streamed=streamed)
         case dict():
-            return {str(key): as_sent(part) for key, part in data.items()}
+            return {str(key): as_sent(part, streamed=streamed) for key, part in data.items()}
         case list() | tuple():
-            return [as_sent(part) for part in data]
-    return data if type(data) in _SENT_AS_IT_IS else _rendered(data)
+            return [as_sent(part, streamed=streamed) for part in data]
+    return data if type(data) in _SENT_AS_IT_IS else _rendered(data, streamed=streamed)
+
+
+def differs_streamed(data: Any) -> bool:
+    """Whether Gradio may stream *data* otherwise than it answers with it."""
+    match data:
+        case BaseModel():
+            return differs_streamed(data.model_dump())
+        case dict():
+            return any(map(differs_streamed, data.values()))
+        case list() | tuple():
+            return any(map(differs_streamed, data))
+    return type(data) not in _SENT_AS_IT_IS
 
 
 _SENT_AS_IT_IS = frozenset([str, int, float, bool, type(None)])
 
 
-def _rendered(data: Any) -> Any:
+def _rendered(data: Any, *, streamed: bool) -> Any:
     if isinstance(data, datetime):
         return data.isoformat() if type(data) is datetime else str(data)
-    if isinstance(data, float) and not isinstance(data, Enum):
+    if isinstance(data, float) and not isinstance(data, Enum) and not streamed:
         return float(data)
+    numbers = 0 if streamed else orjson.OPT_SERIALIZE_NUMPY
+    option = numbers | orjson.OPT_PASSTHROUGH_DATETIME
     try:
-        return orjson.loads(
-            orjson.dumps(
-                data,
-                default=str,
-                option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATETIME,
-            )
-        )
+        return orjson.loads(orjson.dumps(data, default=str, option=option))
     except orjson.JSONEncodeError:  # what no page can be sent, such as text with a lone surrogate
         return str(data)
 

@@ -19,7 +19,7 @@ from gradio.context import Context, LocalContext
 from flagstone.gradio.call_log import Kept, keep
 from flagstone.gradio.capture import Capture, Run, capture_of, is_ours, written_by
 from flagstone.gradio.fields import number_of
-from flagstone.gradio.payload import as_sent
+from flagstone.gradio.payload import as_sent, differs_streamed
 from flagstone.gradio.person import session_of
 
 
@@ -28,6 +28,7 @@ class _Seen:
     """What the call that this task works on has shown so far; an item for each of its samples."""
 
     outputs: list[list[Any]] = field(default_factory=list)
+    streamed: list[list[Any] | None] = field(default_factory=list)
     states: list[dict[int, Kept]] = field(default_factory=list)
     made_states: list[dict[int, Kept]] = field(default_factory=list)
 
@@ -94,7 +95,10 @@ class _Watched:
     ) -> Any:
         data = await self._postprocess(block_fn, predictions, state, *args, **kwargs)
         if (seen := _seen.get(None)) is not None and not _is_end_of_generator(predictions):
-            seen.outputs.append(as_sent(list(data)))
+            made = list(data)
+            seen.outputs.append(as_sent(made))
+            streamed = as_sent(made, streamed=True) if differs_streamed(made) else None
+            seen.streamed.append(streamed)
             numbers = [number_of(c) for c in block_fn.outputs if getattr(c, "stateful", False)]
             states = {number: state[number] for number in numbers if state is not None}
             seen.made_states.append(await _kept(states))
@@ -113,6 +117,7 @@ class _Watched:
             run.seconds += seconds
             run.error = error
             run.outputs = _item(seen.outputs, number, run.outputs)
+            run.streamed = _item(seen.streamed, number, run.streamed)
             run.states = _item(seen.states, number, run.states)
             run.made_states = _item(seen.made_states, number, run.made_states)
             await _end(self.capture, run, output, call.states())

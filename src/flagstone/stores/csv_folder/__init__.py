@@ -178,6 +178,7 @@ class CsvFolder(Store):
     def damage(self) -> Iterator[str]:
         for path in self._logs():
             yield from self._reader(path).damage(of_erased=path.name == _ERASED)
+        yield from self._erasures.damage()
 
     def close(self) -> None:
         """Nothing is held open."""

@@ -120,6 +120,10 @@ class FlagFolders(Store):
                     # With its place in the order.
                     replace_durably(path, row, written=path.stat().st_mtime_ns)
 
+    def damage(self) -> Iterator[str]:
+        yield from super().damage()
+        yield from self._erasures.damage()
+
     def close(self) -> None:
         """Nothing is held open."""
 

@@ -166,7 +166,7 @@ class CsvLog:
 
 
 def is_damaged(tail: bytes) -> bool:
-    """Whether *tail*, behind the last numbered row, is a row that was whole once, and is not now."""
+    """Whether *tail*, behind the last numbered row, is a row that was whole once, and is not."""
     return bool(_WHOLE_RECORD.search(tail))
 
 

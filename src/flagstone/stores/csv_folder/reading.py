@@ -183,7 +183,7 @@ class LogReader:
         if end is None or end["cells"] is None:
             return False
         _, others = self._sums_of(row, text, end)
-        are_others = bool(f"{others:08x}" != end["cells"])
+        are_others = end["cells"] != f"{others:08x}"
         if are_others and told < _MOST_TOLD:
             reason = "the cells beside it, or the header, are not what was written; it is whole"
             self._note(UnreadableRecordError(where=self._where(text), reason=reason))

@@ -59,7 +59,7 @@ def whole_rows(
     has_lost_header: bool = False,
 ) -> Iterator[Row]:
     """
-    The rows from here on but for the *header*, without a last one that is being written or was cut short.
+    The rows from here on but for the *header*, and for a last one that is being written or was cut.
 
     For what is damaged there is an `Unparsed` in its place, after *note* was called with an error;
     also for a header that is one no more.
@@ -128,7 +128,7 @@ def _rows_of(
 
 
 def _starts_in(lines: list[bytes], raw: bytes) -> Iterator[int]:
-    """Where in *raw*, which are *lines*, a row may begin: lines, and behind a line end that broke"""
+    """Where in *raw*, which are *lines*, a row may begin: lines, and behind a broken line end."""
     yield 0
     ends = accumulate(map(len, lines[:_MOST_TRIED]))
     yield from sorted({*ends, *(found.end() for found in _BROKEN_END.finditer(raw))} - {len(raw)})
@@ -162,6 +162,7 @@ def _last_rows(
     start = tries = 0
     while start < len(lines):
         first = read = start
+        start = len(lines)
         try:
             for count, row in _counted(lines[first:]):
                 if lines[first + count - 1].endswith(b"\n") or (
@@ -169,7 +170,6 @@ def _last_rows(
                 ):
                     yield row
                 read = first + count
-            return
         except csv.Error as error:
             rest = lines[read:]
             if not is_damaged(b"".join(rest)) and _ends_within(rest, error, header):

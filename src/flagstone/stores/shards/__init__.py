@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flagstone.erasing import Erasure, erasure_from_json
+from flagstone.erasing import Erasure, damage_of_note, erasure_from_json
 from flagstone.errors import StoreError, UnfinishedErasureError, UnreadableRecordError
 from flagstone.passed_over import PassedOver
 from flagstone.places import place_at
@@ -247,6 +247,9 @@ class ShardStore(Store):
             self._merge(_last(shards) + 1)
 
     def damage(self) -> Iterator[str]:
+        for name in self._begun():
+            if self._read_erasure(name) is None:
+                yield damage_of_note(f"{self.where}, {name}")
         for blob in self._blobs():
             with suppress(FileNotFoundError):  # it was merged meanwhile
                 yield from self._damage_of(_Shard(blob))
