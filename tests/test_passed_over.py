@@ -191,8 +191,9 @@ def check_commands(
     tmp_path: Path, place: str, good: list[Flag], code: int, *, finds: bool = False
 ) -> None:
     """
-    Have each verb tell of the *good* flags in the store *place*, and end with *code*; one that *finds* a
-    flag without reading others has nothing to tell.
+    Have each verb tell of the *good* flags in the store *place*, and end with *code*.
+
+    A store that *finds* a flag without reading others has nothing to tell then.
     """
     listed = run("list", "--store", place, "--json", code=code).splitlines()
     assert sorted(json.loads(line)["id"] for line in listed) == sorted(flag.id for flag in good)

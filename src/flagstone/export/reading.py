@@ -41,7 +41,7 @@ _TABLE = """
 _COLUMNS = "PRAGMA main.table_info(flagstone_record)"
 _SEEM_TO_HAVE_CHECKSUM = """
     CREATE TEMP VIEW flagstone_record AS
-    SELECT rowid, *, NULL AS checksum FROM main.flagstone_record
+    SELECT rowid AS rowid, *, NULL AS checksum FROM main.flagstone_record
 """
 _ORDER = """
     CREATE TEMP TABLE in_order AS

@@ -24,7 +24,7 @@ from flagstone.files import begin_removal, store_error
 from flagstone.record import SCHEMA, Flag, NewerRecord, Record
 from flagstone.safe_logs import logger_of
 from flagstone.store import Store, flag_id_of, require_files
-from flagstone.stores.csv_folder.cells import Address, columns_of, row_of
+from flagstone.stores.csv_folder.cells import Address, columns_of, row_of, spreadsheet_safe
 from flagstone.stores.csv_folder.erasing import Named, plan_erasure, remove_paths, rewrite
 from flagstone.stores.csv_folder.folder_files import FolderFiles
 from flagstone.stores.csv_folder.known import KnownIds
@@ -274,7 +274,7 @@ class CsvFolder(Store):
         with open_log(self.path / _ERASED, _ERASED_COLUMNS) as log:
             known = KnownIds(()).among(erasure.record_ids, [log.path])
             new = sorted(erasure.record_ids - known)
-            log.append([[record_id, _tomb(record_id)] for record_id in new])
+            log.append([[spreadsheet_safe(record_id), _tomb(record_id)] for record_id in new])
         kept, going = Named(), flags_in(self._erasures.pending()) - erasure.flag_ids
         for path in self._logs_of_records():
             rewrite(path, erasure, self.files, kept, going)

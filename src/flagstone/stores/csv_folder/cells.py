@@ -53,7 +53,17 @@ Link = Callable[[str, FileRef], Any]
 Address = Callable[[str], str]
 """The address on the Hub of the file at a path."""
 
-_FORMULA = re.compile(r"^\s*[=+\-@\t\r\n]|^[\t\r\n]|[,;]\s*[=+\-@\t\n]")
+_UNSEEN = (
+    r"[\s\0-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2000-\u200f"
+    r"\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    r"\U000e0000-\U000e0fff]*"
+)
+"""What has no glyph, of which spreadsheets drop some: blanks, controls, marks of order."""
+
+_SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212"
+"""What a formula begins with, also in the wide and small forms that some spreadsheets take."""
+
+_FORMULA = re.compile(f"^{_UNSEEN}[{_SIGNS}]|^[\\t\\r\\n\\0]|[,;]{_UNSEEN}[{_SIGNS}\\t\\n]")
 
 
 def spreadsheet_safe(value: Any) -> Any:
@@ -151,15 +161,15 @@ def row_of(
                 fields.append(spreadsheet_safe(record.comment or ""))
                 fields += [_right_cell(record, name, link) for name in _correctable(record, order)]
         case Review():
-            fields = [record.flag_id, record.verdict or ""]
+            fields = [spreadsheet_safe(record.flag_id), record.verdict or ""]
             tags = ", ".join(record.tags)
             cells = [tags, record.note, record.assignee, record.by, timestamp]
         case Outcome():
             seconds = "" if record.seconds is None else str(record.seconds)
-            fields = [record.flag_id]
+            fields = [spreadsheet_safe(record.flag_id)]
             cells = [record.run_id, record.model, record.status, seconds, timestamp]
         case NewerRecord():
-            fields, cells = [record.flag_id, record.type], [timestamp]
+            fields, cells = [spreadsheet_safe(record.flag_id), record.type], [timestamp]
     return [*fields, *(spreadsheet_safe(cell or "") for cell in cells), text]
 
 

@@ -6,6 +6,7 @@ files lie beside it under `<field>/<hash>/<name>`, and what was said about it as
 """
 
 import shutil
+import stat
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -151,9 +152,11 @@ class FlagFolders(Store):
         """The files of records in the order of the store, and when each was written."""
         found = chain(self.path.glob(f"*/{FLAG}"), self.path.glob("*/*.json"))
         times = [
-            (path, path.stat().st_mtime_ns)
+            (path, status.st_mtime_ns)
             for path in found
-            if not path.parent.name.startswith(".") and not path.parent.is_symlink()
+            if not path.parent.name.startswith(".")
+            and not path.parent.is_symlink()
+            and stat.S_ISREG((status := path.lstat()).st_mode)  # no link, no pipe, no directory
         ]
         return sorted(times, key=lambda each: each[1])
 

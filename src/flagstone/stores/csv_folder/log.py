@@ -194,8 +194,12 @@ def _encode(text: str) -> bytes:
         return text.encode(errors="backslashreplace")  # as they are written
 
 
-def find_tail(handle: int, size: int) -> tuple[int, int, bytes]:
-    """The end of the last numbered row, its number, and the bytes after it."""
+def find_tail(handle: int, size: int, most: int | None = None) -> tuple[int, int, bytes]:
+    """
+    The end of the last numbered row, its number, and the bytes after it.
+
+    Where the last *most* bytes have none it is looked for no further: then the file is one row.
+    """
     length = _BLOCK
     while True:
         start = max(0, size - length)
@@ -204,6 +208,8 @@ def find_tail(handle: int, size: int) -> tuple[int, int, bytes]:
             return start + last.end(), int(last[1]), block[last.end() :]
         if start == 0:
             return 0, 0, block
+        if most is not None and length > most:
+            return size, 0, b""
         length *= 8
 
 

@@ -5,6 +5,7 @@ Where a row has its `record` cell, that is what it says, to the character. A row
 Gradio and people write, is read from its other cells as well as they tell.
 """
 
+import codecs
 import os
 import re
 from collections import Counter
@@ -19,7 +20,7 @@ from flagstone.errors import UnreadableRecordError
 from flagstone.record import Flag, Record, Value, record_from_json
 from flagstone.stores.csv_folder.cells import CORRECTION, RECORD, aside_of
 from flagstone.stores.csv_folder.folder_files import FolderFiles
-from flagstone.stores.csv_folder.foreign import ForeignLog
+from flagstone.stores.csv_folder.foreign import ForeignLog, Section
 from flagstone.stores.csv_folder.gradio_cells import Field
 from flagstone.stores.csv_folder.gradio_columns import unescaped
 from flagstone.stores.csv_folder.gradio_log import GradioLog
@@ -44,6 +45,9 @@ _GRADIO_LOG = re.compile(r"(dataset|log)\d*\.csv")
 _OURS = '{"flagstone":'
 _TAIL = 4096
 _END = 1 << 16
+_MOST_LOOKED_THROUGH = 64 << 20
+"""Bytes at the end of a log that have no row of ours: then it is somebody else's."""
+
 _MOST_TOLD = 3
 """Rows of a log whose other cells are told to be others than were written; of more their number."""
 
@@ -92,13 +96,15 @@ class LogReader:
         self._foreign: ForeignLog | None = None
         self.header: Row | None = None
         is_headless = False
-        if not ours and first[-1:] == [RECORD]:
+        if not ours and first[-1:] == [RECORD] and not _ends_lines_with_cr(path, first):
             self.header = first
-        elif not ours and _ends_with_ours(path):
-            is_headless = True
         elif not ours:
-            self._foreign = ForeignLog(path, hints.encoding)
-            self.header = self._foreign.header
+            foreign = ForeignLog(path, hints.encoding)
+            # A spreadsheet may have saved ours with other delimiters.
+            is_headless = RECORD not in (foreign.header or ()) and _ends_with_ours(path)
+            if not is_headless:
+                self._foreign = foreign
+                self.header = foreign.header
         self._has_lost_header = is_headless and bool(first) and self._begins_with_header()
         self._titles = self.header or ()
         self._aside = aside_of(self._titles)
@@ -156,6 +162,7 @@ class LogReader:
                 others += self._examine(row, others, of_erased=of_erased)
                 yield from map(str, found)
                 found.clear()
+            yield from map(str, found)
         except UnreadableRecordError as error:  # no row can be told from here on
             yield str(error)
         finally:
@@ -177,13 +184,15 @@ class LogReader:
                 self._require_sound(row, text)
             elif text:
                 self._read_record(row, text)
+            elif row:
+                self._require_cells(row)
         except UnreadableRecordError as error:
             self._note(error)
             return False
         if end is None or end["cells"] is None:
             return False
         _, others = self._sums_of(row, text, end)
-        are_others = end["cells"] != f"{others:08x}"
+        are_others = str(end["cells"]) != f"{others:08x}"
         if are_others and told < _MOST_TOLD:
             reason = "the cells beside it, or the header, are not what was written; it is whole"
             self._note(UnreadableRecordError(where=self._where(text), reason=reason))
@@ -231,7 +240,7 @@ class LogReader:
 
     def _rows(self, after: Place | None = None) -> Iterator[Row]:
         if self._foreign is not None:
-            for section in self._foreign.sections():
+            for section in self._sections_of(self._foreign):
                 yield from section.rows
             return
         with self.path.open("rb") as file:
@@ -262,15 +271,28 @@ class LogReader:
                     return bool(f"{others:08x}" != end["cells"])
         return False
 
+    def _sections_of(self, foreign: ForeignLog) -> list[Section]:
+        """The rows of a log that others wrote; of one that cannot be read at all, none."""
+        try:
+            return foreign.sections(waits=self._hints.waits, note=self._note)
+        except UnreadableRecordError as error:
+            self._note(error)
+            return []
+
     def _foreign_lines(self, foreign: ForeignLog) -> Iterator[tuple[Row, Record | None]]:
-        for section in foreign.sections(waits=self._hints.waits):
+        for section in self._sections_of(foreign):
             if section.header is not None:
                 yield section.header, None
-            texts = [self._record_cell(row) for row in section.rows]
-            others = (row for row, text in zip(section.rows, texts, strict=True) if not text)
+            texts = [self._record_cell(row) if row else "" for row in section.rows]
+            others = (
+                row for row, text in zip(section.rows, texts, strict=True) if row and not text
+            )
             log = self._log_of(section.header, others)
             for row, text in zip(section.rows, texts, strict=True):
-                yield row, self._record_in(row, text) if text else log.record(row, self.path)
+                if isinstance(row, Unparsed):
+                    yield row, None
+                else:
+                    yield row, self._record_in(row, text) if text else log.record(row, self.path)
 
     def _record(self, row: Row) -> Record | None:
         try:
@@ -301,7 +323,8 @@ class LogReader:
         """Whether *row*, in a log of ours, can be one that Gradio wrote there."""
         if not row or self._titles[-1:] != [RECORD]:
             return bool(row)
-        return len(row) >= len(self._titles) - (self._aside.stop - self._aside.start) - 1
+        gradios = len(self._titles) - (self._aside.stop - self._aside.start) - 1
+        return bool(len(row) >= gradios)
 
     def _record_in(self, row: Row, text: str) -> Record | None:
         """The record in the cell *text* of *row*; None, and noted, where it is damaged."""
@@ -375,6 +398,17 @@ class LogReader:
         return cells.get(RECORD, "")
 
 
+def _ends_lines_with_cr(path: Path, header: Row) -> bool:
+    """Whether a spreadsheet saved it so; a line end of ours that is damaged is another thing."""
+    with path.open("rb") as file:
+        head = file.read(_END).removeprefix(codecs.BOM_UTF8)
+    line = encode_row(header).removesuffix(b"\r\n")
+    # A header may be quoted though it need not be.
+    end = len(line) if head.startswith(line) else head.find(b"\r")
+    is_cr = head[end : end + 1] == b"\r" and head[end + 1 : end + 2] != b"\n"
+    return is_cr and not _ends_with_ours(path)
+
+
 def _ends_with_ours(path: Path) -> bool:
     """Whether rows of ours are the last ones in a log that somebody else began."""
     with path.open("rb") as file:
@@ -387,7 +421,7 @@ def end_of(path: Path) -> Place:
     """The place after the last numbered row."""
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
-        end, _, _ = find_tail(file.fileno(), status.st_size)
+        end, _, _ = find_tail(file.fileno(), status.st_size, _MOST_LOOKED_THROUGH)
     return [status.st_ino, end]
 
 
