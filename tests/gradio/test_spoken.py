@@ -11,6 +11,7 @@ from test_chat_events import PAIRS, chat, place, react
 from test_origin import Chat, kept, pairs
 
 import flagstone.gradio as gr
+from flagstone.gradio.spoken import replies_of
 from flagstone.stores.memory import MemoryStore
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
@@ -171,3 +172,73 @@ def ask(page, message, past):
         if list(function.inputs) == [demo.chatbot] and demo.chatbot_state in function.outputs:
             page.call(number, [past])
     return call("_submit_fn", None, None)[-1]
+
+
+def cyclic():
+    turns = []
+    turns.append(turns)
+    return turns
+
+
+ODD = {
+    "a role alone": ([{"role": "assistant"}], 0),
+    "metadata of another kind": ([{"role": "assistant", "content": "a", "metadata": "b"}], 1),
+    "a role that is no text": ([{"role": ["assistant"], "content": "a"}], 0),
+    "pairs": ([["one", "Hello"], ["two", None], [None, ("a/b.png",)]], 2),
+    "messages of objects": ([gradio.ChatMessage(role="assistant", content="a")], 1),
+    "numbers": (list(range(1_000_000)), 0),
+    "a tool": ([{"role": "tool", "content": "a"}, {"role": "user", "content": "b"}], 1),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_values_of_any_shape(name):
+    """
+    Whatever a state or a page holds, its replies are found, and it breaks nothing.
+    """
+    value, number = ODD[name]
+    assert len(replies_of([value])) == number
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        cyclic(),
+        [{"role": "assistant", "content": cyclic()}],
+        [{"role": "assistant", "content": "I will pay."}, *[{"a": []}] * 500_000],
+    ],
+    ids=["cyclic", "a cyclic message", "a message behind too much else"],
+)
+def test_what_is_too_much_to_look_at_is_nobodys(value):
+    """
+    Where not all of a conversation can be looked at, it is not the server's, however often it came.
+    """
+    assert not replies_of([value]) <= replies_of([value])
+
+
+def test_one_message_in_all_its_forms():
+    """
+    A message is the same in the form of a page, of a state, and of a pair.
+    """
+    forms = [
+        [{"role": "assistant", "content": "Hello  you"}],
+        [
+            {
+                "role": "assistant",
+                "content": [{"type": "text", "text": "Hello you\n"}],
+                "options": [],
+            }
+        ],
+        [gradio.ChatMessage(role="assistant", content="Hello you")],
+        [["hi", "Hello you"]],
+    ]
+    file = {"path": "/tmp/x/a.png", "meta": {"_type": "gradio.FileData"}}
+    files = [
+        [{"role": "assistant", "content": file}],
+        [{"role": "assistant", "content": [{"type": "file", "file": file}]}],
+        [["hi", {"file": file, "alt_text": None}]],
+        [["hi", ("/elsewhere/a.png",)]],
+    ]
+
+    assert len({replies_of([form]) for form in forms}) == 1
+    assert len({replies_of([form]) for form in files}) == 1

@@ -21,7 +21,7 @@ from flagstone.gradio.call_log import Call, CallLog, Kept, find_calls, keep
 from flagstone.gradio.digests import Digest, digests_of
 from flagstone.gradio.fields import number_of
 from flagstone.gradio.payload import as_plain, as_sent, is_update
-from flagstone.gradio.spoken import Spoken, carriers_of
+from flagstone.gradio.spoken import Spoken, carriers_of, replies_of
 
 RUNS_OF_A_SESSION = 50
 FIELDS_OF_A_SESSION = 500
@@ -43,8 +43,8 @@ class Run:
     `states` and `made_states` are copies of the states that it was given, and that it made, by the
     number of the component. `outputs` of a generator are those of its last step; `streamed` is what
     Gradio streams in place of them, where that may differ. `seconds` is the
-    time that the calls took. `spoken` are the messages that it wrote (`spoken.py`), `made_up` the
-    inputs with messages that no function did.
+    time that the calls took. `heard` are the messages that it was given, `spoken` those that it
+    wrote (`spoken.py`), `made_up` the inputs with messages that no function wrote.
     """
 
     function: Any
@@ -60,6 +60,7 @@ class Run:
     taken: dict[int, Kept] = field(default_factory=dict)
     blank: set[int] = field(default_factory=set)
     steps: deque[dict[int, Digest]] = field(default_factory=lambda: deque(maxlen=_MAX_STEPS))
+    heard: frozenset[int] | None = None
     spoken: frozenset[int] = frozenset()
     made_up: frozenset[int] = frozenset()
     call: Call | None = None
@@ -107,15 +108,16 @@ class Capture(CallLog):
 
     def listen(self, run: Run, left: Iterable[Any]) -> None:
         """Remember the messages that *run* gave, and those in the states that it *left* behind."""
-        states = {c: kept.value() for c, kept in _by_component(run.function.inputs, run.states)}
-        taken = carriers_of(zip(run.function.inputs, run.inputs, strict=False)) | states
-        if run.call is None:
+        if run.heard is None:  # its first step
+            states = {c: kept.value() for c, kept in _by_component(run.function.inputs, run.states)}
+            taken = carriers_of(zip(run.function.inputs, run.inputs, strict=False)) | states
             run.made_up = self._spoken.made_up(taken)
+            run.heard = replies_of(taken.values())
         made = [kept.value() for kept in run.made_states.values()]
         given = carriers_of((c, payload) for _, c, payload in filled(run))
         run.spoken = self._spoken.hear(
             [*given.values(), *made, *left],
-            taken=taken.values(),
+            taken=run.heard,
             instead_of=run.spoken,
         )
 

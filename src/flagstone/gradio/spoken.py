@@ -6,6 +6,7 @@ never said. So what functions say is remembered, of all sessions: a message that
 left in a state, and had not taken, is the server's. So are those that a page begins with.
 """
 
+import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -21,8 +22,10 @@ from flagstone.gradio.kinds import kind_of
 _MAX_MESSAGES = 200_000
 """The latest messages of the server that are remembered."""
 
-_MAX_PARTS = 100_000
-"""The most parts of a value that are looked at."""
+_MAX_PARTS = 400_000
+"""The most parts of a value that are looked at; a state that is kept has no more."""
+
+_LEAVES = (str, int, float, type(None))
 
 _CARRIERS = ("chat", "state", "json")
 """The kinds of components whose values can hold messages."""
@@ -37,14 +40,14 @@ class Spoken:
         self._lock = Lock()
 
     def hear(
-        self, given: Iterable[Any], *, taken: Iterable[Any], instead_of: frozenset[int]
+        self, given: Iterable[Any], *, taken: frozenset[int], instead_of: frozenset[int]
     ) -> frozenset[int]:
         """
-        Remember what is in *given* and not in *taken*; a step of a stream *instead_of* the last.
+        Remember what is in *given* and not *taken*; a step of a stream *instead_of* the last.
 
         Returns what is remembered of it.
         """
-        new = frozenset(_replies_of(given) - _replies_of(taken)) if given else frozenset[int]()
+        new = replies_of(given) - taken
         with self._lock:
             for message in instead_of - new:
                 self._messages.pop(message, None)
@@ -68,12 +71,12 @@ class Spoken:
         )
 
     def _knows(self, component: Component, value: Any) -> bool:
-        unknown = _replies_of([value])
+        unknown = replies_of([value])
         if not unknown:
             return True
         number = number_of(component)
         if number not in self._begun:
-            self._begun[number] = frozenset(_replies_of([getattr(component, "value", None)]))
+            self._begun[number] = replies_of([getattr(component, "value", None)])
         unknown -= self._begun[number]
         with self._lock:
             return all(message in self._messages for message in unknown)
@@ -88,35 +91,50 @@ def carriers_of(values: Iterable[tuple[Any, Any]]) -> dict[Component, Any]:
     }
 
 
-def _replies_of(values: Iterable[Any]) -> set[int]:
-    """Hashes of all messages in *values* that are not a user's."""
+def replies_of(values: Iterable[Any]) -> frozenset[int]:
+    """Hashes of all messages in *values* but the user's; of too much, one that nobody has."""
     found: set[int] = set()
     parts = list(values)
-    for _ in range(_MAX_PARTS):
-        if not parts:
-            break
-        part = parts.pop()
-        match part:
-            case {"role": str(role), "content": content}:
-                if role != "user":
-                    title = (part.get("metadata") or {}).get("title")
-                    found.add(_hash(role, [content, title]))
-            case dict():
-                with suppress(RuntimeError):  # a function changes it at this moment
-                    parts += part.values()
-            case list() | tuple():
-                if _are_pairs(part):
-                    found |= {_hash("assistant", [said]) for _, said in part if said is not None}
-                else:
-                    parts += part
-            case ChatMessage():
-                parts.append({"role": part.role, "content": part.content})
-    return found
+    with suppress(RuntimeError):  # it is nested without end, or a function changes it meanwhile
+        for _ in range(_MAX_PARTS):
+            if not parts:
+                return frozenset(found)
+            part = parts.pop()
+            if _are_pairs(part):
+                found |= {_hash("assistant", said) for _, said in part if said is not None}
+            elif isinstance(part, dict) and isinstance(part.get("role"), str) and "content" in part:
+                if part["role"] != "user":
+                    found.add(_hash(part["role"], [part["content"], _title_of(part)]))
+            else:
+                parts += _inside(part)
+    return frozenset([*found, hash(os.urandom(16))])
+
+
+def _inside(part: Any) -> list[Any]:
+    match part:
+        case dict():
+            inside = list(part.values())
+        case list() | tuple():
+            inside = list(part)
+        case ChatMessage():
+            return [{"role": part.role, "content": part.content, "metadata": part.metadata}]
+        case _:
+            return []
+    return [each for each in inside if not isinstance(each, _LEAVES)]
+
+
+def _title_of(message: dict[str, Any]) -> Any:
+    metadata = message.get("metadata")
+    return metadata.get("title") if isinstance(metadata, dict) else None
 
 
 def _are_pairs(data: Any) -> bool:
     """Whether *data* is of pairs, of what was said and what was answered."""
-    return bool(data) and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in data)  # noqa: PLR2004
+    return (
+        isinstance(data, list | tuple)
+        and len(data) > 0
+        and all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in data)  # noqa: PLR2004
+    )
 
 
 def _hash(role: str, said: Any) -> int:
@@ -132,10 +150,10 @@ def _texts(said: Any) -> Iterator[str]:
             yield said
         case {"path": str(path)} | (str(path),):
             yield path.replace("\\", "/").rpartition("/")[2]
-        case {"text": text} | {"file": text} | {"value": text}:
-            yield from _texts(text)
+        case {"text": part} | {"file": part} | {"value": part}:
+            yield from _texts(part)
         case list() | tuple():
             for part in said:
                 yield from _texts(part)
         case _:
-            yield str(said)
+            yield str(said) if isinstance(said, _LEAVES) else type(said).__name__
