@@ -36,6 +36,7 @@ LAYERS = [
     "decide",
     "query_text",
     "store",
+    "passed_over",
     "query",
     "erasing",
     "files",

@@ -121,8 +121,10 @@ def test_a_damaged_row_is_named_and_nothing_swept(place):
         finding = examine(store)
 
     (sentence,) = finding.damage
-    row = f"{place}, row 2" if place.suffix == ".db" else place / "dataset2.csv"
-    assert sentence.startswith(f"Cannot read the record at {row}: unexpected character")
+    where = f"{place / 'dataset2.csv'}: unexpected character"
+    if place.suffix == ".db":
+        where = f"{place}, row 2: its checksum is that of another record"
+    assert sentence.startswith(f"Cannot read the record at {where}")
     assert finding.swept == {}
 
 

@@ -21,6 +21,7 @@ import base64
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ import orjson
 from flagstone.errors import InvalidRecordError, UnkeepableValueError
 
 _SHA256 = re.compile("[0-9a-f]{64}")
+_A_TAG = re.compile(r"\$[a-z][a-z0-9_]*")
 _INT64 = range(-(2**63), 2**63)
 _MAX_LEVELS = 249
 """How deep the JSON of a value may be: orjson writes 254 levels, a record and a file add five."""
@@ -64,6 +66,10 @@ class FileRef:
         return InvalidRecordError(record="FileRef", field=field, expected=expected, given=given)
 
 
+class UnknownTagError(ValueError):
+    """An object with one key that begins with a dollar sign, as a newer version may write it."""
+
+
 def dumps(value: Any, where: str = "") -> str:
     """
     Write *value* as strict JSON.
@@ -96,7 +102,8 @@ def loads(text: str | bytes) -> Any:
     """
     Read what `dumps` wrote, exactly.
 
-    Raises `ValueError` for what is no JSON, or no JSON of ours.
+    Raises `ValueError` for what is no JSON, or no JSON of ours, and of these `UnknownTagError` for
+    what a newer version may have written.
     """
     data = orjson.loads(text)
     tagged = b'"$' if isinstance(text, bytes) else '"$'
@@ -113,6 +120,21 @@ def files_in(data: Any) -> Iterator[FileRef]:
     elif isinstance(data, list | tuple):
         for part in data:
             yield from files_in(part)
+
+
+def files_tagged_in(text: str) -> Iterator[FileRef]:
+    """Every `FileRef` in the JSON *text*, whatever else is in it."""
+    if '"$file"' in text:
+        yield from _files_tagged(orjson.loads(text))
+
+
+def _files_tagged(data: Any) -> Iterator[FileRef]:
+    if isinstance(data, dict) and data.keys() == {"$file"}:
+        with suppress(ValueError, TypeError):  # one of a newer version, with more in it
+            yield _untag("$file", data["$file"])
+    elif isinstance(data, dict | list):
+        for part in data.values() if isinstance(data, dict) else data:
+            yield from _files_tagged(part)
 
 
 def _dumps(value: Any) -> bytes:
@@ -270,6 +292,8 @@ def _decode(data: Any) -> Any:
 
 
 def _untag(tag: str, body: Any) -> Any:
+    if tag not in _UNTAG and _A_TAG.fullmatch(tag):
+        raise UnknownTagError(f"this version knows no value {tag!r}")
     try:
         return _UNTAG[tag](body)
     except (KeyError, TypeError, AttributeError) as error:

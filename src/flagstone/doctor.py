@@ -11,10 +11,14 @@ from flagstone.codec import FileRef
 from flagstone.durable import hash_of
 from flagstone.errors import StoreError, UnfinishedErasureError
 from flagstone.forget import damage_of_orders, finish_erasures
+from flagstone.record import NewerRecord
 from flagstone.store import Store
 
 _GRACE = 3600.0
 """Seconds for which a file that no record refers to may be on its way to one."""
+
+_MOST_NEWER = 1_000
+"""Records of a newer version that are told one by one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,13 +28,15 @@ class Finding:
 
     `damage` has a sentence for each record or file that is not as it was kept; `swept` the name
     and the bytes of each file that no record refers to. Where a record is damaged, the others are
-    not counted.
+    not counted. `newer` are the records that a newer version wrote, each with the reason why this
+    one does not read it: they are kept, and no damage.
     """
 
     records: int
     files: int
     damage: tuple[str, ...]
     swept: dict[str, int]
+    newer: tuple[str, ...] = ()
     finished: int = 0
     unfinished: str | None = None
 
@@ -58,15 +64,24 @@ def examine(store: Store, *, dry_run: bool = False) -> Finding:
         return finding(records=0, files=0, damage=tuple(damage), swept={})
     records = 0
     needed: dict[str, FileRef] = {}
+    newer: list[str] = []
     for record in store.scan():
         records += 1
+        if isinstance(record, NewerRecord):
+            newer.append(f"{store.where}, id {record.id}: {record.reason}")
         needed.update((ref.sha256, ref) for ref in record.files())
     damage += _damaged_files(store, needed)
     swept: dict[str, int] = {}
-    if not damage:
+    if not damage and not newer:  # which may need files in a way that is not known here
         age = _GRACE + time.monotonic() - began
         swept = store.files.sweep(needed, age=age, dry_run=dry_run)
-    return finding(records=records, files=len(needed), damage=tuple(damage), swept=swept)
+    return finding(
+        records=records,
+        files=len(needed),
+        damage=tuple(damage),
+        swept=swept,
+        newer=tuple(newer[:_MOST_NEWER]),
+    )
 
 
 def _damaged_files(store: Store, needed: dict[str, FileRef]) -> Iterator[str]:

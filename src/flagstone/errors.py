@@ -309,7 +309,8 @@ class UnreadableRecordError(StoreError):
     """One stored record is damaged; the others are fine."""
 
     def __init__(self, *, where: str, reason: str) -> None:
-        where = mask_url(where)
+        self.where = where = mask_url(where)
+        self.reason = reason
         FlagstoneError.__init__(
             self,
             f"Cannot read the record at {where}: {reason}. The store was not changed. "

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, Literal
 
 from flagstone.codec import FileRef
-from flagstone.record import Flag, Outcome, Record, Review, Value, Verdict, utc_text
+from flagstone.record import Flag, NewerRecord, Outcome, Record, Review, Value, Verdict, utc_text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,13 +142,13 @@ def model_of(flag: Flag) -> str | None:
 
 
 def fold(records: Iterable[Record]) -> Iterator[State]:
-    """The states of the flags among *records*, in the order of the flags."""
+    """The states of the flags among *records*, in their order; newer records say nothing."""
     flags: dict[str, Flag] = {}
     about: dict[str, list[Review | Outcome]] = defaultdict(list)
     for record in records:
         if isinstance(record, Flag):
             flags[record.id] = record
-        else:
+        elif not isinstance(record, NewerRecord):
             about[record.flag_id].append(record)
     for flag in flags.values():
         # By time and not by arrival: copies of a store may have met them in another order.

@@ -8,11 +8,14 @@ through an older one unharmed.
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Literal, NamedTuple, get_args
+
+import orjson
 
 from flagstone import codec
 from flagstone.arguments import (
@@ -45,6 +48,7 @@ __all__ = [
     "MAX_TAGS",
     "FileRef",
     "Flag",
+    "NewerRecord",
     "Outcome",
     "Record",
     "Review",
@@ -56,6 +60,7 @@ __all__ = [
 ]
 
 SCHEMA = 1
+_A_TYPE = re.compile("[a-z][a-z0-9_]{0,63}")
 
 Verdict = Literal["open", "accepted", "rejected", "fixed"]
 Speaker = Literal["visitor", "reviewer"]
@@ -230,22 +235,58 @@ class Outcome(_Record):
     seconds: float | None = None
 
 
-Record = Flag | Review | Outcome
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewerRecord:
+    """
+    A record of a newer version: kept and copied as it is, to the byte, and read by none here.
 
-_TYPES: dict[str, type[Record]] = {kind.type: kind for kind in (Flag, Review, Outcome)}
+    `text` is its JSON, `reason` why it is not read; `flag_id` the flag that it is about, as far as
+    it says, else its own id.
+    """
+
+    id: str
+    created_at: datetime
+    type: str
+    flag_id: str
+    text: str
+    reason: str
+
+    def to_json(self) -> str:
+        """Its JSON, as it was."""
+        return self.text
+
+    def values(self) -> Iterator["Value"]:
+        """None: this version does not know them."""
+        return iter(())
+
+    def files(self) -> Iterator[FileRef]:
+        """The files it refers to in the way that this version knows."""
+        return codec.files_tagged_in(self.text)
+
+
+Record = Flag | Review | Outcome | NewerRecord
+
+_TYPES: dict[str, type[Flag | Review | Outcome]] = {
+    kind.type: kind for kind in (Flag, Review, Outcome)
+}
 
 
 def record_from_json(text: str | bytes, *, where: str, files: FilesOfValue = NO_FILES) -> Record:
     """
     Read what `to_json` wrote; the bytes of its files are in *files*.
 
-    Raises `UnreadableRecordError`, which names *where*, for anything else.
+    What a newer version wrote is a `NewerRecord`. Raises `UnreadableRecordError`, which names
+    *where*, for anything else.
     """
     try:
         data = codec.loads(text)
-        kind = _TYPES[data.pop("type")]
-        data.pop("flagstone")
+        kind = _TYPES.get(data["type"])
+        if kind is None or data["flagstone"] != SCHEMA:
+            return _newer(text, where)
+        del data["type"], data["flagstone"]
         record: Record = _from_dict(kind, data)
+    except codec.UnknownTagError as error:
+        return _newer(text, where, str(error))
     except KeyError as error:
         raise UnreadableRecordError(where=where, reason=f"{error} is missing or unknown") from error
     except (ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
@@ -254,6 +295,41 @@ def record_from_json(text: str | bytes, *, where: str, files: FilesOfValue = NO_
         for value in values.values():
             object.__setattr__(value, "files", files)
     return record
+
+
+def _why_newer(data: Mapping[str, Any], tag: str) -> str:
+    if data["flagstone"] != SCHEMA:
+        return f"it has schema {data['flagstone']!r}, and this version reads {SCHEMA}"
+    if data["type"] not in _TYPES:
+        return f"this version knows no record of type {data['type']!r}"
+    return tag
+
+
+def _is_of_a_version(data: Mapping[str, Any]) -> bool:
+    schema = data["flagstone"]
+    return type(schema) is int and schema >= SCHEMA and bool(_A_TYPE.fullmatch(data["type"]))
+
+
+def _newer(text: str | bytes, where: str, tag: str = "") -> NewerRecord:
+    """The record *text*, if it has what every version's has; *tag* says what tag is not known."""
+    text = text if isinstance(text, str) else text.decode()
+    try:
+        data = orjson.loads(text)
+        record_id, reason = _identifier(data["id"]), _why_newer(data, tag)
+        if not _is_of_a_version(data):
+            raise ValueError(reason)  # noqa: TRY301 - as what is called here does
+        return NewerRecord(
+            id=record_id,
+            created_at=_moment(data["created_at"]),
+            type=data["type"],
+            flag_id=_identifier(data.get("flag_id", record_id)),
+            text=text,
+            reason=reason,
+        )
+    except KeyError as error:
+        raise UnreadableRecordError(where=where, reason=f"{error} is missing") from error
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        raise UnreadableRecordError(where=where, reason=str(error)) from error
 
 
 def _values_of(record: Any) -> Iterator[Values]:

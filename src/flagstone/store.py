@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -20,8 +21,9 @@ from flagstone.errors import (
     UnreadableRecordError,
 )
 from flagstone.files import Files
+from flagstone.passed_over import PassedOver
 from flagstone.query import FACETS, SAID, Pair, Query, State, fold, select
-from flagstone.record import Flag, Record, Review
+from flagstone.record import Flag, Outcome, Record, Review, record_from_json
 
 
 class Store(ABC):
@@ -34,6 +36,11 @@ class Store(ABC):
 
     where: str
     files: Files
+
+    @cached_property
+    def passed_over(self) -> PassedOver:
+        """What those who read here passed over, since it was opened."""
+        return PassedOver()
 
     most_at_once = 500
     """As many records are worth one `append` where many are to be copied."""
@@ -53,8 +60,8 @@ class Store(ABC):
         """
         All records in the order of the store; with *after*, those appended since that `mark`.
 
-        Some from before the mark may come again, none from after it is missed. Raises
-        `UnreadableRecordError` at a damaged record.
+        Some from before the mark may come again, none from after it is missed. What is damaged is
+        passed over, and noted in `passed_over`; what a newer version wrote is a `NewerRecord`.
         """
 
     @abstractmethod
@@ -131,11 +138,15 @@ class Store(ABC):
 
     def damage(self) -> Iterator[str]:
         """A sentence for everything that is wrong with the records; nothing for a sound store."""
+        before = self.passed_over
+        self.passed_over = PassedOver()
         try:
             for _ in self.scan():
                 pass
-        except UnreadableRecordError as error:
-            yield str(error)
+            for where, reason in self.passed_over:
+                yield str(UnreadableRecordError(where=where, reason=reason))
+        finally:
+            self.passed_over = before
 
     def __enter__(self) -> Self:
         return self
@@ -161,7 +172,8 @@ class Store(ABC):
     def repeats(self, fingerprints: Iterable[str]) -> Counter[str]:
         """How many flags have each of these fingerprints."""
         wanted = set(fingerprints)
-        found = (record.fingerprint for record in self.scan() if isinstance(record, Flag))
+        records = self._readable(self.scan())
+        found = (record.fingerprint for record in records if isinstance(record, Flag))
         return Counter(fingerprint for fingerprint in found if fingerprint in wanted)
 
     def find(self, query: Query | None = None) -> Iterator[Flag]:
@@ -202,17 +214,29 @@ class Store(ABC):
                 yield state
 
     def _states(self) -> Iterator[State]:
-        return fold(self.scan())
+        return fold(self._readable(self.scan()))
+
+    def _readable(self, records: Iterable[Record]) -> Iterator[Flag | Review | Outcome]:
+        """Those of *records* that this version reads; the others are noted as passed over."""
+        return self.passed_over.readable(records, self.where)
+
+    def _parse(self, text: str | bytes, where: str) -> Record | None:
+        """The record *text*, which stands at *where*; None, and noted, where it is damaged."""
+        try:
+            return record_from_json(text, where=where, files=self.files)
+        except UnreadableRecordError as error:
+            self.passed_over.note(error)
+            return None
 
     def _states_asked(self, query: Query) -> Iterator[State]:
         """In two passes, of which only what was said about flags is held in memory."""
         about: dict[str, list[Record]] = defaultdict(list)
-        for record in self.scan():
+        for record in self._readable(self.scan()):
             if isinstance(record, Review):
                 about[record.flag_id].append(record)
-        for record in self.scan():
-            if isinstance(record, Flag):
-                yield from filter(query.matches, fold([record, *about.get(record.id, ())]))
+        for each in self.scan():
+            if isinstance(each, Flag):
+                yield from filter(query.matches, fold([each, *about.get(each.id, ())]))
 
 
 class Wrapper(Store):
@@ -222,6 +246,7 @@ class Wrapper(Store):
         self.store = store
         self.where = store.where
         self.files = store.files
+        self.passed_over = store.passed_over
 
     @property
     def url(self) -> str | None:

@@ -2,7 +2,6 @@
 The CSV folder: logs that crashes cut short and people edit, and logs of Gradio's own.
 """
 
-import contextlib
 import csv
 import io
 import json
@@ -16,7 +15,6 @@ import pytest
 
 from flagstone import Flag, Review, Value
 from flagstone.doctor import examine
-from flagstone.errors import UnreadableRecordError
 from flagstone.stores.csv_folder import CsvFolder
 from flagstone.testing import make_flag
 
@@ -231,23 +229,20 @@ class TestEditedByHand:
 
         assert list(store.scan()) == flags
 
-    def test_a_garbled_record_is_read_from_its_cells(self, tmp_path, caplog):
+    def test_a_garbled_record_is_passed_over(self, tmp_path):
         """
-        Where a person broke the record cell the row is still read, as well as its cells tell.
+        Where a person broke the record cell nothing is guessed: the row is named, the others read.
         """
-        append(tmp_path, "one", "two")
+        _, second = append(tmp_path, "one", "two")
         path = tmp_path / "dataset1.csv"
         rows = rows_of(path)
         self.rewrite(path, [rows[0], [*rows[1][:-1], "{oops"], rows[2]], "\r\n", "utf-8")
 
-        first, second = CsvFolder(tmp_path).scan()
+        store = CsvFolder(tmp_path)
 
-        assert isinstance(first, Flag)
-        assert first.inputs["text"] == Value(kind="text", data="one")
-        assert "types are guessed, and which are outputs is lost" in first.context["read_from"]
-        assert isinstance(second, Flag)
-        assert second.inputs["text"].data == "two"
-        assert "It is read from its other cells instead" in caplog.text
+        assert list(store.scan()) == [second]
+        ((where, reason),) = store.passed_over
+        assert (where, "unexpected character" in reason) == (str(path), True)
 
     def test_somebody_elses_csv_is_no_log(self, tmp_path):
         """
@@ -343,14 +338,17 @@ def test_one_batch_of_many_new_columns(tmp_path):
 
 def test_a_quote_that_is_never_closed_is_told(tmp_path):
     """
-    Where a stray quote swallows whole rows the error names the line.
+    Where a stray quote swallows whole rows its line is named, and the others are read.
     """
-    append(tmp_path, "one", "two")
+    _, other = append(tmp_path, "one", "two")
     path = tmp_path / "dataset1.csv"
     path.write_bytes(path.read_bytes().replace(b"\r\none,", b'\r\n"one,'))
+    store = CsvFolder(tmp_path)
 
-    with pytest.raises(Exception, match=r"dataset1\.csv, line 2: its quotes do not match"):
-        list(CsvFolder(tmp_path).scan())
+    assert list(store.scan()) == [other]
+    ((where, reason),) = store.passed_over
+    assert where == f"{path}, line 2"
+    assert reason.startswith("its quotes do not match")
 
 
 def test_a_log_rewritten_while_others_append_loses_nothing(tmp_path):
@@ -379,7 +377,8 @@ class TestHostileRows:
 
     def test_a_malformed_row_hides_nothing(self, tmp_path):
         """
-        Quotes that do not match are named as damage; nothing is swept or rewritten past them.
+        Quotes that do not match are named as damage; the other rows are read, and an erasure of one
+        of them leaves the line as it is, and its file.
         """
         store = CsvFolder(tmp_path)
         for n in range(4):
@@ -388,15 +387,19 @@ class TestHostileRows:
         path = tmp_path / "dataset1.csv"
         lines = path.read_bytes().splitlines(keepends=True)
         path.write_bytes(b"".join([*lines[:2], b'"say "hi"",,,,\r\n', *lines[2:]]))
-        before = path.read_bytes()
-        (first, *_) = (record.id for record in iter_until_error(CsvFolder(tmp_path)))
+        damaged = CsvFolder(tmp_path)
+        (first, *others) = (record.id for record in damaged.scan())
+        assert len(others) == 3
 
-        (sentence,) = CsvFolder(tmp_path).damage()
+        ((where, reason),) = damaged.passed_over
+        assert where == f"{path}, line 3"
+        assert reason.startswith("its quotes do not match")
+        (sentence,) = damaged.damage()
         assert sentence.startswith(f"Cannot read the record at {path}, line 3: its quotes do not")
-        assert examine(CsvFolder(tmp_path)).swept == {}
-        with pytest.raises(UnreadableRecordError):
-            CsvFolder(tmp_path).erase([first])
-        assert path.read_bytes() == before
+        assert examine(damaged).swept == {}
+        damaged.erase([first])
+        rest = [lines[0], b'"say "hi"",,,,\r\n', *lines[2:]]
+        assert path.read_bytes() == b"".join(rest)
 
     def test_a_record_in_a_cell_of_text_is_text(self, tmp_path):
         """
@@ -448,8 +451,3 @@ class TestHostileRows:
         os.utime(log, (1, 1))
 
         assert len(list(CsvFolder(tmp_path).scan())) == 1
-
-
-def iter_until_error(store):
-    with contextlib.suppress(UnreadableRecordError):
-        yield from store.scan()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from flagstone import Query, open_store
-from flagstone.errors import StoreError, UnknownStoreError, UnreadableRecordError
+from flagstone.errors import StoreError, UnknownStoreError
 from flagstone.stores.sql import SqlStore
 from flagstone.testing import make_flag
 
@@ -74,7 +74,7 @@ def test_many_flags_are_found_page_by_page(tmp_path):
 
 def test_a_damaged_row_is_told(tmp_path):
     """
-    A row that somebody garbled is named by the error.
+    A row that somebody garbled is passed over, and named.
     """
     store = SqlStore(tmp_path / "flags.db")
     store.append([make_flag()])
@@ -82,8 +82,9 @@ def test_a_damaged_row_is_told(tmp_path):
         db.execute("UPDATE flagstone_record SET json = '{}'")
         db.commit()
 
-    with pytest.raises(UnreadableRecordError, match=r"flags\.db, row 1: 'type' is missing"):
-        list(store.scan())
+    assert list(store.scan()) == []
+    reason = "its checksum is that of another record"
+    assert list(store.passed_over) == [(f"{tmp_path / 'flags.db'}, row 1", reason)]
 
 
 def test_a_file_that_is_no_database_is_told(tmp_path):

@@ -19,6 +19,7 @@ from flagstone import codec
 from flagstone.cli import deciding, looking, reviewing, taking
 from flagstone.cli.frame import (
     FLAGGING_DIR,
+    PASSED_OVER,
     UNFINISHED,
     DryRunOption,
     JsonOption,
@@ -41,6 +42,7 @@ from flagstone.importing import Field, import_logs
 from flagstone.safe_text import mask_url
 from flagstone.stores import DATABASE
 from flagstone.sync import Synced, sync, waiting_in
+from flagstone.words import printable
 
 __all__ = ["app", "deciding", "looking", "reviewing", "taking"]
 
@@ -191,15 +193,18 @@ def doctor(
     """
     Verify every record and file, finish erasures, and remove what a crash left behind.
     """
-    with open_existing(store) as opened:
+    with open_existing(store, tells_itself=True) as opened:
         finding = examine(opened, dry_run=dry_run)
     if as_json:
-        typer.echo(codec.dumps(asdict(finding) | {"damage": list(finding.damage)}))
+        told = {"damage": list(finding.damage), "newer": list(finding.newer)}
+        typer.echo(codec.dumps(asdict(finding) | told))
     else:
-        for sentence in finding.damage:
-            out.print(Text(sentence, style="red"), soft_wrap=True)
+        for sentence in (*finding.damage, *finding.newer):
+            out.print(Text(printable(sentence), style="red"), soft_wrap=True)
         out.print(summary_of(finding, mask_url(store), dry_run=dry_run), soft_wrap=True)
     if finding.damage:
         raise typer.Exit(1)
     if finding.unfinished:
         raise typer.Exit(UNFINISHED)
+    if finding.newer:
+        raise typer.Exit(PASSED_OVER)

@@ -4,6 +4,7 @@ What every command stands in: the app, its terminal, its options, and how errors
 
 import re
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from flagstone.errors import FlagstoneError, NoStoreError
+from flagstone.passed_over import PassedOver
 from flagstone.safe_text import mask_url, one_line
 from flagstone.store import Store
 from flagstone.stores import open_store
@@ -45,6 +47,9 @@ app = typer.Typer(
 out = Console(markup=False, highlight=False)
 err = Console(markup=False, highlight=False, stderr=True)
 
+PASSED_OVER = 3
+"""The exit status where records could not be read, and all else was done."""
+
 UNFINISHED = 4
 """The exit status where what was erased can still be found on the medium for now."""
 
@@ -71,24 +76,45 @@ WhereOption = Annotated[
 
 
 def telling_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """*command*, which tells an error of ours as a sentence and ends with status 1."""
+    """
+    *command*, which tells an error of ours as a sentence and ends with status 1; and what the
+    stores that it opened passed over, with status 3 where nothing else is to be told.
+    """
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
+        token = _opened.set([])
         try:
             command(*args, **kwargs)
         except FlagstoneError as error:
             err.print(Text(printable(str(error)), style="red"), soft_wrap=True)
             raise typer.Exit(1) from error
+        finally:
+            passed = [sentence for each in _opened.get() if (sentence := str(each))]
+            _opened.reset(token)
+            for sentence in passed:
+                err.print(Text(printable(sentence), style="red"), soft_wrap=True)
+        if passed:
+            raise typer.Exit(PASSED_OVER)
 
     return wrapped
 
 
-def open_existing(url: str) -> Store:
-    """The store at *url*. Raises `NoStoreError` where nothing was kept."""
+_opened: ContextVar[list[PassedOver]] = ContextVar("opened")
+"""What the stores that the command opened have passed over."""
+
+
+def open_existing(url: str, *, tells_itself: bool = False) -> Store:
+    """
+    The store at *url*. Raises `NoStoreError` where nothing was kept.
+
+    What it passes over is told at the end of the command, if the command *tells_itself* nothing.
+    """
     store = open_store(url)
     if not _exists(store):
         raise NoStoreError(where=store.where)
+    if not tells_itself:
+        _opened.get().append(store.passed_over)
     return store
 
 

@@ -53,7 +53,7 @@ def list_(
                 typer.echo(flag.to_json())
             return
         out.print(table_of(flags, opened.where))
-        total = opened.count(asked)
+        total = opened.count(asked) if len(flags) == limit else 0
         if total > len(flags):
             out.print(f"{len(flags)} of {total} flags; --limit 0 shows all.")
 

@@ -45,5 +45,5 @@ def _cell(cell: Any) -> str:
 
 
 def _quoted(text: str) -> str:
-    safe: str = spreadsheet_safe(text)
-    return '"' + safe.replace("\0", "\N{SYMBOL FOR NULL}").replace('"', '""') + '"'
+    safe: str = spreadsheet_safe(text.replace("\0", "\N{SYMBOL FOR NULL}"))
+    return '"' + safe.replace('"', '""') + '"'

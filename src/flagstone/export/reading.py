@@ -12,15 +12,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import orjson
 
 from flagstone import codec
 from flagstone.codec import FileRef, spelled
-from flagstone.errors import StoreError
+from flagstone.errors import StoreError, UnreadableRecordError
 from flagstone.files import Files
 from flagstone.query import Query, fold
-from flagstone.record import Flag, Record, record_from_json, utc_text
+from flagstone.record import SCHEMA, Flag, NewerRecord, Record, record_from_json, utc_text
 from flagstone.store import Store
 
 Flagged = dict[str, Any]
@@ -34,18 +35,27 @@ _UTC_LENGTH = len("2026-01-31T12:00:00.000000+00:00")
 
 _TABLE = """
     CREATE TABLE flagstone_record (
-        id TEXT PRIMARY KEY, type TEXT, flag_id TEXT, created_at TEXT, json TEXT
+        id TEXT PRIMARY KEY, type TEXT, flag_id TEXT, created_at TEXT, checksum INTEGER, json TEXT
     )
+"""
+_COLUMNS = "PRAGMA main.table_info(flagstone_record)"
+_SEEM_TO_HAVE_CHECKSUM = """
+    CREATE TEMP VIEW flagstone_record AS
+    SELECT rowid AS rowid, *, NULL AS checksum FROM main.flagstone_record
 """
 _ORDER = """
     CREATE TEMP TABLE in_order AS
-    SELECT rowid AS row FROM flagstone_record WHERE type = 'flag' ORDER BY created_at, id
+    SELECT rowid AS row FROM flagstone_record
+    WHERE type NOT IN ('review', 'outcome', 'erased')
+    AND is_sound(rowid, typeof(json), CAST(json AS BLOB), checksum) ORDER BY created_at, id
 """
 _IN_ORDER = """
-    SELECT flag.json, (
+    SELECT flag.id, flag.json, (
         SELECT group_concat(json, char(30)) FROM (
             SELECT json FROM flagstone_record
-            WHERE flag_id = flag.id AND type = 'review' ORDER BY created_at, id
+            WHERE flag_id = flag.id AND type = 'review'
+            AND is_sound(rowid, typeof(json), CAST(json AS BLOB), checksum)
+            ORDER BY created_at, id
         )
     )
     FROM in_order CROSS JOIN flagstone_record AS flag ON flag.rowid = in_order.row
@@ -72,6 +82,7 @@ class FlagsInOrder:
         self.files: Files = store.files
         self._query = query
         self._asks = query != Query(order=query.order, limit=query.limit, after=query.after)
+        self._store = store
         self._database = _database_of(store) or _database_from(store, scratch)
         self._progress = progress
         self.found = 0
@@ -82,24 +93,51 @@ class FlagsInOrder:
             yield from batch
 
     def batches(self) -> Iterator[list[Flagged]]:
-        """The flags, some at a time. Raises `UnreadableRecordError` and `StoreError`."""
+        """The flags, some at a time; what cannot be read is passed over. Raises `StoreError`."""
         self.found = 0
         for rows in self._rows():
             if self._asks:
                 rows = [row for row in rows if self._is_asked_for(*row)]  # noqa: PLW2901
-            flags = self._read_all([flag for flag, _ in rows])
-            for flag, (_, reviews) in zip(flags, rows, strict=True):
+            try:
+                flags = self._read_all([flag for _, flag, _ in rows])
+            except UnreadableRecordError:
+                rows = [row for row in rows if self._is_readable(row[1], row[0])]  # noqa: PLW2901
+                flags = self._read_all([flag for _, flag, _ in rows])
+            for flag, (id_, _, reviews) in zip(flags, rows, strict=True):
                 flag.update(_OPEN)
                 if reviews:
-                    _tell_state(flag, self._read_all(reviews.split(_BETWEEN)))
+                    _tell_state(flag, self._read_reviews(reviews.split(_BETWEEN), id_))
             self.found += len(flags)
             if flags:
                 yield flags
 
-    def _is_asked_for(self, flag: str, reviews: str | None) -> bool:
+    def _is_asked_for(self, id_: str, flag: str, reviews: str | None) -> bool:
         texts = [flag, *(reviews.split(_BETWEEN) if reviews else ())]
-        (state,) = fold(map(self._record, texts))
-        return self._query.matches(state)
+        records = [self._record(text) for text in texts if self._is_readable(text, id_)]
+        return any(map(self._query.matches, fold(records)))
+
+    def _read_reviews(self, texts: list[str], flag_id: str) -> list[dict[str, Any]]:
+        try:
+            return self._read_all(texts)
+        except UnreadableRecordError:
+            return self._read_all([text for text in texts if self._is_readable(text, flag_id)])
+
+    def _is_readable(self, text: str, flag_id: str) -> bool:
+        """Whether *text* is a record, of the flag with this id; one that is none is noted."""
+        try:
+            self._record(text)
+        except UnreadableRecordError as error:
+            self._store.passed_over.add(f"{self.where}, id {flag_id}", error.reason)
+            return False
+        return True
+
+    def _is_sound(self, row: int, kind: str, content: bytes | None, checksum: int | None) -> bool:
+        """Whether *content* is what was written, as far as its *checksum* tells; else noted."""
+        if kind == "text" and checksum in (None, crc32(content or b"")):
+            return True
+        reason = "it is no text" if kind != "text" else "its checksum is that of another record"
+        self._store.passed_over.add(f"{self.where}, row {row}", reason)
+        return False
 
     def _read_all(self, texts: list[str]) -> list[dict[str, Any]]:
         together = f"[{','.join(texts)}]"
@@ -118,10 +156,13 @@ class FlagsInOrder:
         return self._read_all([self._record(text).to_json() for text in texts])
 
     def _record(self, text: str) -> Record:
-        return record_from_json(text, where=self.where)
+        record = record_from_json(text, where=self.where)
+        if isinstance(record, NewerRecord):
+            raise UnreadableRecordError(where=self.where, reason=record.reason)
+        return record
 
-    def _rows(self) -> Iterator[list[tuple[str, str | None]]]:
-        """The JSON of flags, and of the reviews of each, of one moment."""
+    def _rows(self) -> Iterator[list[tuple[str, str, str | None]]]:
+        """Flags' ids and JSON, and the JSON of the reviews of each, of one moment."""
         with self._reading() as database:
             database.execute("BEGIN")
             database.execute(_ORDER)
@@ -136,18 +177,27 @@ class FlagsInOrder:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        address = f"{self._database.as_uri()}?mode=ro"
         try:
-            with closing(sqlite3.connect(address, uri=True, isolation_level=None)) as database:
+            with closing(
+                sqlite3.connect(self._database, uri=True, isolation_level=None)
+            ) as database:
+                self._prepare(database)
                 yield database
         except sqlite3.Error as error:
             raise StoreError(doing="read", where=self.where, reason=str(error)) from error
+
+    def _prepare(self, database: sqlite3.Connection) -> None:
+        columns = [name for _, name, *_ in database.execute(_COLUMNS)]
+        if "checksum" not in columns:  # as where nothing may be written
+            database.execute(_SEEM_TO_HAVE_CHECKSUM)
+        database.text_factory = lambda text: text.decode(errors="replace")
+        database.create_function("is_sound", 4, self._is_sound)
 
 
 def _is_as_written(record: Mapping[str, Any]) -> bool:
     """Whether moments are in UTC, as in what this version writes, so that they sort as text."""
     made: str = record["created_at"]
-    return len(made) == _UTC_LENGTH and made.endswith(_UTC)
+    return record["flagstone"] == SCHEMA and len(made) == _UTC_LENGTH and made.endswith(_UTC)
 
 
 _OPEN: Flagged = {"verdict": "open", "assignee": None, "tags": (), "notes": ()}
@@ -184,19 +234,17 @@ def _readable(data: Any) -> Any:
     return data
 
 
-def _database_of(store: Store) -> Path | None:
-    """The SQLite database that *store* is, if it is one."""
+def _database_of(store: Store) -> str | None:
+    """The address of the SQLite database that *store* is, if it is one."""
     from flagstone.stores.sql import SqlStore
 
     if not isinstance(store, SqlStore):
         return None
-    store.mark()  # sees to it that there is a table
-    path = Path(store.where).resolve()
-    return path if path.is_file() else None
+    return store.address_to_read()
 
 
-def _database_from(store: Store, path: Path) -> Path:
-    """The records of *store* as a database at *path*."""
+def _database_from(store: Store, path: Path) -> str:
+    """The address of a database at *path* of the records of *store*."""
     rows = (
         (
             record.id,
@@ -205,12 +253,14 @@ def _database_from(store: Store, path: Path) -> Path:
             utc_text(record.created_at),
             record.to_json(),
         )
-        for record in store.scan()
+        for record in store.passed_over.readable(store.scan(), store.where)
     )
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA journal_mode = OFF")
         database.execute(_TABLE)
-        database.executemany("INSERT OR IGNORE INTO flagstone_record VALUES (?, ?, ?, ?, ?)", rows)
+        database.executemany(
+            "INSERT OR IGNORE INTO flagstone_record VALUES (?, ?, ?, ?, NULL, ?)", rows
+        )
         database.execute("CREATE INDEX about ON flagstone_record (flag_id)")
         database.commit()
-    return path.resolve()
+    return f"{path.resolve().as_uri()}?mode=ro"

@@ -80,7 +80,7 @@ class Browsing:
         return render(
             request, "list.html", text=text, query=query, error=None, news=self._news.latest(),
             facets=list(_facets(query, counts)), total=sum(counts.get("verdict", {}).values()),
-            page=page_of(self._store, query), **_LIST,
+            page=page_of(self._store, query), passed_over=str(self._store.passed_over), **_LIST,
         )  # fmt: skip
 
     def rows(self, request: Request) -> Response:

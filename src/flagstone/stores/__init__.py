@@ -96,7 +96,7 @@ def reader_of(store: Store) -> Store:
 def _open_path(path: Path) -> Store:
     try:
         is_folder = path.is_dir()
-        if not is_folder and path.suffix != ".db" and path.is_file():
+        if not is_folder and (path.suffix != ".db" or not path.is_file()) and path.exists():
             raise UnknownStoreError(url=str(path))
     except OSError as error:  # a name that no file system takes
         raise UnknownStoreError(url=str(path)) from error

@@ -35,6 +35,8 @@ class CombinedStore(Store):
         self.where = str(where)
         self._main = main
         self._parts = dict(parts)
+        for store in self.parts:
+            store.passed_over = self.passed_over
         self.files: Files = CombinedFiles(main.files, [store.files for store in parts.values()])
 
     @property

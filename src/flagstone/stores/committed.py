@@ -85,6 +85,7 @@ class CommittedFolder(Store):
     def scan(self, after: str | None = None) -> Iterator[Record]:
         with self._lock:
             store = self._check_out(whole=True)
+            store.passed_over = self.passed_over
         yield from store.scan(after)  # holds on to the folder, too
 
     def mark(self) -> str:

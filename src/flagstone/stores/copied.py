@@ -130,7 +130,7 @@ class CopiedStore(Reader):
                 self._scratch = folder
                 self._edition, self._mark = edition, None
             if mark != self._mark:
-                records, done = self.store.scan(after=self._mark), 0
+                records, done = self._readable(self.store.scan(after=self._mark)), 0
                 while some := list(islice(records, _AT_ONCE)):
                     self._copy.append(some)
                     done += len(some)

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator
 
 from flagstone.files import MemoryFiles
-from flagstone.record import Flag, Record, record_from_json
+from flagstone.record import Flag, Record
 from flagstone.store import Store, of_flags, require_files
 
 
@@ -33,10 +33,9 @@ class MemoryStore(Store):
         with self._lock:
             entries = list(self._texts.items())[int(after or 0) :]
         for record_id, text in entries:
-            if text:
-                yield record_from_json(
-                    text, where=f"{self.where} record {record_id}", files=self.files
-                )
+            where = f"{self.where} record {record_id}"
+            if text and (record := self._parse(text, where)) is not None:
+                yield record
 
     def mark(self) -> str:
         return str(len(self._texts))

@@ -21,10 +21,10 @@ from flagstone.durable import replace_durably
 from flagstone.erasing import Erasure, Erasures, flags_in
 from flagstone.errors import StoreError
 from flagstone.files import begin_removal, store_error
-from flagstone.record import SCHEMA, Flag, Record
+from flagstone.record import SCHEMA, Flag, NewerRecord, Record
 from flagstone.safe_logs import logger_of
 from flagstone.store import Store, flag_id_of, require_files
-from flagstone.stores.csv_folder.cells import Address, columns_of, row_of
+from flagstone.stores.csv_folder.cells import Address, columns_of, row_of, spreadsheet_safe
 from flagstone.stores.csv_folder.erasing import Named, plan_erasure, remove_paths, rewrite
 from flagstone.stores.csv_folder.folder_files import FolderFiles
 from flagstone.stores.csv_folder.known import KnownIds
@@ -35,7 +35,7 @@ from flagstone.stores.csv_folder.log import (
     open_log,
 )
 from flagstone.stores.csv_folder.naming import choose_log, logs_in
-from flagstone.stores.csv_folder.reading import NUMBER_OF_ROW, Grown, LogReader, end_of
+from flagstone.stores.csv_folder.reading import Grown, LogReader, end_of
 
 logger = logger_of(__name__)
 
@@ -53,7 +53,8 @@ class _Kind(NamedTuple):
 _ERASED = "erased.csv"
 _ERASED_COLUMNS = ("flag_id", "record")
 _FIRST_LOGS = {"review": "reviews.csv", "outcome": "outcomes.csv"}
-_ABOUT_FLAGS = ("reviews", "outcomes", "erased")
+_FIRST_OF_OTHERS = "others.csv"
+_ABOUT_FLAGS = ("reviews", "outcomes", "others", "erased")
 
 
 class CsvFolder(Store):
@@ -121,7 +122,7 @@ class CsvFolder(Store):
         places = json.loads(after) if after else {}
         going = flags_in(self._erasures.pending()) if self._erasures else ()
         for path in self._logs_of_records():
-            for _, record in LogReader(path, self.files).rows(after=places.get(path.name)):
+            for _, record in self._reader(path).rows(after=places.get(path.name)):
                 if not going or flag_id_of(record) not in going:
                     yield record
 
@@ -131,7 +132,9 @@ class CsvFolder(Store):
     def erase(self, flag_ids: Iterable[str]) -> None:
         self.finish_erasures()
         with self._lock, self._telling(doing="erase flags in"):
-            erasure = plan_erasure(frozenset(flag_ids), self._logs_of_records(), self.files)
+            erasure = plan_erasure(
+                frozenset(flag_ids), self._logs_of_records(), self.files, self.passed_over.note
+            )
             if erasure.record_ids:
                 self._erasures.carry_out(erasure, self._erase)
 
@@ -173,8 +176,8 @@ class CsvFolder(Store):
             return self._known.among(ids, self._logs())
 
     def damage(self) -> Iterator[str]:
-        for path in self._logs_of_records():
-            yield from LogReader(path, self.files).damage()
+        for path in self._logs():
+            yield from self._reader(path).damage(of_erased=path.name == _ERASED)
         yield from self._erasures.damage()
 
     def close(self) -> None:
@@ -196,10 +199,15 @@ class CsvFolder(Store):
             with self._lock:
                 return self._write(rows)
 
+    def _reader(self, path: Path) -> LogReader:
+        return LogReader(path, self.files, note=self.passed_over.note)
+
     def _kind(self, record: Record) -> _Kind:
         columns = None
         if self._header:
             columns = columns_of(record, self._order, on_hub=self._address is not None)
+        if isinstance(record, NewerRecord):
+            return _Kind(_FIRST_OF_OTHERS, columns)
         return _Kind(self._first_logs[record.type], columns)
 
     def _write(self, rows: Mapping[_Kind, Rows]) -> int:
@@ -266,7 +274,7 @@ class CsvFolder(Store):
         with open_log(self.path / _ERASED, _ERASED_COLUMNS) as log:
             known = KnownIds(()).among(erasure.record_ids, [log.path])
             new = sorted(erasure.record_ids - known)
-            log.append([[record_id, _tomb(record_id)] for record_id in new])
+            log.append([[spreadsheet_safe(record_id), _tomb(record_id)] for record_id in new])
         kept, going = Named(), flags_in(self._erasures.pending()) - erasure.flag_ids
         for path in self._logs_of_records():
             rewrite(path, erasure, self.files, kept, going)
@@ -291,7 +299,7 @@ class CsvFolder(Store):
         ids = KnownIds(())
         left: set[str] = set()
         for path in self._logs_of_records():
-            reader = LogReader(path, self.files)
+            reader = self._reader(path)
             found = {flag_id_of(record) for row, record in reader.rows() if reader.is_told(row)}
             left |= ids.among(found, [erased])
         return frozenset(left)
@@ -299,16 +307,15 @@ class CsvFolder(Store):
     def _correct(self, path: Path, new: Mapping[str, Flag]) -> None:
         """Write the log *path* anew with these flags in place of those with their ids."""
         with open_log(path, None):
-            reader = LogReader(path, self.files)
+            reader = self._reader(path)
             rows = []
             has_old = False
             for row, record in reader.lines():
-                number = NUMBER_OF_ROW.search(row[-1]) if record is not None else None
-                if number and record is not None and record.id in new:
+                text = None
+                if record is not None and record.id in new and reader.is_told(row):
                     # The cells for people stay: their columns are those of the log.
-                    text = new[record.id].to_json().removesuffix("}") + number[0]
-                    row, has_old = [*row[:-1], text], True  # noqa: PLW2901 - the row to write
-                rows.append(row)
+                    text, has_old = new[record.id].to_json(), True
+                rows.append(reader.with_record(row, text))
             if has_old:
                 replace_durably(path.resolve(), reader.render(rows))
 

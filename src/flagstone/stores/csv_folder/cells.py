@@ -15,7 +15,16 @@ from itertools import chain
 from typing import Any
 
 from flagstone.codec import FileRef, files_in, spelled
-from flagstone.record import Flag, Outcome, Record, Review, Value, unique_names, utc_text
+from flagstone.record import (
+    Flag,
+    NewerRecord,
+    Outcome,
+    Record,
+    Review,
+    Value,
+    unique_names,
+    utc_text,
+)
 
 RECORD = "record"
 OPTION = "flag"
@@ -35,6 +44,8 @@ REVIEW_COLUMNS = (
     RECORD,
 )
 OUTCOME_COLUMNS = ("flag_id", "run", "model", "status", "seconds", "timestamp", RECORD)
+NEWER_COLUMNS = ("flag_id", "type", "timestamp", RECORD)
+"""Those of a record of a newer version, which this one does not read."""
 
 Link = Callable[[str, FileRef], Any]
 """Makes a file visible under a field's name and says what stands for it in the cell."""
@@ -42,7 +53,17 @@ Link = Callable[[str, FileRef], Any]
 Address = Callable[[str], str]
 """The address on the Hub of the file at a path."""
 
-_FORMULA = re.compile(r"^\s*[=+\-@\t\r\n]|^[\t\r\n]|[,;]\s*[=+\-@\t\n]")
+_UNSEEN = (
+    r"[\s\0-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2000-\u200f"
+    r"\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    r"\U000e0000-\U000e0fff]*"
+)
+"""What has no glyph, of which spreadsheets drop some: blanks, controls, marks of order."""
+
+_SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212"
+"""What a formula begins with, also in the wide and small forms that some spreadsheets take."""
+
+_FORMULA = re.compile(f"^{_UNSEEN}[{_SIGNS}]|^[\\t\\r\\n\\0]|[,;]{_UNSEEN}[{_SIGNS}\\t\\n]")
 
 
 def spreadsheet_safe(value: Any) -> Any:
@@ -71,6 +92,8 @@ def columns_of(
         return REVIEW_COLUMNS
     if isinstance(record, Outcome):
         return OUTCOME_COLUMNS
+    if isinstance(record, NewerRecord):
+        return NEWER_COLUMNS
     fields = _fields(record, order)
     if not on_hub:
         names = tuple(name for name, _ in fields)
@@ -138,13 +161,15 @@ def row_of(
                 fields.append(spreadsheet_safe(record.comment or ""))
                 fields += [_right_cell(record, name, link) for name in _correctable(record, order)]
         case Review():
-            fields = [record.flag_id, record.verdict or ""]
+            fields = [spreadsheet_safe(record.flag_id), record.verdict or ""]
             tags = ", ".join(record.tags)
             cells = [tags, record.note, record.assignee, record.by, timestamp]
         case Outcome():
             seconds = "" if record.seconds is None else str(record.seconds)
-            fields = [record.flag_id]
+            fields = [spreadsheet_safe(record.flag_id)]
             cells = [record.run_id, record.model, record.status, seconds, timestamp]
+        case NewerRecord():
+            fields, cells = [spreadsheet_safe(record.flag_id), record.type], [timestamp]
     return [*fields, *(spreadsheet_safe(cell or "") for cell in cells), text]
 
 

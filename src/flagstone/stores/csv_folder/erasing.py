@@ -18,8 +18,10 @@ from flagstone.store import flag_id_of
 from flagstone.stores.csv_folder.folder_files import FolderFiles
 from flagstone.stores.csv_folder.log import Row, open_log
 from flagstone.stores.csv_folder.reading import Hints, LogReader
+from flagstone.stores.csv_folder.whole_rows import Pass, Unparsed
 
 _LOG = re.compile(r"(dataset|log|data)\d*\.csv|(reviews|outcomes|erased)\.csv|flags\.db.*")
+_HASH = re.compile(r"\b[0-9a-f]{64}\b")
 _TO_THE_END = Hints(waits=True)
 
 
@@ -35,20 +37,27 @@ class Named:
         self.hashes.update(ref.sha256 for ref in record.files())
         self.paths.update(named)
 
+    def add_unread(self, row: Row) -> None:
+        """Take in what may be the hash of a file in a row that cannot be read."""
+        raw = row.raw.decode(errors="replace") if isinstance(row, Unparsed) else " ".join(row)
+        self.hashes.update(_HASH.findall(raw))
+
     def paths_in(self, folder: Path) -> set[str]:
         """The paths as seen from *folder*."""
         root = folder.resolve()
         return {path.relative_to(root).as_posix() for path in self.paths}
 
 
-def plan_erasure(flag_ids: frozenset[str], logs: Iterable[Path], files: FolderFiles) -> Erasure:
-    """What has to go with the flags *flag_ids*, as the *logs* have it now."""
+def plan_erasure(
+    flag_ids: frozenset[str], logs: Iterable[Path], files: FolderFiles, note: Pass
+) -> Erasure:
+    """What has to go with the flags *flag_ids*, as the *logs* have it now; *note* what is not."""
     ids: set[str] = set()
     theirs, rows_in = Named(), dict[str, int]()
     folder: Path | None = None
     for path in logs:
         folder, number = path.parent, path.stat().st_ino
-        reader = LogReader(path, files)
+        reader = LogReader(path, files, note=note)
         for row, record, named in _lines(reader, files):
             if record is not None and flag_id_of(record) in flag_ids:
                 ids.add(record.id)
@@ -73,7 +82,7 @@ def rewrite(
     Flags in *going* need no files any more: another erasure that has begun is of them.
     """
     with open_log(path, None):
-        reader = LogReader(path, files, _TO_THE_END)
+        reader = LogReader(path, files, _TO_THE_END, lambda _: None)  # noted when it was planned
         is_as_found = erasure.rows_in.get(path.name) == path.stat().st_ino
         rows = []
         has_doomed = False
@@ -85,7 +94,8 @@ def rewrite(
             )
             has_doomed |= is_doomed
             if not is_doomed:
-                rows.append(row)
+                rows.append(reader.with_record(row))
+                kept.add_unread(row if record is None else ())
                 if record is not None and flag_id_of(record) not in going:
                     kept.add(record, named)
         if has_doomed:  # any other file is not ours to touch, and need not be

@@ -6,6 +6,7 @@ files lie beside it under `<field>/<hash>/<name>`, and what was said about it as
 """
 
 import shutil
+import stat
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -85,7 +86,7 @@ class FlagFolders(Store):
     def scan(self, after: str | None = None) -> Iterator[Record]:
         going = flags_in(self._erasures.pending()) if self._erasures else ()
         for path, written in self._paths():
-            record = self._read(path) if written > int(after or 0) else None
+            record = self._try_to_read(path) if written > int(after or 0) else None
             if record is not None and flag_id_of(record) not in going:
                 yield record
 
@@ -151,9 +152,11 @@ class FlagFolders(Store):
         """The files of records in the order of the store, and when each was written."""
         found = chain(self.path.glob(f"*/{FLAG}"), self.path.glob("*/*.json"))
         times = [
-            (path, path.stat().st_mtime_ns)
+            (path, status.st_mtime_ns)
             for path in found
-            if not path.parent.name.startswith(".") and not path.parent.is_symlink()
+            if not path.parent.name.startswith(".")
+            and not path.parent.is_symlink()
+            and stat.S_ISREG((status := path.lstat()).st_mode)  # no link, no pipe, no directory
         ]
         return sorted(times, key=lambda each: each[1])
 
@@ -204,6 +207,16 @@ class FlagFolders(Store):
                 return None
             content = str(row[RECORD]).encode()
         return record_from_json(content, where=str(path), files=self.files)
+
+    def _try_to_read(self, path: Path) -> Record | None:
+        """The record in the file *path*; None, and noted, for one that cannot be read."""
+        try:
+            return self._read(path)
+        except UnreadableRecordError as error:
+            self.passed_over.note(error)
+        except OSError as error:
+            self.passed_over.add(str(path), error.strerror or str(error))
+        return None
 
     @contextmanager
     def _telling(self, doing: str) -> Iterator[None]:

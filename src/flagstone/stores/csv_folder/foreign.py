@@ -19,6 +19,7 @@ from flagstone.errors import UnreadableRecordError, megabytes
 from flagstone.stores.csv_folder.cells import HUB_END, RECORD
 from flagstone.stores.csv_folder.encodings import OF_MARKS, decode, encode
 from flagstone.stores.csv_folder.log import Row
+from flagstone.stores.csv_folder.whole_rows import Pass, Unparsed, raise_it
 
 MAX_LOG_SIZE = 1 << 30
 """Bytes of a log that are read at once."""
@@ -39,6 +40,10 @@ _LFS = "version https://git-lfs.github.com/spec/"
 _CONFLICT = ("<<<<<<< ", "||||||| ", ">>>>>>> ")
 _SETTLED = 60.0
 """Seconds after which nobody is still writing the last row of somebody else's log."""
+
+_NULS = bytes(1 << 16)
+_MOST_WITH_NULS = 16 << 20
+"""Bytes of a log with many NULs in a row that are read all the same, line by line."""
 
 _PAUSE = 0.5
 """Seconds within which Gradio writes a row to its end."""
@@ -87,12 +92,13 @@ class ForeignLog:
             self._head = file.read(_HEAD)
         self.dialect, self.header = _find_dialect(self._text_of_head(), path.name)
 
-    def sections(self, *, waits: bool = False) -> list[Section]:
+    def sections(self, *, waits: bool = False, note: Pass = raise_it) -> list[Section]:
         """
         All its rows, below the headers that they are of.
 
-        A last row that somebody is writing is left out; with *waits* it is waited for. Raises
-        `UnreadableRecordError` for a line that is none of a log.
+        A last row that somebody is writing is left out; with *waits* it is waited for. For a line
+        that is none of a log *note* is called, and an `Unparsed` stands in its place. Raises
+        `UnreadableRecordError` where the file cannot be read at all.
         """
         size = self.path.stat().st_size
         if size > MAX_LOG_SIZE:
@@ -101,13 +107,19 @@ class ForeignLog:
         content = self.path.read_bytes()
         if waits and not content.endswith((b"\n", b"\r")):
             content = self._wait(content)
+        if (place := content.find(_NULS)) >= 0:  # before it takes minutes to find out
+            reason = "it is nothing but NULs, as a crash leaves them"
+            line = content.count(b"\n", 0, place) + 1
+            if waits or len(content) > _MOST_WITH_NULS:
+                raise self._error(line, reason)
         text, self._encoding = decode(content, self.path, self._encoding)
         if text.startswith(_LFS):
             raise self._error(1, "Git LFS left a pointer in its place: run `git lfs pull`")
         sections = [Section(self.header)]
-        for row in self._rows(text, is_settled=waits or self._is_settled()):
+        is_settled = waits or self._is_settled()
+        for row in self._rows(text, is_settled=is_settled, note=note):
             header = sections[-1].header
-            if header is None or not _is_new_header(row, header):
+            if header is None or isinstance(row, Unparsed) or not _is_new_header(row, header):
                 sections[-1].rows.append(row)
             elif row != header:
                 sections.append(Section(row))
@@ -122,7 +134,11 @@ class ForeignLog:
         is_old = self.dialect.is_of_old_gradio
         quoting: Literal[0, 1] = csv.QUOTE_ALL if is_old else csv.QUOTE_MINIMAL
         writer = csv.writer(text, delimiter=delimiter, quotechar=quote, quoting=quoting)
-        writer.writerows(rows)
+        for row in rows:
+            if isinstance(row, Unparsed):
+                text.write(row.raw.decode(errors="surrogateescape"))
+            else:
+                writer.writerow(row)
         return encode(text.getvalue(), self._encoding or "utf-8", like=self._head)
 
     def _text_of_head(self) -> str:
@@ -151,35 +167,35 @@ class ForeignLog:
             content = self.path.read_bytes()
         return content
 
-    def _rows(self, text: str, *, is_settled: bool) -> Iterator[Row]:
+    def _rows(self, text: str, *, is_settled: bool, note: Pass) -> Iterator[Row]:
         number = 1
         if self.header is not None and text.startswith("sep="):
             _, _, text = text.partition("\n")
             number += 1
-        lines: list[str] = []  # of the row being read
-        reader = _reader(_noted(text, lines), self.dialect)
         is_first = self.header is not None
-        try:
-            for row in reader:
-                raw = "".join(lines)
-                self._require_row(row, raw, number)
-                is_complete = raw.endswith(("\n", "\r")) or is_settled or self._is_whole(row)
-                if any(row) and is_complete and not is_first:
-                    yield from self._parted(row, raw)
-                is_first = is_first and not any(row)
-                number += len(lines)
-                lines.clear()
-        except csv.Error as error:
-            if is_settled or not self._may_grow(lines, error):
-                reason = f"its quotes do not match ({error})"
-                raise self._error(number, reason) from error
-
-    def _require_row(self, row: Row, raw: str, number: int) -> None:
-        """Raise where the line *raw* is none of a log."""
-        if any(row) and not raw.strip("\0\r\n\ufeff "):
-            raise self._error(number, "it is nothing but NULs, as a crash leaves them")
-        if raw.startswith(_CONFLICT) or raw.strip() == "=======":
-            raise self._error(number, "Git left a conflict there: resolve it")
+        rest = list(io.StringIO(text, newline=""))
+        while rest:
+            read = 0
+            try:
+                for count, row in _counted(rest, self.dialect):
+                    raw = "".join(rest[read:count])
+                    is_complete = raw.endswith(("\n", "\r")) or is_settled or self._is_whole(row)
+                    if (reason := _why_no_row(row, raw)) and not is_first:
+                        note(self._error(number + read, reason))
+                        yield Unparsed(raw.encode(errors="surrogateescape"))
+                    elif any(row) and is_complete and not is_first:
+                        yield from self._parted(row, raw)
+                    is_first = is_first and not any(row)
+                    read = count
+            except csv.Error as error:
+                if not is_settled and self._may_grow(rest[read:], error):
+                    return
+                note(self._error(number + read, f"its quotes do not match ({error})"))
+                yield Unparsed(rest[read].encode(errors="surrogateescape"))
+                read += 1
+            else:
+                return
+            number, rest = number + read, rest[read:]
 
     def _is_whole(self, row: Row) -> bool:
         return (
@@ -212,11 +228,20 @@ class ForeignLog:
         return UnreadableRecordError(where=f"{self.path}, line {line}", reason=reason)
 
 
-def _noted(text: str, lines: list[str]) -> Iterator[str]:
-    """The lines of *text*, each put in *lines* when it is read."""
-    for line in io.StringIO(text, newline=""):
-        lines.append(line)
-        yield line
+def _why_no_row(row: Row, raw: str) -> str | None:
+    """Why the line *raw* is none of a log; None where it may be one."""
+    if any(row) and not raw.strip("\0\r\n\ufeff "):
+        return "it is nothing but NULs, as a crash leaves them"
+    if raw.startswith(_CONFLICT) or raw.strip() == "=======":
+        return "Git left a conflict there: resolve it"
+    return None
+
+
+def _counted(lines: Sequence[str], dialect: Dialect) -> Iterator[tuple[int, Row]]:
+    """The rows in *lines*, each with the number of lines up to its end."""
+    reader = csv.reader(lines, delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True)
+    for row in reader:
+        yield reader.line_num, row
 
 
 def _reader(

@@ -18,9 +18,11 @@ from functools import cache
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 import orjson
 
+from flagstone.codec import spelled
 from flagstone.durable import is_still, replace_durably, sync_directory
 from flagstone.locks import lock
 from flagstone.safe_logs import logger_of
@@ -32,8 +34,19 @@ Row = Sequence[str]
 NUMBER = "row"
 """The key, last in the JSON of a row's last cell, that holds the row's number."""
 
+SUMS = "sums"
+"""The key before it: eight digits of the record's and eight of the other cells' CRC-32."""
+
+END_OF_RECORD = re.compile(
+    rf'(?:,"{SUMS}":"(?P<record>[0-9a-f]{{8}})(?P<cells>[0-9a-f]{{8}})")?,"{NUMBER}":(?P<row>\d+)}}$'
+)
+"""The end of a row's last cell: what is not of the record itself."""
+
 END = re.compile(rb'""row"":(\d+)}"\r?\n')
 # Within a quoted cell each quote is doubled, so no text of a person's can look like this.
+_WHOLE_RECORD = re.compile(rb'""flagstone"":.*(\n\Z|""row"":\d+}"(?!\r?\n?\Z))', re.DOTALL)
+"""Within JSON there is no line end: with one behind it a record is all there, or was damaged."""
+
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}\+00:00")
 _TAIL = 64
 
@@ -86,7 +99,10 @@ class CsvLog:
         if not rows:
             return end.number
         lines = [end.joint]
-        lines += [_numbered(row, number) for number, row in enumerate(rows, end.number + 1)]
+        lines += [
+            _numbered(row, number, self.header and self.header[:-1])
+            for number, row in enumerate(rows, end.number + 1)
+        ]
         content = b"".join(lines)
         self.start, self.end = end.place, end.place + len(content)
         if end.place < self._size:
@@ -119,6 +135,8 @@ class CsvLog:
         if (last := last_end(tail)) and last.end() == len(tail):
             return _End(self._size, int(last[1]), b"")
         start, number, tail = find_tail(self._handle, self._size)
+        if is_damaged(tail):  # which is no reason to take it away
+            return _End(self._size, number + 1, b"" if tail.endswith(b"\n") else b"\r\n")
         rows, kept, joint = self._measure(tail, has_header=start == 0 and self.header is not None)
         if kept < len(tail):
             logger.warning(
@@ -147,8 +165,41 @@ class CsvLog:
         return max(rows, 0), kept, b""
 
 
-def find_tail(handle: int, size: int) -> tuple[int, int, bytes]:
-    """The end of the last numbered row, its number, and the bytes after it."""
+def is_damaged(tail: bytes) -> bool:
+    """Whether *tail*, behind the last numbered row, is a row that was whole once, and is not."""
+    return bool(_WHOLE_RECORD.search(tail))
+
+
+def end_of_record(cells: Row, text: str, number: int, header: Row | None) -> str:
+    """
+    What stands behind the record *text* in the last cell of the row of this *number*.
+
+    A CRC-32 tells all flips of up to 32 neighbouring bits, for a microsecond a row. The record and
+    the other cells have one each: a person may change cells, and the record is whole all the same.
+    """
+    record, others = sums_of(cells, text, number, header)
+    return f',"{SUMS}":"{record:08x}{others:08x}","{NUMBER}":{number}}}'
+
+
+def sums_of(cells: Row, text: str, number: int, header: Row | None) -> tuple[int, int]:
+    """The sums of the row with these *cells* and the record *text*, as they are in the file."""
+    others = "\x1f".join([*(header or ()), "\x1e", *cells])
+    return crc32(_encode(f"{text},{number}")), crc32(_encode(others))
+
+
+def _encode(text: str) -> bytes:
+    try:
+        return text.encode(errors="surrogateescape")  # bytes that are no UTF-8, as they were read
+    except UnicodeEncodeError:
+        return text.encode(errors="backslashreplace")  # as they are written
+
+
+def find_tail(handle: int, size: int, most: int | None = None) -> tuple[int, int, bytes]:
+    """
+    The end of the last numbered row, its number, and the bytes after it.
+
+    Where the last *most* bytes have none it is looked for no further: then the file is one row.
+    """
     length = _BLOCK
     while True:
         start = max(0, size - length)
@@ -157,6 +208,8 @@ def find_tail(handle: int, size: int) -> tuple[int, int, bytes]:
             return start + last.end(), int(last[1]), block[last.end() :]
         if start == 0:
             return 0, 0, block
+        if most is not None and length > most:
+            return size, 0, b""
         length *= 8
 
 
@@ -208,10 +261,12 @@ def add_column(path: Path, columns: tuple[str, ...]) -> None:
         replace_durably(path, b"".join(lines))
 
 
-def _numbered(row: Row, number: int) -> bytes:
+def _numbered(row: Row, number: int, header: Row | None) -> bytes:
     *cells, record = row
+    cells = [spelled(cell) for cell in cells]
     # By hand, as the csv module takes its time over a long cell full of quotes.
-    text = f'{record[:-1]},"{NUMBER}":{number}}}'.replace('"', '""')
+    text = record[:-1] + end_of_record(cells, record[:-1], number, header)
+    text = text.replace('"', '""')
     return encode_row(cells).removesuffix(b"\r\n") + b',"' + text.encode() + b'"\r\n'
 
 

@@ -15,26 +15,29 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flagstone.erasing import Erasure, damage_of_note, erasure_from_json
-from flagstone.errors import StoreError, UnreadableRecordError
+from flagstone.errors import StoreError, UnfinishedErasureError, UnreadableRecordError
+from flagstone.passed_over import PassedOver
 from flagstone.places import place_at
 from flagstone.places.place import Blob, Contents, Place
 from flagstone.query import Query, State, fold, select
-from flagstone.record import FileRef, Flag, Record, Review, record_from_json
+from flagstone.record import FileRef, Flag, Record, Review
 from flagstone.safe_logs import logger_of
 from flagstone.store import Store, of_flags, require_files
 from flagstone.stores.shards.files import SMALL, ShardFiles, path_of
 from flagstone.stores.shards.table import (
+    DAMAGE,
     ERASED,
+    damage_of,
     embedded_bytes,
     features_of,
     merged,
@@ -57,6 +60,9 @@ _OUTLINE = ("id", "created_at", "app", "option", "user", "verified", "fingerprin
 _NAME = re.compile(r"(\d{12})(?:-(\d{12}))?\.parquet")
 _ERASING = "erasing-"
 _BLOCKS = (100, 10_000)
+_MOST_VERIFIED_FAR = 1 << 20
+"""Bytes of a shard in a bucket that is read whole, to be verified, where its ids would do."""
+
 _MOST_MERGED = 64 << 20
 """Bytes of shards that are merged; larger ones are few enough."""
 
@@ -65,8 +71,8 @@ _MOST_MERGED = 64 << 20
 class _Shard:
     """
     What is known of one shard: its ids, how many are of flags, those it calls erased, the hashes
-    embedded in it, its features, the rows of those it was merged of, and whether it replaces what
-    earlier ones have of its ids.
+    embedded in it, its features, the rows of those it was merged of, whether it replaces what
+    earlier ones have of its ids, and whether it is damaged, so that it may have more than is known.
     """
 
     blob: Blob
@@ -77,6 +83,7 @@ class _Shard:
     parts: dict[int, int] = field(default_factory=dict, repr=False)
     embedded: frozenset[str] = field(default=frozenset(), repr=False)
     replaces: bool = False
+    is_damaged: bool = False
 
     @property
     def first(self) -> int:
@@ -166,8 +173,9 @@ class ShardStore(Store):
                             if (
                                 row["record"] is not None
                                 and row["id"] not in passed_over[shard.blob.name]
+                                and (record := self._record(shard, row)) is not None
                             ):
-                                yield self._record(shard, row)
+                                yield record
                         number, rows_read = shard.last, 0
                 is_done = True
             except FileNotFoundError:  # it was merged meanwhile
@@ -243,15 +251,27 @@ class ShardStore(Store):
             if self._read_erasure(name) is None:
                 yield damage_of_note(f"{self.where}, {name}")
         for blob in self._blobs():
-            shard = _Shard(blob)
-            try:
-                for row in self._rows(shard, ["id", "type", "embedded", "record"]):
-                    if row["record"] is not None:
-                        self._record(shard, row)
-            except FileNotFoundError:  # it was merged meanwhile
-                continue
-            except UnreadableRecordError as error:
-                yield str(error)
+            with suppress(FileNotFoundError):  # it was merged meanwhile
+                yield from self._damage_of(_Shard(blob))
+
+    def _damage_of(self, shard: _Shard) -> Iterator[str]:
+        before, self.passed_over = self.passed_over, PassedOver()
+        try:
+            with self._reading(shard) as file:
+                if reason := damage_of(file.read()):
+                    self._note(shard, reason)
+            for row in self._rows(shard, ["id", "type", "embedded", "record"]):
+                if row["record"] is not None:
+                    self._record(shard, row)
+            found = self.passed_over
+        finally:
+            self.passed_over = before
+        for where, reason in found:
+            yield str(UnreadableRecordError(where=where, reason=reason))
+
+    def _note(self, shard: _Shard, reason: str) -> None:
+        where = f"{self.where}, shard {shard.blob.name}"
+        self.passed_over.add(where, reason)
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -286,7 +306,7 @@ class ShardStore(Store):
 
     def _rewrite(self, shard: _Shard, doomed: set[str], *, renamed: bool = False) -> None:
         with self._reading(shard) as file:
-            table = without(pq.read_table(file), doomed, renamed=renamed)
+            table = without(_read_all(file), doomed, renamed=renamed)
         self._place.replace(shard.blob.name, to_parquet(table))
 
     def _erase(self, name: str, erasure: Erasure) -> None:
@@ -301,11 +321,19 @@ class ShardStore(Store):
         self._tidy()
         self.files.forget(erasure.hashes)
         if erasure.hashes:
+            self._require_whole(shards)
             needed = {ref.sha256 for record in self.scan() for ref in record.files()}
             self.files.remove(erasure.hashes - needed)
         self._place.sweep_parts()
         self._place.forget_history()
         self._place.delete(name)
+
+    def _require_whole(self, shards: list[_Shard]) -> None:
+        """Raise where it cannot be told which files are needed."""
+        for shard in shards:
+            if shard.is_damaged:
+                reason = f"shard {shard.blob.name} is damaged, and may need their files"
+                raise UnfinishedErasureError(where=self.where, reason=reason)
 
     def _begun(self) -> list[str]:
         """The blobs that say which erasures are not finished."""
@@ -369,11 +397,13 @@ class ShardStore(Store):
         shards = [shard for shard in self._shards() if first <= shard.first <= last]
         if len(shards) == 1 or sum(shard.blob.size for shard in shards) > _MOST_MERGED:
             return
+        if any(shard.is_damaged for shard in shards):  # as it is it may be mended
+            return
         tables: list[pa.Table] = []
         parts: dict[int, int] = {}
         for shard in shards:
             with self._reading(shard) as file:
-                tables.append(pq.read_table(file))
+                tables.append(_read_all(file))
             parts |= shard.parts or {shard.last: tables[-1].num_rows}
         table = merged(tables, parts)
         if any(shard.replaces for shard in shards):
@@ -419,10 +449,22 @@ class ShardStore(Store):
                 return shards
 
     def _examine(self, blob: Blob) -> _Shard:
-        with self._reading(_Shard(blob)) as file:
-            schema = pq.read_schema(file)
-            file.seek(0)
-            rows = list(rows_of(file, ["id", "type", "embedded"]))
+        reasons: list[str] = []
+        shard = _Shard(blob)
+        try:
+            with self._reading(shard) as file:
+                if blob.size <= (_MOST_VERIFIED_FAR if self._is_far else _MOST_MERGED):
+                    reasons += filter(None, [damage_of(file.read())])
+                    file.seek(0)
+                schema = pq.read_schema(file)
+                file.seek(0)
+                rows = list(rows_of(file, ["id", "type", "embedded"], reasons.append))
+        except UnreadableRecordError as error:
+            self.passed_over.note(error)
+            return replace(shard, is_damaged=True)
+        for reason in reasons:
+            self._note(shard, reason)
+        rows = [row for row in rows if row["id"] is not None]
         return _Shard(
             blob,
             features=features_of(schema),
@@ -432,11 +474,15 @@ class ShardStore(Store):
             flags=sum(row["type"] == Flag.type for row in rows),
             erased=frozenset(row["id"] for row in rows if row["type"] == ERASED),
             embedded=frozenset(part["sha256"] for row in rows for part in row["embedded"] or ()),
+            is_damaged=bool(reasons),
         )
 
     def _rows(self, shard: _Shard, columns: list[str]) -> Iterator[dict[str, Any]]:
-        with self._reading(shard) as file:
-            yield from rows_of(file, columns)
+        try:
+            with self._reading(shard) as file:
+                yield from rows_of(file, columns, partial(self._note, shard))
+        except UnreadableRecordError as error:
+            self.passed_over.note(error)
 
     @contextmanager
     def _reading(self, shard: _Shard) -> Iterator[BinaryIO]:
@@ -447,16 +493,15 @@ class ShardStore(Store):
                 yield file
         except (StoreError, FileNotFoundError):
             raise
-        except (pa.ArrowException, OSError) as error:
+        except DAMAGE as error:
             where = f"{self.where}, shard {name}"
             raise UnreadableRecordError(where=where, reason=str(error)) from error
         except self._place.errors as error:
             reason = str(error) or type(error).__name__
             raise StoreError(doing=f"read {name} in", where=self.where, reason=reason) from error
 
-    def _record(self, shard: _Shard, row: dict[str, Any]) -> Record:
-        where = self._whence(shard, row)
-        return record_from_json(row["record"], where=where, files=self.files)
+    def _record(self, shard: _Shard, row: dict[str, Any]) -> Record | None:
+        return self._parse(row["record"], self._whence(shard, row))
 
     def _whence(self, shard: _Shard, row: dict[str, Any]) -> str:
         return f"{self.where}, shard {shard.blob.name}, id {row['id']}"
@@ -494,26 +539,29 @@ class ShardStore(Store):
         passed_over = _passed_over(shards)
         records: list[Record] = []
         for shard in shards:
-            records += [
+            found = [
                 self._outline(shard, row)
                 for row in self._rows(shard, [*_OUTLINE, "type"])
-                if row["type"] == Flag.type and row["id"] not in passed_over[shard.blob.name]
+                if row["type"] == Flag.type
+                and row["fingerprint"] is not None  # as of a newer version, which is not read
+                and row["id"] not in passed_over[shard.blob.name]
             ]
             if query.asks_reviews:
-                records += [
+                found += [
                     self._record(shard, row)
                     for row in self._rows(shard, ["id", "type", "record"])
                     if row["type"] == Review.type and row["id"] not in passed_over[shard.blob.name]
                 ]
+            records += filter(None, found)
         return records
 
-    def _outline(self, shard: _Shard, row: dict[str, Any]) -> Flag:
+    def _outline(self, shard: _Shard, row: dict[str, Any]) -> Record | None:
         """A flag with no more in it than the columns of *row*."""
         try:
             return Flag(**{name: row[name] for name in _OUTLINE} | {"app": row["app"] or ""})
         except (ValueError, AttributeError) as error:  # an id or a moment that is none
-            where = self._whence(shard, row)
-            raise UnreadableRecordError(where=where, reason=str(error)) from error
+            self.passed_over.add(self._whence(shard, row), str(error))
+            return None
 
     def _whole(self, outlines: Iterator[Flag]) -> Iterator[Flag]:
         """The flags of which *outlines* are the ids, read some at a time."""
@@ -523,13 +571,22 @@ class ShardStore(Store):
 
     def _flags(self, ids: frozenset[str], shards: list[_Shard]) -> dict[str, Flag]:
         passed_over = _passed_over(shards)
-        return {
-            row["id"]: cast(Flag, self._record(shard, row))
+        found = {
+            row["id"]: self._record(shard, row)
             for shard in shards
             if (wanted := (shard.ids & ids) - passed_over[shard.blob.name])
             for row in self._rows(shard, ["id", "record"])
             if row["id"] in wanted and row["record"] is not None
         }
+        return {id_: flag for id_, flag in found.items() if isinstance(flag, Flag)}
+
+
+def _read_all(file: BinaryIO) -> pa.Table:
+    """All that is in a shard, if it is as it was written."""
+    content = file.read()
+    if reason := damage_of(content):
+        raise pa.ArrowInvalid(reason)
+    return pq.read_table(pa.BufferReader(content), page_checksum_verification=True)
 
 
 def _last(shards: list[_Shard]) -> int:

@@ -10,6 +10,7 @@ sound are there in Hugging Face's layout, a struct of `bytes` and `path`.
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
+from zlib import crc32
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -49,9 +50,16 @@ _FIXED = pa.schema(
 )
 _PARTS = "flagstone.parts"
 _REPLACES = b"flagstone.replaces"
+_CHECKED = b"flagstone.checked"
+_CRC = b"flagstone.crc32"
+_NO_CRC = b"00000000"
+_BEFORE_CRC = _CRC + b"\x18\x08"  # in Thrift's compact protocol: a text of eight bytes
+DAMAGE = (pa.ArrowException, OSError, ValueError)
+"""What a damaged shard raises when it is read."""
+
 _SECTIONS = ("inputs", "outputs", "correction")
 _GROUP_BYTES = 16 << 20
-_MOST_ROWS = 10_000
+_MOST_ROWS = 1_000
 _LARGE = 2.0**1000
 
 
@@ -76,26 +84,62 @@ def tombstones(ids: Iterable[str]) -> pa.Table:
 
 
 def to_parquet(table: pa.Table) -> bytes:
-    """*table* as a Parquet file, in row groups small enough to read one for one row."""
+    """
+    *table* as a Parquet file, in row groups small enough to read one for one row.
+
+    Each page has Parquet's own checksum, which readers verify as they read it, and the whole file
+    a CRC-32 among its metadata, in place of which it has zeros.
+    """
     sink = pa.BufferOutputStream()
     rows = max(1, min(_MOST_ROWS, table.num_rows * _GROUP_BYTES // max(1, table.nbytes)))
-    pq.write_table(table, sink, compression="zstd", row_group_size=rows)
-    return bytes(sink.getvalue())
+    checks = {_CHECKED: b"crc32", _CRC: _NO_CRC}
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **checks})
+    pq.write_table(table, sink, compression="zstd", row_group_size=rows, write_page_checksum=True)
+    content = bytes(sink.getvalue())
+    place = content.rindex(_BEFORE_CRC) + len(_BEFORE_CRC)
+    crc = f"{crc32(content):08x}".encode()
+    return content[:place] + crc + content[place + len(crc) :]
 
 
-def rows_of(file: BinaryIO, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The rows of a shard, of which only *columns* are read, a row group at a time."""
-    shard = pq.ParquetFile(file)
+def damage_of(content: bytes) -> str | None:
+    """What is wrong with the shard *content*; None where it is as it was written, or cannot tell"""
+    place = content.rfind(_BEFORE_CRC)
+    if place < 0:
+        return "its checksum is damaged" if _CHECKED in content or _CRC in content else None
+    place += len(_BEFORE_CRC)
+    crc, rest = content[place : place + len(_NO_CRC)], content[place + len(_NO_CRC) :]
+    found = crc32(rest, crc32(_NO_CRC, crc32(content[:place])))
+    return None if crc == f"{found:08x}".encode() else "it is not what was written"
+
+
+def rows_of(
+    file: BinaryIO, columns: Sequence[str], note: Callable[[str], None]
+) -> Iterator[dict[str, Any]]:
+    """
+    The rows of a shard, of which only *columns* are read, a row group at a time.
+
+    Of a damaged row group all is None, after *note* was called with what is wrong with it.
+    """
+    shard = pq.ParquetFile(file, page_checksum_verification=True)
     present = set(shard.schema_arrow.names)
     if missing := [name for name in columns if name not in present]:
         raise pa.ArrowInvalid(f"it has no column {missing[0]!r}")
-    for batch in shard.iter_batches(batch_size=_MOST_ROWS, columns=list(columns)):
-        yield from batch.to_pylist()
+    nothing = dict.fromkeys(columns)
+    for group in range(shard.num_row_groups):
+        try:
+            rows = shard.read_row_group(group, columns=list(columns)).to_pylist()
+        except DAMAGE as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # of the medium, or the way to it
+            count = shard.metadata.row_group(group).num_rows
+            note(f"row group {group + 1}, of {count:,} records, cannot be read ({error})")
+            rows = [nothing] * min(count, _MOST_ROWS)
+        yield from rows
 
 
 def embedded_bytes(file: BinaryIO, sha256: str) -> bytes | None:
     """The bytes of the embedded file with this hash; None where the shard has none such."""
-    shard = pq.ParquetFile(file)
+    shard = pq.ParquetFile(file, page_checksum_verification=True)
     for group in range(shard.num_row_groups):
         index = shard.read_row_group(group, columns=["embedded"])["embedded"].to_pylist()
         for row, parts in enumerate(index):

@@ -17,6 +17,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,19 @@ from flagstone.errors import (
     UnreadableRecordError,
 )
 from flagstone.files import DirectoryFiles, Files, begin_removal, store_error
-from flagstone.query import Query, State, fold
-from flagstone.record import Flag, Record, new_id, record_from_json
+from flagstone.query import Query, State, fold, select
+from flagstone.record import Flag, NewerRecord, Record, new_id, record_from_json
 from flagstone.safe_logs import logger_of
 from flagstone.store import Store, require_files
-from flagstone.stores.sql.sqlite import Sqlite
-from flagstone.stores.sql.table import COLUMNS, ERASING, RECORD, conditions_of, row_of
+from flagstone.stores.sql.sqlite import Sqlite, TornDatabaseError, UndecodableTextError
+from flagstone.stores.sql.table import (
+    COLUMNS,
+    ERASING,
+    RECORD,
+    checksum_of,
+    conditions_of,
+    row_of,
+)
 
 logger = logger_of(__name__)
 
@@ -48,8 +56,13 @@ _LOOKS = 1.0
 _PATIENCE_WITH_READERS = 2.0
 """Seconds to wait for those who read before an erasure is left to be finished later."""
 
+_LAST_SEQ = 2**63 - 1
 _CHUNK = 500
 """Rows read at a time, each time by a query of its own: no reader holds a snapshot open."""
+
+
+_TO_READ = (RECORD.c.seq, RECORD.c.id, RECORD.c.json, RECORD.c.checksum)
+"""The columns that a record is read from."""
 
 
 class SqlStore(Store):
@@ -99,9 +112,9 @@ class SqlStore(Store):
     def scan(self, after: str | None = None) -> Iterator[Record]:
         seq = int(after or 0)
         while rows := self._texts_after(seq, _CHUNK):
-            for seq, text in rows:
-                if text:
-                    yield self._record(seq, text)
+            for seq, text, checksum in rows:
+                if text and (record := self._record(seq, text, checksum)) is not None:
+                    yield record
 
     def mark(self) -> str:
         ((seq,),) = self._read(sa.select(sa.func.max(RECORD.c.seq)))
@@ -168,7 +181,7 @@ class SqlStore(Store):
         everything = sa.select(RECORD).order_by(RECORD.c.seq).limit(_CHUNK)
         while rows := self._read(everything.where(RECORD.c.seq > seq)):
             for seq, *cells in rows:
-                if cells[-1] and (damage := _damage_of(cells, f"{self.where}, row {seq}")):
+                if damage := _damage_of(cells, f"{self.where}, row {seq}"):
                     yield str(damage)
 
     def close(self) -> None:
@@ -181,7 +194,7 @@ class SqlStore(Store):
         ids = iter(set(flag_ids))
         found: dict[str, State] = {}
         while chunk := list(islice(ids, _CHUNK)):
-            rows = self._read(sa.select(c.id, c.json).where(c.id.in_(chunk), c.json != ""))
+            rows = self._rows_where(c.id, chunk)
             found |= {state.flag.id: state for state in self._states_in(rows)}
         return found
 
@@ -207,22 +220,43 @@ class SqlStore(Store):
         query = query or Query()
         if query.after or query.text or query.asks_reviews:
             return super().count(query)
-        ((number,),) = self._read(sa.select(sa.func.count()).where(*conditions_of(query)))
+        try:
+            # One of a newer version, which is not read, has no fingerprint here.
+            is_flag = (RECORD.c.type == Flag.type) & RECORD.c.fingerprint.is_not(None)
+            asked = sa.select(sa.func.count()).where(is_flag, *conditions_of(query))
+            ((number,),) = self._read(asked)
+        except TornDatabaseError:
+            return super().count(query)
         return int(number) if query.limit is None else min(int(number), query.limit)
 
+    def address_to_read(self) -> str | None:
+        """The URI by which SQLite opens the database to read it; None where there is none."""
+        self.mark()  # sees to it that there is a table
+        return self._dialect.address if self._dialect.path.is_file() else None
+
     def rows_after(self, seq: int, most: int) -> list[tuple[int, Record | None]]:
-        """The next rows after the one numbered *seq*, with their numbers; None was erased."""
+        """
+        The next rows after the one numbered *seq*, with their numbers; None is one that was erased,
+        or cannot be read.
+        """
         rows = self._texts_after(seq, most)
-        return [(seq, self._record(seq, text) if text else None) for seq, text in rows]
+        read = [
+            (seq, self._record(seq, text, checksum) if text else None)
+            for seq, text, checksum in rows
+        ]
+        return [
+            (seq, next(self._readable([record]), None) if record is not None else None)
+            for seq, record in read
+        ]
 
     def states_of(self, seqs: Sequence[int]) -> list[State]:
         """The states of the flags in these rows, in this order; those erased are left out."""
         c = RECORD.c
-        flags = self._read(sa.select(c.id, c.json, c.seq).where(c.seq.in_(seqs), c.json != ""))
+        flags = self._rows_where(c.seq, seqs)
         order = {seq: place for place, seq in enumerate(seqs)}
-        place = {record_id: order[seq] for record_id, _, seq in flags}
-        states = self._states_in([row[:2] for row in flags])
-        return sorted(states, key=lambda state: place[state.flag.id])
+        place = {row.id: order[row.seq] for row in flags}
+        states = self._states_in(flags)
+        return sorted(states, key=lambda state: place.get(state.flag.id, 0))
 
     def keys_of(self, seqs: Sequence[int]) -> list[tuple[tuple[str, str], int]]:
         """When the flags in these rows were made, in UTC, and their ids."""
@@ -265,12 +299,22 @@ class SqlStore(Store):
             if last is None:
                 return
             wanted = wanted.where(beyond(last))
-        first = self._read(wanted.limit(_CHUNK))
+        try:
+            first = self._read(wanted.limit(_CHUNK))
+        except TornDatabaseError:
+            yield from self._salvage_states(query)
+            return
         yield from self.states_of([seq for seq, *_ in first])
         if len(first) == _CHUNK:  # most are content with those; all others are put in order once
             others = self._seqs(wanted.where(beyond(first[-1][1:])))
             for start in range(0, len(others), _CHUNK):
                 yield from self.states_of(others[start : start + _CHUNK])
+
+    def _salvage_states(self, query: Query) -> Iterator[State]:
+        """The states of all flags that can be read of a database with damaged pages."""
+        states = {state.flag.id: state for state in fold(self._readable(self.scan()))}
+        asked = replace(query, limit=None)
+        yield from (states[flag.id] for flag in select(states.values(), asked))
 
     def _seqs(self, statement: "sa.Select[Any]") -> Sequence[int]:
         """The numbers of the rows that *statement* asks for; there may be millions."""
@@ -282,21 +326,68 @@ class SqlStore(Store):
 
     def _texts_after(self, seq: int, most: int) -> list[Any]:
         c = RECORD.c
-        rows = sa.select(c.seq, c.json).where(c.seq > seq).order_by(c.seq).limit(most)
-        return self._read(rows)
+        rows = sa.select(c.seq, c.json, c.checksum).order_by(c.seq).limit(most)
+        try:
+            return self._read(rows.where(c.seq > seq))
+        except TornDatabaseError as error:
+            if most > 1:
+                return self._texts_after(seq, most // 2)
+            after = self._find_end_of_tear(seq)
+            reason = str(error).partition(": ")[2].partition(". What")[0]
+            self.passed_over.add(f"{self.where}, rows from {seq + 1} up to {after}", reason)
+            return self._texts_after(after, _CHUNK) if after < _LAST_SEQ else []
 
-    def _states_in(self, flags: list[Any]) -> Iterator[State]:
-        """The states of *flags*, rows of an id and its JSON, in this order."""
+    def _find_end_of_tear(self, seq: int) -> int:
+        """The least number behind *seq* after which there is a row again that can be read."""
+        low, step = seq, 1
+        while not self._can_read_after(low + step):
+            low, step = low + step, 2 * step
+            if low + step >= _LAST_SEQ:
+                return _LAST_SEQ
+        high = low + step
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self._can_read_after(middle) else (middle, high)
+        return high
+
+    def _can_read_after(self, seq: int) -> bool:
         c = RECORD.c
-        about = self._read(sa.select(c.id, c.json).where(c.flag_id.in_([row[0] for row in flags])))
-        return fold(self._records([*flags, *about]))
+        try:
+            self._read(sa.select(c.json).where(c.seq > seq).order_by(c.seq).limit(1))
+        except TornDatabaseError:
+            return False
+        return True
 
-    def _record(self, seq: int, text: str) -> Record:
-        return record_from_json(text, where=f"{self.where}, row {seq}", files=self.files)
+    def _states_in(self, flags: Sequence[Any]) -> Iterator[State]:
+        """The states of *flags*, rows of `_TO_READ`, in this order."""
+        ids = [row.id for row in flags]
+        about = self._rows_where(RECORD.c.flag_id, ids)
+        return fold(self._readable(self._records([*flags, *about])))
+
+    def _rows_where(self, column: "sa.Column[Any]", values: Sequence[Any]) -> list[Any]:
+        """The rows whose *column* has one of *values*; of damaged pages, what can be read."""
+        asked = column.in_(values), RECORD.c.json != ""
+        try:
+            return self._read(sa.select(*_TO_READ).where(*asked))
+        except TornDatabaseError as error:
+            if len(values) > 1:
+                return [row for value in values for row in self._rows_where(column, [value])]
+            where = f"{self.where}, {column.name} {values[0]}"
+            self.passed_over.add(where, str(error).partition(": ")[2].partition(". What")[0])
+            return []
+
+    def _record(self, seq: int, text: str, checksum: int | None) -> Record | None:
+        """The record of a row; None, and noted, where the row is not what was kept."""
+        where = f"{self.where}, row {seq}"
+        if reason := _why_damaged(text, checksum):
+            self.passed_over.add(where, reason)
+            return None
+        return self._parse(text, where)
 
     def _records(self, rows: Iterable[Any]) -> Iterator[Record]:
-        for record_id, text in rows:
-            yield record_from_json(text, where=f"{self.where}, id {record_id}", files=self.files)
+        for row in rows:
+            if row.json and (record := self._record(row.seq, row.json, row.checksum)) is not None:
+                yield record
 
     def _empty_rows(self, flag_ids: list[str]) -> int:
         """
@@ -349,6 +440,13 @@ class SqlStore(Store):
             logger.warning("An erasure in %s is not finished yet: %s", self.where, error)
 
     def _read(self, statement: "sa.Select[Any]") -> list[Any]:
+        try:
+            return self._read_once(statement)
+        except UndecodableTextError:
+            self._dialect.read_leniently()
+            return self._read_once(statement)
+
+    def _read_once(self, statement: "sa.Select[Any]") -> list[Any]:
         with self._telling(doing="read"), self._engine.connect() as connection:
             return list(connection.execute(statement))
 
@@ -412,6 +510,8 @@ class SqlStore(Store):
     def _tell(self, error: BaseException, *, doing: str) -> None:
         """Raise one of our errors for *error*, where it is of the driver or the system."""
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        if isinstance(cause, UnicodeDecodeError):  # in what SQLite says of its schema
+            raise TornDatabaseError(doing=doing, where=self.where, reason=str(cause)) from error
         if isinstance(cause, self._dialect.driver_error):
             raise self._dialect.error(cause, doing=doing) from error
         if isinstance(cause, OSError):
@@ -428,6 +528,15 @@ def _hashes_in(text: str) -> set[str]:
         return set(_HASH.findall(text))
 
 
+def _why_damaged(text: object, checksum: int | None) -> str | None:
+    """Why the JSON of a row is not what was kept; None where it is, as far as can be told."""
+    if not isinstance(text, str):
+        return "it is no text"
+    if checksum is not None and checksum != checksum_of(text):
+        return "its checksum is that of another record"
+    return None
+
+
 def _parse(url: str) -> sa.URL:
     try:
         return sa.make_url(url)
@@ -437,16 +546,32 @@ def _parse(url: str) -> sa.URL:
 
 def _damage_of(cells: list[Any], where: str) -> UnreadableRecordError | None:
     """What is wrong with a row: its JSON, or an index that says otherwise."""
+    *_, checksum, text = cells
+    if text == "":
+        return _damage_of_erased(cells, where)
+    if reason := _why_damaged(text, checksum):
+        return UnreadableRecordError(where=where, reason=reason)
     try:
-        rebuilt = row_of(record_from_json(cells[-1], where=where))
+        record = record_from_json(text, where=where)
     except UnreadableRecordError as error:
         return error
+    # What a newer version has in these columns is its own.
+    names = COLUMNS[:2] if isinstance(record, NewerRecord) else COLUMNS[:-2]
     differing = [
         name
-        for name, is_cell, should in zip(COLUMNS[:-1], cells, rebuilt, strict=False)
+        for name, is_cell, should in zip(names, cells, row_of(record), strict=False)
         if is_cell != should
     ]
     if not differing:
         return None
     reason = f"not what its JSON says: {', '.join(differing)}"
+    return UnreadableRecordError(where=where, reason=reason)
+
+
+def _damage_of_erased(cells: list[Any], where: str) -> UnreadableRecordError | None:
+    """What is wrong with a row of which no more is to be left than its id."""
+    _, kind, *others = cells
+    if kind == "erased" and not any(others):
+        return None
+    reason = "it is neither a record nor an erased one"
     return UnreadableRecordError(where=where, reason=reason)

@@ -110,7 +110,9 @@ class IndexedStore(Reader):
 
     def close(self) -> None:
         with self._lock:
-            if self._index is not None:
+            if self.store.passed_over:
+                self._drop()  # so that the next one who reads meets it, too
+            elif self._index is not None:
                 self._index.close()
                 self._index = None
         self.store.close()

@@ -3,11 +3,13 @@ What is SQLite's own: how a database is opened, made, written to and emptied of 
 """
 
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
@@ -23,6 +25,7 @@ from flagstone.errors import (
     UnknownStoreError,
 )
 from flagstone.safe_logs import logger_of
+from flagstone.scratch import Scratch
 from flagstone.stores.sql.table import ABOUT, COLUMNS, ERASING, RECORD
 
 logger = logger_of(__name__)
@@ -30,9 +33,29 @@ logger = logger_of(__name__)
 _PLACES = f"({', '.join('?' * len(COLUMNS))})"
 
 
+_ADD_CHECKSUM = f"ALTER TABLE {RECORD.name} ADD COLUMN checksum INTEGER"
+_SEEM_TO_HAVE_CHECKSUM = (
+    f"CREATE TEMP VIEW {RECORD.name} AS SELECT *, NULL AS checksum FROM main.{RECORD.name}"  # noqa: S608 - constants
+)
+_HAS_CHECKSUM = (
+    f"SELECT count(*) FROM pragma_table_info('{RECORD.name}', 'main') WHERE name = 'checksum'"  # noqa: S608 - constants
+)
+_HAS_TABLE = "SELECT count(*) FROM main.sqlite_master WHERE name = ?"
+
+
+class TornDatabaseError(StoreError):
+    """Some pages of the database are damaged; what is not on them can be read."""
+
+
+class UndecodableTextError(StoreError):
+    """Some text in the database is no UTF-8."""
+
+
 class Sqlite:
     """
     The SQLite database at *url*.
+
+    One that may not be written to, as on a medium that is mounted to be read, is only read.
 
     WAL, so that readers and the writer do not wait for each other; synchronous FULL, so that a
     commit is on the medium; secure_delete, so that what is erased is overwritten.
@@ -62,11 +85,49 @@ class Sqlite:
         insert = sqlite.insert(RECORD).on_conflict_do_nothing()
         self._insert = str(insert.compile(self.engine, column_keys=COLUMNS))
         self._made: os.stat_result | None = None
+        self._wal: tuple[int, int] | None = None
+        self._scratch: Scratch | None = None
+        self.is_read_only = False
+        self._is_lenient = False
+        self.address = f"{place.as_uri()}?mode=ro"
+        sa.event.listen(self.engine, "do_connect", self._connect)
         sa.event.listen(self.engine, "connect", self._configure)
 
+    def _connect(self, *_: object) -> sqlite3.Connection | None:
+        """A connection that only reads; None for the driver's own."""
+        if not self.is_read_only:
+            return None
+        return sqlite3.connect(
+            self.address,
+            uri=True,
+            isolation_level=None,
+            timeout=self._PATIENCE,
+            check_same_thread=False,
+        )
+
     def _configure(self, connection: sqlite3.Connection, _: object) -> None:
+        if self._is_lenient:
+            connection.text_factory = _decode
+        if self.is_read_only:
+            self._seem_current(connection)
+            return
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON")
+
+    def _seem_current(self, connection: sqlite3.Connection) -> None:
+        """Have a database of before checksums, which cannot be given any, read as one with them."""
+        if _number(connection.execute(_HAS_TABLE, [RECORD.name])) and not _number(
+            connection.execute(_HAS_CHECKSUM)
+        ):
+            connection.execute(_SEEM_TO_HAVE_CHECKSUM)
+        if not _number(connection.execute(_HAS_TABLE, [ERASING.name])):
+            table = CreateTable(ERASING).compile(self.engine)
+            connection.execute(str(table).replace("CREATE TABLE", "CREATE TEMP TABLE"))
+
+    def read_leniently(self) -> None:
+        """From now on have text that is no UTF-8 read all the same, its bytes as surrogates."""
+        self._is_lenient = True
+        self.engine.dispose()
 
     def is_ready(self) -> bool:
         """Whether the file that was opened is still the one: it may have been deleted since."""
@@ -74,10 +135,24 @@ class Sqlite:
             found = os.stat(self.path)  # noqa: PTH116 - half the time
         except OSError:
             return False
-        return self._made is not None and os.path.samestat(found, self._made)
+        if self._made is None or not os.path.samestat(found, self._made):
+            return False
+        return not self.is_read_only or (self._wal, found.st_mtime_ns) == (
+            _status_of_wal(self.path), self._made.st_mtime_ns,
+        )  # fmt: skip
 
     def create(self) -> None:
-        """Make the database and its table where they are not there yet."""
+        """
+        Make the database and its table where they are not there yet.
+
+        One that may not be written to is made nothing of.
+        """
+        self.is_read_only = self.path.is_file() and not (
+            os.access(self.path, os.W_OK) and os.access(self.path.resolve().parent, os.W_OK)
+        )
+        if self.is_read_only:
+            self._open_to_read()
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with closing(self.engine.raw_connection()) as connection:
             self._wait_for_wal(connection)
@@ -89,13 +164,52 @@ class Sqlite:
                 CreateTable(ERASING, if_not_exists=True),
             ):
                 cursor.execute(str(table.compile(self.engine)))
+            self._add_checksum(cursor)
         sync_directory(self.path.parent)
         self._made = self.path.stat()
+
+    def _add_checksum(self, cursor: DBAPICursor) -> None:
+        """Give a table of before checksums the column for them: rows get theirs when written."""
+        if not _number(cursor.execute(_HAS_CHECKSUM)):
+            try:
+                cursor.execute(_ADD_CHECKSUM)
+            except sqlite3.OperationalError:  # somebody else was faster
+                if not _number(cursor.execute(_HAS_CHECKSUM)):
+                    raise
+
+    def _open_to_read(self) -> None:
+        """
+        Find out how a database that may not be written to can be read.
+
+        SQLite reads one in WAL mode only where its shared memory can be: without a log nothing is
+        in it that the file has not; with one that nobody shares, database and log are copied.
+        """
+        place = self.path.resolve()
+        self._wal, self._made = _status_of_wal(self.path), self.path.stat()
+        self.address = f"{place.as_uri()}?mode=ro"
+        if self._wal is None or self._wal[0] == 0:
+            self.address += "&immutable=1"
+        elif not self._can_share():
+            self._scratch = Scratch()
+            copy = self._scratch.path / place.name
+            for suffix in ("", "-wal"):
+                shutil.copyfile(f"{place}{suffix}", f"{copy}{suffix}")
+            self.address = copy.resolve().as_uri()
+        with closing(self.engine.raw_connection()) as connection:
+            self._require_ours(connection.cursor())
+
+    def _can_share(self) -> bool:
+        try:
+            with closing(sqlite3.connect(self.address, uri=True)) as connection:
+                connection.execute(_HAS_TABLE, [RECORD.name])
+        except sqlite3.Error:
+            return False
+        return True
 
     def _require_ours(self, cursor: DBAPICursor) -> None:
         """Raise where something in the database would run, or stand in, when we read or write."""
         cursor.execute(
-            "SELECT type, name FROM sqlite_master WHERE tbl_name IN (?, ?) "
+            "SELECT type, name FROM main.sqlite_master WHERE tbl_name IN (?, ?) "
             "AND type IN ('trigger', 'view')",
             (RECORD.name, ERASING.name),
         )
@@ -158,13 +272,36 @@ class Sqlite:
         try:
             with closing(self.engine.raw_connection()) as connection:
                 findings = connection.cursor().execute("PRAGMA integrity_check").fetchall()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # what it says quotes the schema
             raise self.error(error, doing="read") from error
         for (finding,) in findings:
             if finding != "ok":
                 yield f"{self.where}: {finding}"
 
     def error(self, error: BaseException, *, doing: str) -> StoreError:
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code == sqlite3.SQLITE_FULL:
             return StoreFullError(where=self.where)
-        return StoreError(doing=doing, where=self.where, reason=str(error))
+        kind = StoreError
+        if code is not None and code & 0xFF == sqlite3.SQLITE_CORRUPT:
+            kind = TornDatabaseError
+        elif code is None and str(error).startswith("Could not decode"):
+            kind = UndecodableTextError
+        return kind(doing=doing, where=self.where, reason=str(error))
+
+
+def _number(rows: Any) -> int:
+    """The one number in *rows*."""
+    return int(rows.fetchone()[0])
+
+
+def _decode(text: bytes) -> str:
+    return text.decode(errors="surrogateescape")
+
+
+def _status_of_wal(path: Path) -> tuple[int, int] | None:
+    """The size of the write-ahead log and when it was written; None where there is none."""
+    with suppress(OSError):
+        status = os.stat(f"{path.resolve()}-wal")  # noqa: PTH116 - half the time
+        return status.st_size, status.st_mtime_ns
+    return None

@@ -1,0 +1,190 @@
+"""
+The rows of a log of ours, each told from the next by the bytes that it ends with.
+
+So a row that is damaged is passed over, and the next one read, however its quotes are garbled.
+"""
+
+import csv
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from itertools import accumulate, chain
+from pathlib import Path
+from typing import BinaryIO
+
+from flagstone.errors import UnreadableRecordError
+from flagstone.stores.csv_folder.cells import RECORD
+from flagstone.stores.csv_folder.log import (
+    END,
+    END_OF_RECORD,
+    Row,
+    is_damaged,
+    is_whole,
+)
+
+Pass = Callable[[UnreadableRecordError], None]
+"""What is called with the error of a row that is passed over; it may raise it."""
+
+_SETTLED = 60.0
+"""Seconds after which nobody is still writing the last row of somebody else's log."""
+
+_MOST_TRIED = 200
+"""Lines at which it is tried whether the next row begins there."""
+
+
+_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
+_BROKEN_END = re.compile(rb'(?:""row"":\d+}"|\brecord)\r[^\n]')
+
+
+class Unparsed(list[str]):
+    """Bytes of a log that are no row any more, with no cells; they are kept as they are."""
+
+    def __init__(self, raw: bytes) -> None:
+        super().__init__()
+        self.raw = raw
+
+
+def raise_it(error: UnreadableRecordError) -> None:
+    """Pass over nothing."""
+    raise error
+
+
+def whole_rows(
+    file: BinaryIO,
+    path: Path,
+    header: Row | None,
+    note: Pass = raise_it,
+    *,
+    has_lost_header: bool = False,
+) -> Iterator[Row]:
+    """
+    The rows from here on but for the *header*, and for a last one that is being written or was cut.
+
+    For what is damaged there is an `Unparsed` in its place, after *note* was called with an error;
+    also for a header that is one no more.
+    """
+    number = 1
+    pending: list[bytes] = []
+    if (header is not None or has_lost_header) and file.tell() == 0:
+        lines_of_header, is_whole_header = _lines_of_header(file)
+        if has_lost_header or not is_whole_header:
+            reason = "it is not the header that was written"
+            note(UnreadableRecordError(where=f"{path}, line 1", reason=reason))
+        if not is_whole_header:
+            pending = lines_of_header  # with a row behind it
+        else:
+            number += len(lines_of_header)
+            if has_lost_header:
+                yield Unparsed(b"".join(lines_of_header))
+    lines: list[bytes] = []  # up to the end of a row of ours
+    for line in chain(pending, file):
+        lines.append(line)
+        if line.endswith((b'}"\r\n', b'}"\n')) and END.search(line):
+            yield from _rows_of(lines, f"{path}, line", number, header, note)
+            number += len(lines)
+            lines = []
+    yield from _last_rows(file, lines, f"{path}, line", number, header, note)
+
+
+def _lines_of_header(file: BinaryIO) -> tuple[list[bytes], bool]:
+    """Read on to the end of the header; says whether it is one."""
+    lines: list[bytes] = []
+
+    def noted() -> Iterator[str]:
+        for line in file:
+            lines.append(line)
+            yield line.decode(errors="replace")
+
+    try:
+        next(csv.reader(noted()), None)
+    except csv.Error:
+        return lines, False
+    return lines, True
+
+
+def _rows_of(
+    lines: list[bytes], where: str, number: int, header: Row | None, note: Pass
+) -> Iterator[Row]:
+    """The rows in *lines*, of which the last is one of ours."""
+    reason = ""
+    raw = b"".join(lines)
+    for start in _starts_in(lines, raw):
+        try:
+            rows = _parse(_LINE.findall(raw, start))
+        except csv.Error as error:
+            reason = reason or f"its quotes do not match ({error})"
+            continue
+        # Behind what is damaged a row may begin, but its end may look like one, too.
+        if _is_ours(rows[-1], header) and (start == 0 or len(rows) == 1):
+            if start:
+                note(UnreadableRecordError(where=f"{where} {number}", reason=reason))
+                yield Unparsed(raw[:start])
+            yield from rows
+            return
+        reason = reason or "its cells are not those of the log"
+    note(UnreadableRecordError(where=f"{where} {number}", reason=reason))
+    yield Unparsed(raw)
+
+
+def _starts_in(lines: list[bytes], raw: bytes) -> Iterator[int]:
+    """Where in *raw*, which are *lines*, a row may begin: lines, and behind a broken line end."""
+    yield 0
+    ends = accumulate(map(len, lines[:_MOST_TRIED]))
+    yield from sorted({*ends, *(found.end() for found in _BROKEN_END.finditer(raw))} - {len(raw)})
+
+
+def _is_ours(row: Row, header: Row | None) -> bool:
+    """Whether *row* is a whole one of ours."""
+    is_wide = header is None or len(row) == len(header)
+    return is_wide and bool(END_OF_RECORD.search(row[-1]))
+
+
+def _parse(lines: list[bytes]) -> list[Row]:
+    return [row for _, row in _counted(lines)]
+
+
+def _counted(lines: list[bytes]) -> Iterator[tuple[int, Row]]:
+    """The rows in *lines*, each with the number of lines up to its end."""
+    reader = csv.reader((line.decode(errors="surrogateescape") for line in lines), strict=True)
+    for row in reader:
+        if row:
+            yield reader.line_num, row
+
+
+def _last_rows(
+    file: BinaryIO, lines: list[bytes], where: str, number: int, header: Row | None, note: Pass
+) -> Iterator[Row]:
+    """The rows in *lines*, behind the last one of ours."""
+    is_ours = header is not None and header[-1:] == [RECORD]
+    # Of a row that Gradio is writing no cell tells whether it is the whole one.
+    is_settled = is_ours or time.time() - os.fstat(file.fileno()).st_mtime > _SETTLED
+    start = tries = 0
+    while start < len(lines):
+        first = read = start
+        start = len(lines)
+        try:
+            for count, row in _counted(lines[first:]):
+                if lines[first + count - 1].endswith(b"\n") or (
+                    is_settled and is_whole(row, header)
+                ):
+                    yield row
+                read = first + count
+        except csv.Error as error:
+            rest = lines[read:]
+            if not is_damaged(b"".join(rest)) and _ends_within(rest, error, header):
+                return
+            reason = f"its quotes do not match ({error})"
+            note(UnreadableRecordError(where=f"{where} {number + read}", reason=reason))
+            tries += 1
+            start = read + 1 if tries < _MOST_TRIED else len(lines)
+            yield Unparsed(b"".join(lines[read:start]))
+
+
+def _ends_within(lines: list[bytes], error: csv.Error, header: Row | None) -> bool:
+    """Whether the log only ends within a cell: a last row that is being written, or was cut."""
+    if "unexpected end of data" not in str(error):
+        return False
+    # Quotes that are never closed swallow what follows: rows of as many cells as the header.
+    rows = (next(csv.reader([line.decode(errors="replace")]), []) for line in lines[1:])
+    return header is None or len(header) == 1 or all(len(row) != len(header) for row in rows)
