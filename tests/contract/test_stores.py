@@ -5,6 +5,7 @@ Every store, held to the contract that we ship.
 import csv
 import io
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -55,6 +56,7 @@ class TestCsvFolder(StoreContract):
             records = [json.loads(row["record"]) for row in csv.DictReader(file)]
         for number, record in enumerate(records, 1):
             assert record.pop("row") == number
+            assert re.fullmatch("[0-9a-f]{16}", record.pop("sums"))
         return [json.dumps(record, separators=(",", ":"), ensure_ascii=False) for record in records]
 
 
