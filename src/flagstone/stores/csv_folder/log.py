@@ -37,10 +37,12 @@ NUMBER = "row"
 SUMS = "sums"
 """The key before it: eight digits of the record's and eight of the other cells' CRC-32."""
 
-END_OF_RECORD = re.compile(
+_END_OF_RECORD = re.compile(
     rf'(?:,"{SUMS}":"(?P<record>[0-9a-f]{{8}})(?P<cells>[0-9a-f]{{8}})")?,"{NUMBER}":(?P<row>\d+)}}$'
 )
 """The end of a row's last cell: what is not of the record itself."""
+
+_LONGEST_END = 80
 
 END = re.compile(rb'""row"":(\d+)}"\r?\n')
 # Within a quoted cell each quote is doubled, so no text of a person's can look like this.
@@ -168,6 +170,11 @@ class CsvLog:
 def is_damaged(tail: bytes) -> bool:
     """Whether *tail*, behind the last numbered row, is a row that was whole once, and is not."""
     return bool(_WHOLE_RECORD.search(tail))
+
+
+def find_end(text: str) -> re.Match[str] | None:
+    """The end of *text*, a row's last cell, that is not of the record itself."""
+    return _END_OF_RECORD.search(text, max(len(text) - _LONGEST_END, 0))
 
 
 def end_of_record(cells: Row, text: str, number: int, header: Row | None) -> str:

@@ -25,11 +25,11 @@ from flagstone.stores.csv_folder.gradio_cells import Field
 from flagstone.stores.csv_folder.gradio_columns import unescaped
 from flagstone.stores.csv_folder.gradio_log import GradioLog
 from flagstone.stores.csv_folder.log import (
-    END_OF_RECORD,
     SUMS,
     Row,
     encode_row,
     end_of_record,
+    find_end,
     find_tail,
     last_end,
     read_at,
@@ -178,7 +178,7 @@ class LogReader:
         That is no more noted where it was *told* of some rows.
         """
         text = self._record_cell(row) if row else ""
-        end = END_OF_RECORD.search(text)
+        end = find_end(text)
         try:
             if text and of_erased:
                 self._require_sound(row, text)
@@ -207,13 +207,13 @@ class LogReader:
         )
 
     def _without_record(self, row: Row) -> Row:
-        place = -1 if self.header is None else list(self.header).index(RECORD)
-        return [cell for number, cell in enumerate(row) if number != place % len(row)]
+        place = (-1 if self.header is None else self._titles.index(RECORD)) % len(row)
+        return [*row[:place], *row[place + 1 :]]
 
     def with_record(self, row: Row, text: str | None = None) -> Row:
         """*row* with its record, or the record *text*, under a checksum; one without has none."""
         record = self._record_cell(row) if row else ""
-        if (end := END_OF_RECORD.search(record)) is None or (text is None and end["record"]):
+        if (end := find_end(record)) is None or (text is None and end["record"]):
             return row
         text = record[: end.start()] if text is None else text.removesuffix("}")
         header = self.header and self._without_record(self.header)
@@ -221,12 +221,12 @@ class LogReader:
         return [text + ending if cell is record else cell for cell in row]
 
     def _where(self, text: str) -> str:
-        end = END_OF_RECORD.search(text)
+        end = find_end(text)
         return f"{self.path}, row {end['row']}" if end else str(self.path)
 
     def _require_sound(self, row: Row, text: str) -> None:
         """Raise where the record *text* of *row* is not what was written, as its sum tells."""
-        end, reason = END_OF_RECORD.search(text), None
+        end, reason = find_end(text), None
         if end is None:
             reason = "it does not end as a record of a log does"
         elif end["record"] is None:
@@ -265,7 +265,7 @@ class LogReader:
         """Whether the sums of its rows tell that there was a header, though the file has none."""
         with self.path.open("rb") as file:
             for row in whole_rows(file, self.path, None, lambda _: None):
-                end = END_OF_RECORD.search(row[-1]) if row else None
+                end = find_end(row[-1]) if row else None
                 if end is not None and end["cells"] is not None:
                     _, others = self._sums_of(row, row[-1], end)
                     return bool(f"{others:08x}" != end["cells"])
@@ -312,7 +312,7 @@ class LogReader:
 
     def _note_zeros(self, row: Row, text: str) -> None:
         """Note where a row has NULs that were not written: they may be of the row before it."""
-        if any("\0" in cell for cell in row) and (end := END_OF_RECORD.search(text)):
+        if any("\0" in cell for cell in row) and (end := find_end(text)):
             _, others = self._sums_of(row, text, end)
             if end["cells"] not in (None, f"{others:08x}"):
                 reason = "NULs stand before it, where another row may have been"
@@ -348,12 +348,14 @@ class LogReader:
         return replace(record, comment=comment or None, correction=correction)
 
     def _read_record(self, row: Row, text: str) -> Record:
-        end = END_OF_RECORD.search(text)
-        if end is not None and end["record"] is not None:
+        end = find_end(text)
+        has_sum = end is not None and end["record"] is not None
+        if has_sum:
             self._require_sound(row, text)  # first: what was garbled may read as something else
         record_text = text if end is None else f"{text[: end.start()]}}}"
         record = record_from_json(record_text, where=self._where(text), files=self._files)
-        self._require_sound(row, text)
+        if not has_sum:
+            self._require_sound(row, text)
         return record
 
     @cached_property
@@ -392,7 +394,7 @@ class LogReader:
 
     def _record_cell(self, row: Row) -> str:
         if self.header is None:
-            is_ours = row[-1].startswith(_OURS) or END_OF_RECORD.search(row[-1])
+            is_ours = row[-1].startswith(_OURS) or find_end(row[-1])
             return row[-1] if is_ours else ""
         cells = dict(zip(self.header, row, strict=False))
         return cells.get(RECORD, "")

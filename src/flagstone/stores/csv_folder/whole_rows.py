@@ -17,8 +17,8 @@ from flagstone.errors import UnreadableRecordError
 from flagstone.stores.csv_folder.cells import RECORD
 from flagstone.stores.csv_folder.log import (
     END,
-    END_OF_RECORD,
     Row,
+    find_end,
     is_damaged,
     is_whole,
 )
@@ -137,7 +137,7 @@ def _starts_in(lines: list[bytes], raw: bytes) -> Iterator[int]:
 def _is_ours(row: Row, header: Row | None) -> bool:
     """Whether *row* is a whole one of ours."""
     is_wide = header is None or len(row) == len(header)
-    return is_wide and bool(END_OF_RECORD.search(row[-1]))
+    return is_wide and bool(find_end(row[-1]))
 
 
 def _parse(lines: list[bytes]) -> list[Row]:
