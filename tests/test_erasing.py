@@ -8,7 +8,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 from contextlib import closing
 from pathlib import Path
@@ -27,16 +26,6 @@ from flagstone.stores.csv_folder import CsvFolder
 from flagstone.testing import make_flag
 
 SECRET = b"secret content"
-
-
-@pytest.fixture
-def temporary(tmp_path, monkeypatch) -> Path:
-    """Where temporary folders are made, here and by programs that are started."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    monkeypatch.setenv("TMPDIR", str(folder))
-    return folder
 
 
 def content(folder: Path) -> bytes:

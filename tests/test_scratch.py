@@ -8,8 +8,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import pytest
-
 from flagstone.scratch import Scratch, scratch_in, sweep_scratch
 
 MAKE_AND_DIE = """
@@ -33,15 +31,6 @@ with scratch_in(Path({elsewhere!r})) as folder:
 """
 
 
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    monkeypatch.setenv("TMPDIR", str(folder))
-    return folder
-
-
 def killed(code: str) -> Path:
     """The folder of a process that ran *code* and was killed."""
     run = [sys.executable, "-c", code]
@@ -49,17 +38,17 @@ def killed(code: str) -> Path:
     return Path(done.stdout.strip())
 
 
-def test_it_is_its_owners(place):
+def test_it_is_its_owners(temporary):
     """
     Nobody else may look into it, and nothing of it is left.
     """
     folder = Scratch()
     assert Path(folder.name).stat().st_mode & 0o777 == 0o700
     folder.cleanup()
-    assert list(place.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
-def test_what_a_killed_process_left_is_removed(place):
+def test_what_a_killed_process_left_is_removed(temporary):
     """
     The next one removes it at once, and leaves alone what somebody still has or did not make.
     """
@@ -67,39 +56,39 @@ def test_what_a_killed_process_left_is_removed(place):
     assert (left / "secret").read_text() == "secret"
     in_use = Scratch()
     assert not left.exists()
-    others = place / "flagstone-of-nobody"
+    others = temporary / "flagstone-of-nobody"
     others.mkdir()
-    foreign = place / "flagstone-01234567"
+    foreign = temporary / "flagstone-01234567"
     foreign.mkdir()
     (foreign / "theirs").write_text("theirs")
 
     new = Scratch()
 
-    assert {*place.iterdir()} == {in_use.path, new.path, others, foreign}
+    assert {*temporary.iterdir()} == {in_use.path, new.path, others, foreign}
     in_use.cleanup()
     new.cleanup()
 
 
-def test_a_removal_that_was_cut_off_is_finished(place):
+def test_a_removal_that_was_cut_off_is_finished(temporary):
     """
     The lock goes last, so what a kill during the removal left is found by the next sweep.
     """
     left = killed(MAKE_AND_DIE)
     (left / "secret").unlink()
-    empty = place / "flagstone-76543210"
+    empty = temporary / "flagstone-76543210"
     empty.mkdir()
 
     sweep_scratch()
 
-    assert list(place.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
-def test_the_temporary_directory_may_be_a_link(place, tmp_path, monkeypatch):
+def test_the_temporary_directory_may_be_a_link(temporary, tmp_path, monkeypatch):
     """
     As it is on macOS: what a killed process left there is removed all the same.
     """
     left = killed(MAKE_AND_DIE)
-    (tmp_path / "link").symlink_to(place)
+    (tmp_path / "link").symlink_to(temporary)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "link"))
 
     sweep_scratch()
@@ -107,7 +96,7 @@ def test_the_temporary_directory_may_be_a_link(place, tmp_path, monkeypatch):
     assert not left.exists()
 
 
-def test_no_link_is_followed(place, tmp_path):
+def test_no_link_is_followed(temporary, tmp_path):
     """
     A link that is called as our folders are leads nobody to what it points to.
     """
@@ -115,14 +104,14 @@ def test_no_link_is_followed(place, tmp_path):
     home.mkdir()
     (home / "lock").touch()
     (home / "theirs").write_text("theirs")
-    (place / "flagstone-abcdefgh").symlink_to(home)
+    (temporary / "flagstone-abcdefgh").symlink_to(home)
 
     sweep_scratch()
 
     assert (home / "theirs").read_text() == "theirs"
 
 
-def test_what_was_being_made_elsewhere_is_removed(place, tmp_path):
+def test_what_was_being_made_elsewhere_is_removed(temporary, tmp_path):
     """
     A folder beside something, of a process that was killed, goes by any sweep, wherever it is.
     """
@@ -138,10 +127,10 @@ def test_what_was_being_made_elsewhere_is_removed(place, tmp_path):
     killed(MAKE_ELSEWHERE_AND_DIE.format(elsewhere=str(elsewhere)))
     sweep_scratch()
     assert list(elsewhere.iterdir()) == []
-    assert list(place.iterdir()) == []
+    assert list(temporary.iterdir()) == []
 
 
-def test_a_fork_leaves_the_folder_of_its_parent(place):
+def test_a_fork_leaves_the_folder_of_its_parent(temporary):
     """
     A child that ends as programs do takes nothing from the process that it was forked from.
     """

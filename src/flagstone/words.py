@@ -15,7 +15,7 @@ _VERIFIED = {
     None: "not known",
 }
 _VERIFIED_BY_ORIGIN = {
-    (True, "partial run"): "yes: the server made these outputs, and had not ended",
+    (True, "partial run"): "yes: the server made these outputs; the run had not ended",
     (
         True,
         "cached example",

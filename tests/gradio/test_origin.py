@@ -198,6 +198,25 @@ class TestWhatAFlagIsOf:
         assert facts(flag) == ({"t": "x"}, {"out": said}, True, "run")
         assert type(flag.outputs["out"].data) is type(said)
 
+    def test_a_stream_of_numpy_that_raises(self):
+        """
+        The person is told what the function raised, also behind a step that held such a number.
+        """
+
+        def fn(t):
+            yield np.float32(0.5)
+            raise gradio.Error("no more of it")
+
+        store = MemoryStore()
+        with running(echo(store, fn, gr.Number(label="out"), flagging_mode="auto")) as open_page:
+            page = open_page()
+            with pytest.raises(AssertionError, match="no more of it"):
+                predict_as_browser(page, page.number_of("fn"), ["x"])
+
+        (flag,) = kept(store)
+        assert facts(flag) == ({"t": "x"}, {}, None, "failed run")
+        assert flag.context["error"]["message"] == "'no more of it'"
+
     def test_another_session(self):
         """
         A page that restored a run of the same server is no forger, and not verified either.

@@ -19,11 +19,6 @@ ROUTES = ["/", "/rows", "/flag?id=x", "/file", "/preview", "/plot", "/model", "/
 ACTIONS = ["/decide", "/undo", "/upload", "/logout"]
 
 
-@pytest.fixture(scope="module")
-def users(tmp_path_factory):
-    return people(tmp_path_factory.mktemp("users"))
-
-
 @pytest.fixture
 def store():
     store = MemoryStore()

@@ -6,17 +6,12 @@ import io
 import re
 
 import pytest
-from reviewing import Reviewer, people
+from reviewing import Reviewer
 
 from flagstone import FileRef, Flag, Review, Value, open_store
 from flagstone.review.news import News
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import FailingStore, make_flag
-
-
-@pytest.fixture(scope="module")
-def users(tmp_path_factory):
-    return people(tmp_path_factory.mktemp("users"))
 
 
 @pytest.fixture

@@ -29,11 +29,6 @@ from flagstone.testing import make_flag
 HTML = {"accept": "text/html"}
 
 
-@pytest.fixture(scope="module")
-def users(tmp_path_factory):
-    return people(tmp_path_factory.mktemp("users"))
-
-
 @pytest.fixture
 def store():
     store = MemoryStore()

@@ -18,7 +18,7 @@ from flagstone.testing import make_flag
     ("verified", "origin", "told"),
     [
         (True, "run", "yes: the server made these outputs from these inputs"),
-        (True, "partial run", "yes: the server made these outputs, and had not ended"),
+        (True, "partial run", "yes: the server made these outputs; the run had not ended"),
         (True, "cached example",
          "yes: the server made these outputs once, and kept them for the example"),
         (True, None, "yes: the server made these outputs from these inputs"),

@@ -124,11 +124,10 @@ class Capture(CallLog):
     def remember(self, session: str, run: Run, *, goes_on: bool = False) -> None:
         """Remember *run* as far as it came."""
         made = {} if run.error else {number_of(c): (c, payload) for _, c, payload in filled(run)}
-        digests = {number: digests_of(*value) for number, value in made.items()}
-        if run.streamed is not None:
-            for _, component, payload in filled(run, run.streamed):
-                number = number_of(component)
-                digests[number] = digests_of(component, made[number][1], payload)
+        streamed = {number_of(c): [payload] for _, c, payload in filled(run, run.streamed or [])}
+        digests = {
+            number: digests_of(*value, streamed.get(number, ())) for number, value in made.items()
+        }
         changed = {
             number: keep(as_plain(*made[number]))
             for number, digest in digests.items()

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from pathlib import PurePath
 from typing import Any, NamedTuple
@@ -30,9 +30,6 @@ _MAX_EXACT = 2**53
 
 _MAX_NUMBER = 2**1023
 """Beyond it an integer is no number of JavaScript's."""
-
-
-_AS_IT_IS = object()
 
 
 class Digest(NamedTuple):
@@ -61,8 +58,8 @@ def posted_digest_of(component: Component, payload: Any) -> bytes:
     return _digest(component, payload, _as_posted)
 
 
-def digests_of(component: Component, payload: Any, streamed: Any = _AS_IT_IS) -> Digest:
-    """All digests of what the server had; *streamed* is what Gradio streams in place of it."""
+def digests_of(component: Component, payload: Any, streamed: Iterable[Any] = ()) -> Digest:
+    """All digests of what the server had; *streamed* are forms that Gradio streams in its place."""
     changed: list[float] = []
 
     def number(value: float) -> float | None:
@@ -73,8 +70,7 @@ def digests_of(component: Component, payload: Any, streamed: Any = _AS_IT_IS) ->
 
     seen = _digest(component, payload, number)
     others = [_digest(component, payload, _as_posted)] if changed else []
-    if streamed is not _AS_IT_IS:
-        others.append(_digest(component, streamed, _as_javascript))
+    others += [_digest(component, form, _as_javascript) for form in streamed]
     return Digest(seen, tuple(digest for digest in others if digest != seen))
 
 
