@@ -118,6 +118,12 @@ def test_the_tree_is_as_drawn():
             errors.StoreError,
         ),
         (
+            errors.DamagedFileError(where="flags.db", reason="its file 'a.wav' is not there"),
+            "Cannot read the record at flags.db: its file 'a.wav' is not there. The store was not "
+            "changed. Mend or remove that record; the others are not touched by it.",
+            errors.UnreadableRecordError,
+        ),
+        (
             errors.ChangingFileError(path="a.mp4"),
             "Cannot keep the file 'a.mp4': it was written to while it was read. Nothing was kept. "
             "Flag again when it is complete.",

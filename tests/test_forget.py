@@ -328,7 +328,7 @@ def test_a_copy_that_is_away_keeps_no_other_from_forgetting(place, flags, tmp_pa
         (tmp_path / f"moved-{path.name}").rename(path)
     assert flags[0].id in run(*arguments)
     assert texts_of(open_store(away)) == [flags[2].to_json()]
-    assert run(*arguments, code=1).count("Forgot 0 flags") == 3  # no place knows her any more
+    assert run(*arguments, code=1).count("Forgot 0 flags in /") == 3  # no place knows her any more
 
 
 def test_a_copy_that_fails_keeps_no_other_from_forgetting(place, flags, tmp_path):

@@ -3,12 +3,13 @@ Sync: what the target lacks, files first, exactly once, however often it is cut 
 """
 
 import io
+import re
 import threading
 
 import pytest
 
 from flagstone import Review, Store, Value, open_store
-from flagstone.errors import StoreError, UnreadableRecordError
+from flagstone.errors import StoreError
 from flagstone.store import Wrapper
 from flagstone.stores.memory import MemoryStore
 from flagstone.sync import Synced, sync
@@ -94,19 +95,25 @@ def test_what_was_erased_in_the_target_stays_away(source, target):
 @pytest.mark.parametrize(("content", "reason"), [(None, "is not there"), (b"x", "are not those")])
 def test_a_damaged_file_is_not_copied(tmp_path, content, reason):
     """
-    A file whose bytes are gone or others stops the sync with a sentence; nothing false is kept.
+    A flag whose file is gone or changed is passed over and named; the others are copied.
     """
     source, target = open_store(tmp_path / "source.db"), MemoryStore()
     ref = source.files.put(io.BytesIO(b"good"), name="scan.png")
-    source.append([make_flag(outputs={"f": Value(kind="file", data=ref)})])
+    damaged = make_flag(outputs={"f": Value(kind="file", data=ref)})
+    source.append([damaged, whole := make_flag("whole")])
     path = source.files.path(ref.sha256)
     path.unlink() if content is None else path.write_bytes(content)
 
-    with pytest.raises(UnreadableRecordError, match=f"scan.png.*{reason}"):
-        sync(source, target)
+    done = sync(source, target)
 
-    assert list(target.scan()) == []
+    assert done == Synced(copied=1)
+    assert list(target.scan()) == [whole]
     assert not target.files.has(ref)
+    (passed,) = source.passed_over
+    assert passed.where == f"{source.where}, id {damaged.id}"
+    assert re.search(f"scan.png.*{reason}", passed.reason)
+    path.write_bytes(b"good")
+    assert sync(source, target) == Synced(copied=1, known=1, files=1)
 
 
 def test_a_damaged_source_takes_nothing_from_the_target(tmp_path):
@@ -120,8 +127,7 @@ def test_a_damaged_source_takes_nothing_from_the_target(tmp_path):
     empty = target.files.put(io.BytesIO(b""), name="empty")
     target.append([make_flag(outputs={"f": Value(kind="file", data=empty)})])
 
-    with pytest.raises(UnreadableRecordError):
-        sync(source, target)
+    assert sync(source, target).copied == 0
 
     assert target.files.has(empty)
 

@@ -23,6 +23,7 @@ Everything this library raises on purpose.
     │   ├── StoreFullError         no space is left
     │   ├── UnfinishedErasureError what was erased can still be found for now
     │   ├── UnreadableRecordError  one stored record is damaged; the others are fine
+    │   │   └── DamagedFileError   its file is gone, or is not what was kept
     │   └── UnreadableValueError   a value is not what its kind says, or its file is gone
     ├── UnknownStoreError          a URL that names no kind of store (also a ValueError)
     ├── NoStoreError               a store to be read is not there (also a LookupError)
@@ -268,10 +269,12 @@ class MissingFileError(RefusedError):
 
 
 class StoreError(FlagstoneError):
-    """The medium would not take a record, or give it back."""
+    """The medium would not take a record, or give it back; `reason` is what it said."""
+
+    reason = ""
 
     def __init__(self, *, doing: str, where: str, reason: str) -> None:
-        where = mask_url(where)
+        where, self.reason = mask_url(where), reason
         super().__init__(
             f"Cannot {doing} {where}: {reason}. What was kept before is untouched. "
             "Mend the cause and try again."
@@ -316,6 +319,10 @@ class UnreadableRecordError(StoreError):
             f"Cannot read the record at {where}: {reason}. The store was not changed. "
             "Mend or remove that record; the others are not touched by it.",
         )
+
+
+class DamagedFileError(UnreadableRecordError):
+    """The file of a stored record is gone, or is not what was kept."""
 
 
 class UnreadableValueError(StoreError):

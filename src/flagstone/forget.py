@@ -19,9 +19,12 @@ from flagstone.erasing import Erasure, Erasures
 from flagstone.errors import FlagstoneError, UnfinishedErasureError
 from flagstone.query import Query
 from flagstone.record import Flag, Record
+from flagstone.safe_logs import logger_of
 from flagstone.scratch import drop_copies_of, has_copies_of, sweep_scratch
 from flagstone.store import Store, of_flags
 from flagstone.targets import Unreached, copies_of, open_noted, url_of
+
+logger = logger_of(__name__)
 
 _Answer = TypeVar("_Answer")
 
@@ -83,13 +86,16 @@ def forget(
         copies, unreached = copies_of(stores) if everywhere else ([], [])
         for copy in copies:
             opened.enter_context(copy)
-        places = _Places([_Place(store) for store in (*stores, *copies)], unreached)
+        whole = _Places([_Place(store) for store in (*stores, *copies)], unreached)
+        parts = [part for store in (*stores, *copies) for part in store.parts]
+        places = _Places([_Place(part) for part in parts], whole.lost)
         if not dry_run:
             places.ask(_Place.finish)
         asked = set(flag_ids)
         wanted = set(asked)
         if query is not None:
-            wanted = wanted.union(*places.ask(lambda place: place.ids_of(query)))
+            # Of whole stores: a folder of several gives flags the names of their apps.
+            wanted = wanted.union(*whole.ask(lambda place: place.ids_of(query)))
         flags = set[str]().union(*places.ask(lambda place: place.find(wanted)))
         # With the ids of what was said about them: a copy from elsewhere would bring it back alone.
         doomed = sorted(places.record_ids())
@@ -129,6 +135,22 @@ def finish_erasures(store: Store, *, search: bool = False, dry_run: bool = False
     return max(records, done)
 
 
+def finish_on_open(store: Store) -> None:
+    """
+    Finish what a `forget` that was cut off noted beside *store*, unless another is at it.
+
+    A failure is logged: it is no reason not to read or keep flags.
+    """
+    for orders in _orders_of(store):
+        if orders:
+            try:
+                orders.finish(
+                    partial(_carry_out, store=store, noted_in=str(orders.folder)), wait=False
+                )
+            except (FlagstoneError, OSError) as error:
+                logger.warning("An erasure in %s is not finished yet: %s", store.where, error)
+
+
 def damage_of_orders(store: Store) -> list[str]:
     """A sentence for each note beside *store* that does not say any more what is to be erased."""
     return [sentence for orders in _orders_of(store) for sentence in orders.damage()]
@@ -147,6 +169,7 @@ def _carry_out(order: Erasure, *, store: Store, noted_in: str) -> None:
         except FlagstoneError as error:
             errors.append(UnfinishedErasureError(where=url, reason=str(error).rstrip(".")))
     store.erase(order.record_ids)
+    _drop_copies(store)
     if errors:
         raise errors[0]
 
@@ -263,7 +286,8 @@ class _Places:
                 answers.append(question(place))
             except FlagstoneError as error:
                 self._places.remove(place)
-                self.lost.append(Unreached(where=place.store.where, reason=str(error)))
+                if place.store.where not in {lost.where for lost in self.lost}:
+                    self.lost.append(Unreached(where=place.store.where, reason=str(error)))
         return answers
 
     def record_ids(self) -> set[str]:

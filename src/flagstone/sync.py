@@ -58,7 +58,8 @@ def sync(
     only what it got since then is looked at.
 
     May be cut off at any moment and begun again: what is done is read off *target*. With *dry_run*
-    nothing is written. Raises `StoreError` where either fails; what was copied before stays.
+    nothing is written. Raises `StoreError` where either fails; what was copied before stays. A
+    record whose file is gone or damaged is not copied, and noted in `source.passed_over`.
 
     With *follow* it goes on with what *source* gets, until *stop* is set, and a failure is logged
     and tried again, at growing intervals of at most a minute.
@@ -86,16 +87,17 @@ def _copy(
 ) -> Synced:  # fmt: skip
     """Copy what *source* has from its mark *after* on; gives *done* and what this added."""
     files: set[str] = set()  # each counts once, also where nothing is written
+    lost: set[str] = set()
     for batch in _batches(source.scan(after), target.most_at_once):
         here = target.known(record.id for record in batch)
         missing = [record for record in batch if record.id not in here]
         missing_files = _missing_files(missing, target)
         if not dry_run:
             remember(source, target)  # first: a copy that is cut off is one, too
-            for ref, record in missing_files.items():
-                _copy_file(ref, record, source, target)
+            lost = _copy_files(missing_files, source, target)
+            missing = [r for r in missing if not any(ref.sha256 in lost for ref in r.files())]
             target.append(missing)
-        new_files = {ref.sha256 for ref in missing_files} - files
+        new_files = {ref.sha256 for ref in missing_files} - files - lost
         files |= new_files
         done = Synced(
             copied=done.copied + len(missing),
@@ -155,6 +157,19 @@ def _missing_files(records: Iterable[Record], target: Store) -> dict[FileRef, Re
     refs = {ref.sha256: (ref, record) for record in records for ref in record.files()}
     missing = target.files.missing(ref for ref, _ in refs.values())
     return {ref: refs[ref.sha256][1] for ref in missing}
+
+
+def _copy_files(files: dict[FileRef, Record], source: Store, target: Store) -> set[str]:
+    """Copy *files* as far as they are what was kept; the hashes of the others, which are noted."""
+    lost = set()
+    for ref, record in files.items():
+        try:
+            _copy_file(ref, record, source, target)
+        except UnreadableRecordError as error:
+            logger.warning("%s", error)
+            source.passed_over.note(error)
+            lost.add(ref.sha256)
+    return lost
 
 
 def copy_files(records: Iterable[Record], source: Store, target: Store) -> None:

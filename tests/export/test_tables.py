@@ -25,7 +25,6 @@ from flagstone.errors import (
     ForeignFolderError,
     NothingToExportError,
     UnknownFormatError,
-    UnreadableRecordError,
 )
 from flagstone.export import export
 from flagstone.query_text import parse_query
@@ -404,15 +403,10 @@ def test_what_is_there_is_not_touched(store, tmp_path):
 
 def test_a_failure_leaves_nothing(media, tmp_path):
     """
-    Where a file is gone, or nothing is to be exported, the export of before stays as it was.
+    Where nothing is to be exported, the export of before stays as it was.
     """
     export(media, tmp_path / "out", format="csv")
     before = (tmp_path / "out" / "flags.csv").read_bytes()
-    (ref,) = [r for r in next(media.scan()).files() if r.name == "voice.wav"]
-    media.files.remove([ref.sha256])
-
-    with pytest.raises(UnreadableRecordError, match=r"voice\.wav"):
-        export(media, tmp_path / "out", format="csv")
     with pytest.raises(NothingToExportError, match="none of 5 has"):
         export(media, tmp_path / "out", format="chat")
     with pytest.raises(UnknownFormatError, match="xml"):
@@ -422,16 +416,22 @@ def test_a_failure_leaves_nothing(media, tmp_path):
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".part-")]
 
 
-def test_a_file_that_was_changed_is_not_exported(media, tmp_path):
+@pytest.mark.parametrize("format", ["csv", "parquet", "imagefolder", "argilla"])
+@pytest.mark.parametrize(("content", "reason"), [(None, "not there"), (b"x", "not what was kept")])
+def test_flags_whose_file_is_damaged_are_passed_over(media, tmp_path, format, content, reason):  # noqa: A002
     """
-    Bytes that are not those that were kept stop the export.
+    Flags whose picture is gone or changed are named and left out; the others are exported.
     """
-    (ref,) = [r for r in next(media.scan()).files() if r.name == "voice.wav"]
-    media.files.path(ref.sha256).write_bytes(b"something else")
+    flags = list(media.scan())
+    path = media.files.path(flags[0].inputs["image"].data.sha256)
+    path.unlink() if content is None else path.write_bytes(content)
 
-    for format in ("csv", "parquet"):  # noqa: A001
-        with pytest.raises(UnreadableRecordError, match="is not what was kept"):
-            export(media, tmp_path / "out", format=format)
+    manifest = export(media, tmp_path / "out", format=format)
+
+    assert manifest.flags == 3
+    wrong = [f"{media.where}, id {flag.id}" for flag in (flags[0], flags[2])]
+    assert [passed.where for passed in media.passed_over] == wrong
+    assert [passed.reason.endswith(f"is {reason}") for passed in media.passed_over] == [True, True]
 
 
 def test_a_damaged_record_is_named(tmp_path):

@@ -193,7 +193,7 @@ def doctor(
     """
     Verify every record and file, finish erasures, and remove what a crash left behind.
     """
-    with open_existing(store, tells_itself=True) as opened:
+    with open_existing(store, tells_itself=True, finishes=False) as opened:
         finding = examine(opened, dry_run=dry_run)
     if as_json:
         told = {"damage": list(finding.damage), "newer": list(finding.newer)}

@@ -16,6 +16,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from flagstone.errors import FlagstoneError, NoStoreError
+from flagstone.forget import finish_on_open
 from flagstone.passed_over import PassedOver
 from flagstone.safe_text import mask_url, one_line
 from flagstone.store import Store
@@ -104,15 +105,18 @@ _opened: ContextVar[list[PassedOver]] = ContextVar("opened")
 """What the stores that the command opened have passed over."""
 
 
-def open_existing(url: str, *, tells_itself: bool = False) -> Store:
+def open_existing(url: str, *, tells_itself: bool = False, finishes: bool = True) -> Store:
     """
     The store at *url*. Raises `NoStoreError` where nothing was kept.
 
     What it passes over is told at the end of the command, if the command *tells_itself* nothing.
+    An erasure that was cut off is finished, unless the command *finishes* it by itself.
     """
     store = open_store(url)
     if not _exists(store):
         raise NoStoreError(where=store.where)
+    if finishes:
+        finish_on_open(store)
     if not tells_itself:
         _opened.get().append(store.passed_over)
     return store

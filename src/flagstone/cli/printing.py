@@ -154,7 +154,12 @@ def summary_of_export(manifest: Manifest, folder: Path) -> str:
 def summary_of_receipt(receipt: Receipt, *, dry_run: bool) -> str:
     """What was forgotten: a line for each place, also for those not reached, and the ids."""
     would = "Would forget" if dry_run else "Forgot"
-    lines = [
+    lines = (
+        [f"{would} {len(receipt.flag_ids):,} flags in {len(receipt.places):,} places."]
+        if len(receipt.places) > 1
+        else []
+    )
+    lines += [
         f"{would} {place.flags:,} flags in {mask_url(place.where)}: {place.records:,} records and "
         f"{place.files:,} files ({megabytes(place.bytes)})."
         for place in receipt.places

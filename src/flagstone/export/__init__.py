@@ -5,6 +5,7 @@ Two exports of the same records are the same bytes, whatever store they are in; 
 them says which. All of an export is there, or nothing.
 """
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
@@ -13,6 +14,7 @@ from typing import Literal
 
 from flagstone.durable import sync_directory
 from flagstone.errors import (
+    DamagedFileError,
     ForeignFolderError,
     MissingExtraError,
     NothingToExportError,
@@ -71,7 +73,8 @@ def export(
     Its `order`, `limit` and `after` do not matter. An export that is there is replaced. Raises
     `UnknownFormatError`, `ForeignFolderError` where *out* is something else,
     `NothingToExportError` where no flag would be in it, `MissingExtraError` where a library is
-    missing, and `StoreError`; then *out* is as it was.
+    missing, and `StoreError`; then *out* is as it was. A flag that cannot be read, or whose file is
+    gone or damaged, is passed over, and noted in `store.passed_over`.
     """
     out = Path(out).absolute()
     write = _writer_of(format)
@@ -83,7 +86,13 @@ def export(
             part = scratch / "export"
             part.mkdir()
             flags = FlagsInOrder(store, query, scratch / "flags.db", progress)
-            rows = write(flags, part)
+            try:
+                rows = write(flags, part)
+            except DamagedFileError:
+                flags.pass_over_damaged_files()
+                shutil.rmtree(part)
+                part.mkdir()
+                rows = write(flags, part)
             if not rows:
                 found = sum(map(len, flags.batches()))
                 raise NothingToExportError(where=store.where, format=format, flags=found)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from flagstone.codec import FileRef
-from flagstone.errors import UnreadableRecordError
+from flagstone.errors import DamagedFileError
 from flagstone.files import Files
 
 FILES = "files"
@@ -39,7 +39,7 @@ class Media:
         return place
 
     def copy(self, ref: FileRef, path: Path) -> None:
-        """Copy *ref* to *path*. Raises `UnreadableRecordError` where it is not what was kept."""
+        """Copy *ref* to *path*. Raises `DamagedFileError` where it is not what was kept."""
         if path.exists():
             return
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ class Media:
             raise self._error(ref, "is not what was kept")
 
     def content(self, ref: FileRef) -> bytes:
-        """The bytes of *ref*. Raises `UnreadableRecordError` where they are not what was kept."""
+        """The bytes of *ref*. Raises `DamagedFileError` where they are not what was kept."""
         try:
             with self._source.files.open(ref) as reader:
                 content = reader.read()
@@ -65,9 +65,8 @@ class Media:
             raise self._error(ref, "is not what was kept")
         return content
 
-    def _error(self, ref: FileRef, what: str) -> UnreadableRecordError:
-        reason = f"its file {ref.name!r} {what}"
-        return UnreadableRecordError(where=self._source.where, reason=reason)
+    def _error(self, ref: FileRef, what: str) -> DamagedFileError:
+        return DamagedFileError(where=self._source.where, reason=f"its file {ref.name!r} {what}")
 
 
 def suffix_of(ref: FileRef) -> str:

@@ -18,6 +18,7 @@ import orjson
 
 from flagstone import codec
 from flagstone.codec import FileRef, spelled
+from flagstone.durable import hash_of
 from flagstone.errors import StoreError, UnreadableRecordError
 from flagstone.files import Files
 from flagstone.query import Query, fold
@@ -85,6 +86,7 @@ class FlagsInOrder:
         self._store = store
         self._database = _database_of(store) or _database_from(store, scratch)
         self._progress = progress
+        self._damaged: dict[str, str] = {}
         self.found = 0
         """How many flags the query asked for, as far as they were read."""
 
@@ -98,6 +100,8 @@ class FlagsInOrder:
         for rows in self._rows():
             if self._asks:
                 rows = [row for row in rows if self._is_asked_for(*row)]  # noqa: PLW2901
+            if self._damaged:
+                rows = [row for row in rows if self._has_its_files(*row)]  # noqa: PLW2901
             try:
                 flags = self._read_all([flag for _, flag, _ in rows])
             except UnreadableRecordError:
@@ -111,10 +115,37 @@ class FlagsInOrder:
             if flags:
                 yield flags
 
-    def _is_asked_for(self, id_: str, flag: str, reviews: str | None) -> bool:
+    def pass_over_damaged_files(self) -> None:
+        """Look at all files; from now on flags whose files are damaged are passed over, and noted"""
+        sound: set[str] = set()
+        for rows in self._rows():
+            for id_, flag, reviews in rows:
+                for record in self._records(id_, flag, reviews):
+                    for ref in record.files():
+                        if ref.sha256 not in sound and ref.sha256 not in self._damaged:
+                            damage = _damage_of(ref, self.files)
+                            if damage:
+                                self._damaged[ref.sha256] = damage
+                            else:
+                                sound.add(ref.sha256)
+
+    def _has_its_files(self, id_: str, flag: str, reviews: str | None) -> bool:
+        """Whether the files of a flag, and of what was said about it, are what was kept."""
+        for record in self._records(id_, flag, reviews):
+            for ref in record.files():
+                if ref.sha256 in self._damaged:
+                    reason = self._damaged[ref.sha256]
+                    self._store.passed_over.add(f"{self.where}, id {id_}", reason)
+                    return False
+        return True
+
+    def _records(self, id_: str, flag: str, reviews: str | None) -> list[Record]:
+        """The records that can be read, of the flag with this id and what was said about it."""
         texts = [flag, *(reviews.split(_BETWEEN) if reviews else ())]
-        records = [self._record(text) for text in texts if self._is_readable(text, id_)]
-        return any(map(self._query.matches, fold(records)))
+        return [self._record(text) for text in texts if self._is_readable(text, id_)]
+
+    def _is_asked_for(self, id_: str, flag: str, reviews: str | None) -> bool:
+        return any(map(self._query.matches, fold(self._records(id_, flag, reviews))))
 
     def _read_reviews(self, texts: list[str], flag_id: str) -> list[dict[str, Any]]:
         try:
@@ -232,6 +263,16 @@ def _readable(data: Any) -> Any:
                 size=data.size,
             )
     return data
+
+
+def _damage_of(ref: FileRef, files: Files) -> str:
+    """What is wrong with the file *ref*; "" where it is what was kept."""
+    try:
+        with files.open(ref) as file:
+            is_sound = hash_of(file) == ref.sha256
+    except FileNotFoundError:
+        return f"its file {ref.name!r} is not there"
+    return "" if is_sound else f"its file {ref.name!r} is not what was kept"
 
 
 def _database_of(store: Store) -> str | None:

@@ -17,6 +17,7 @@ from gradio.components import Component
 from gradio.flagging import FlaggingCallback
 
 from flagstone.errors import NotSetUpError, WrongFieldsError
+from flagstone.forget import finish_on_open
 from flagstone.gradio.fields import Fields, page_of, title_here
 from flagstone.gradio.keeping import Keeper, Press
 from flagstone.gradio.rules import RuleOptions, Rules
@@ -89,6 +90,7 @@ class StoreCallback(FlaggingCallback):
     def setup_fields(self, fields: Fields, flagging_dir: str | Path) -> None:
         """Say which *fields* will be flagged, and where flags go."""
         store = self.open_store(Path(flagging_dir), fields.names)
+        finish_on_open(store)
         self._keepers.append(Keeper(fields, store, self.keep))
         self.components = fields.components
         self.flagging_dir = flagging_dir

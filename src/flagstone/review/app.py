@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from flagstone.errors import FlagstoneError, UntrustedProxyError
+from flagstone.forget import finish_on_open
 from flagstone.review.access import (
     SESSION_SECONDS,
     Access,
@@ -82,6 +83,7 @@ def create_app(
     key = secret or secrets.token_urlsafe(32)
     opens = None if users is not None or trusted_header is not None else token or _new_token(token)
     access = _access(users, trusted_header, trusted, opens, outlives=secret is not None)
+    finish_on_open(store)
     store = reader_of(store)
     # A name of its own: browsers send the cookies of 127.0.0.1 to all of its ports.
     cookie = f"flagstone_review_{hashlib.sha256(key.encode()).hexdigest()[:8]}"

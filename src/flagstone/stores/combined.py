@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from flagstone.codec import FileRef
-from flagstone.errors import FlagstoneError, UnfinishedErasureError
+from flagstone.errors import FlagstoneError, StoreError, UnfinishedErasureError
 from flagstone.files import Files
 from flagstone.record import Flag, Record
 from flagstone.store import Store, flag_id_of
@@ -81,13 +81,20 @@ class CombinedStore(Store):
         seen: set[str] = set()
         for name, store in self._named():
             app = name.partition(":")[2].rpartition("/")[2]
-            for record in store.scan(marks.get(name)):
+            for record in self._readable_of(store, marks.get(name)):
                 if record.id not in seen:
                     seen.add(record.id)
                     if isinstance(record, Flag) and app and not record.app:
                         yield replace(record, app=app)
                     else:
                         yield record
+
+    def _readable_of(self, store: Store, after: str | None) -> Iterator[Record]:
+        """The records of *store*, as far as they can be read: it hides no other store's."""
+        try:
+            yield from store.scan(after)
+        except StoreError as error:
+            self.passed_over.add(store.where, error.reason)
 
     def mark(self) -> str:
         return json.dumps({name: store.mark() for name, store in self._named()})

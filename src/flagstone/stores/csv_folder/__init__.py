@@ -94,6 +94,7 @@ class CsvFolder(Store):
         self._chosen: dict[_Kind, Path] = {}
         self._grown: dict[str, Grown] = {}
         self._editions = 0
+        self._has_looked = False
         try:
             self._known = KnownIds(self._logs())
         except OSError:  # told when something is to be kept there
@@ -120,6 +121,8 @@ class CsvFolder(Store):
 
     def scan(self, after: str | None = None) -> Iterator[Record]:
         places = json.loads(after) if after else {}
+        if self._erasures and not self._has_looked:
+            self._try_to_finish()
         going = flags_in(self._erasures.pending()) if self._erasures else ()
         for path in self._logs_of_records():
             for _, record in self._reader(path).rows(after=places.get(path.name)):
@@ -139,6 +142,7 @@ class CsvFolder(Store):
                 self._erasures.carry_out(erasure, self._erase)
 
     def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:
+        self._has_looked = True
         with self._telling(doing="erase flags in"):
             left = self._left_by_erasures() if search else frozenset()
             if dry_run:
@@ -284,7 +288,12 @@ class CsvFolder(Store):
         self.files.sweep_parts()
 
     def _try_to_finish(self) -> None:
-        """Finish what others began, if they are not at it; a failure is no reason to lose a flag"""
+        """
+        Finish what others began, if they are not at it.
+
+        A failure is no reason to lose a flag, or not to read.
+        """
+        self._has_looked = True
         try:
             with self._lock:
                 self._erasures.finish(self._erase, wait=False)

@@ -19,13 +19,16 @@ import orjson
 from flagstone.codec import FileRef, spelled
 from flagstone.durable import entries_of, replace_durably, sweep_parts, sync_directory
 from flagstone.erasing import Erasure, Erasures, flags_in
-from flagstone.errors import UnreadableRecordError
+from flagstone.errors import StoreError, UnreadableRecordError
 from flagstone.files import safe_name, store_error
 from flagstone.locks import lock
 from flagstone.record import Flag, Record, record_from_json
+from flagstone.safe_logs import logger_of
 from flagstone.store import Store, flag_id_of, of_flags, require_files
 from flagstone.stores.csv_folder.cells import RECORD, Address, columns_of, row_of
 from flagstone.stores.csv_folder.folder_files import FolderFiles
+
+logger = logger_of(__name__)
 
 FLAG = "metadata.jsonl"
 
@@ -52,6 +55,7 @@ class FlagFolders(Store):
         self._lock = threading.Lock()  # a file's lock is for processes
         self._latest = 0
         self._count: int | None = None
+        self._has_looked = False
 
     @property
     def url(self) -> str:
@@ -84,6 +88,11 @@ class FlagFolders(Store):
         return self._count
 
     def scan(self, after: str | None = None) -> Iterator[Record]:
+        if self._erasures and not self._has_looked:
+            self._try_to_finish()
+        yield from self._records(after)
+
+    def _records(self, after: str | None = None) -> Iterator[Record]:
         going = flags_in(self._erasures.pending()) if self._erasures else ()
         for path, written in self._paths():
             record = self._try_to_read(path) if written > int(after or 0) else None
@@ -97,7 +106,7 @@ class FlagFolders(Store):
         with self._telling("erase flags in"), self._locked():
             self._erasures.finish(self._erase)
             wanted = frozenset(flag_ids)
-            ids, files = of_flags(wanted, self.scan())
+            ids, files = of_flags(wanted, self._records())
             if ids:
                 erasure = Erasure(
                     flag_ids=wanted, record_ids=frozenset(ids), hashes=frozenset(files)
@@ -105,6 +114,7 @@ class FlagFolders(Store):
                 self._erasures.carry_out(erasure, self._erase)
 
     def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:  # noqa: ARG002 - a record and its files lie in one folder
+        self._has_looked = True
         if dry_run or not self._erasures:
             return sum(len(erasure.record_ids) for erasure in self._erasures.pending())
         with self._telling("erase flags in"), self._locked():
@@ -132,6 +142,13 @@ class FlagFolders(Store):
         here = {_name_of(path) for path, _ in self._paths()}
         return {record_id for record_id in ids if safe_name(record_id) in here}
 
+    def _try_to_finish(self) -> None:
+        """Finish what was cut off; a failure is no reason not to read."""
+        try:
+            self.finish_erasures()
+        except StoreError as error:
+            logger.warning("An erasure in %s is not finished yet: %s", self.where, error)
+
     def _erase(self, erasure: Erasure) -> None:
         """Have *erasure* done; to do it again ends what was cut off, and changes nothing else."""
         doomed = set(map(safe_name, erasure.record_ids))
@@ -144,7 +161,7 @@ class FlagFolders(Store):
                     if entry.is_dir(follow_symlinks=False):
                         shutil.rmtree(entry.path)
             sweep_parts(path.parent)
-        needed = {ref.sha256 for record in self.scan() for ref in record.files()}
+        needed = {ref.sha256 for record in self._records() for ref in record.files()}
         self.files.remove(erasure.hashes - needed)
         self.files.sweep_parts()
 

@@ -117,6 +117,7 @@ class ShardStore(Store):
         self._known: dict[str, _Shard] = {}
         self._lock = threading.RLock()
         self._has_begun = False
+        self._has_looked = False
 
     @property
     def url(self) -> str:
@@ -158,6 +159,10 @@ class ShardStore(Store):
             self.files.forget(refs)
 
     def scan(self, after: str | None = None) -> Iterator[Record]:
+        self._finish_on_first_use()
+        yield from self._records(after)
+
+    def _records(self, after: str | None = None) -> Iterator[Record]:
         number, rows_read = int(after or 0), 0  # all up to the one, and so many rows behind it
         is_done = False
         while not is_done:
@@ -207,7 +212,7 @@ class ShardStore(Store):
         wanted = frozenset(flag_ids)
         with self._lock:
             self.finish_erasures()
-            doomed, files = of_flags(wanted, self.scan())
+            doomed, files = of_flags(wanted, self._records())
             if doomed:
                 erasure = Erasure(
                     flag_ids=wanted, record_ids=frozenset(doomed), hashes=frozenset(files)
@@ -217,6 +222,7 @@ class ShardStore(Store):
                 self._erase(name, erasure)
 
     def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:
+        self._has_looked = True
         with self._lock:
             if not dry_run:
                 self._finish_replacing()
@@ -322,7 +328,7 @@ class ShardStore(Store):
         self.files.forget(erasure.hashes)
         if erasure.hashes:
             self._require_whole(shards)
-            needed = {ref.sha256 for record in self.scan() for ref in record.files()}
+            needed = {ref.sha256 for record in self._records() for ref in record.files()}
             self.files.remove(erasure.hashes - needed)
         self._place.sweep_parts()
         self._place.forget_history()
@@ -355,8 +361,15 @@ class ShardStore(Store):
             logger.warning("%s in %s says of no erasure what is left to be done", name, self.where)
             return None
 
+    def _finish_on_first_use(self) -> None:
+        if not self._has_looked:
+            self._has_looked = True
+            self._listed()
+            if self._has_begun:
+                self._try_to_finish()
+
     def _try_to_finish(self) -> None:
-        """Finish what was cut off; a failure is no reason to lose a flag."""
+        """Finish what was cut off; a failure is no reason to lose a flag, or not to read."""
         try:
             self.finish_erasures()
         except (StoreError, OSError) as error:
@@ -533,6 +546,7 @@ class ShardStore(Store):
 
         Of whole records only the reviews are read, and those only where *query* asks for them.
         """
+        self._finish_on_first_use()
         return fold(self._steadily(lambda shards: self._outlined(shards, query)))
 
     def _outlined(self, shards: list[_Shard], query: Query) -> list[Record]:

@@ -171,10 +171,22 @@ class SqlStore(Store):
 
     def damage(self) -> Iterator[str]:
         try:
+            self._make_ready()
+            if self._dialect.lost_commits:
+                yield str(UnreadableRecordError(where=self._wal, reason=self._lost))
             yield from self._dialect.damage()
             yield from self._damaged_rows()
         except StoreError as error:  # nothing more can be read
             yield str(error)
+
+    @property
+    def _wal(self) -> str:
+        return f"{self.where}-wal"
+
+    @property
+    def _lost(self) -> str:
+        count = self._dialect.lost_commits
+        return f"it is damaged, and {count:,} commits behind that are lost"
 
     def _damaged_rows(self) -> Iterator[str]:
         seq = 0
@@ -496,6 +508,8 @@ class SqlStore(Store):
                     self._dialect.create()
                     is_first = True
         if is_first:
+            if self._dialect.lost_commits:
+                self.passed_over.add(self._wal, self._lost)
             self._try_to_finish()
 
     @contextmanager

@@ -26,6 +26,7 @@ from flagstone.errors import (
 )
 from flagstone.safe_logs import logger_of
 from flagstone.scratch import Scratch
+from flagstone.stores.sql.wal import count_lost_commits
 from flagstone.stores.sql.table import ABOUT, COLUMNS, ERASING, RECORD
 
 logger = logger_of(__name__)
@@ -88,6 +89,7 @@ class Sqlite:
         self._wal: tuple[int, int] | None = None
         self._scratch: Scratch | None = None
         self.is_read_only = False
+        self.lost_commits = 0
         self._is_lenient = False
         self.address = f"{place.as_uri()}?mode=ro"
         sa.event.listen(self.engine, "do_connect", self._connect)
@@ -158,6 +160,7 @@ class Sqlite:
             self._wait_for_wal(connection)
             cursor = connection.cursor()
             self._require_ours(cursor)
+            self.lost_commits = self.lost_commits or self._count_lost()
             for table in (
                 CreateTable(RECORD, if_not_exists=True),
                 CreateIndex(ABOUT, if_not_exists=True),
@@ -167,6 +170,12 @@ class Sqlite:
             self._add_checksum(cursor)
         sync_directory(self.path.parent)
         self._made = self.path.stat()
+
+    def _count_lost(self) -> int:
+        """How many commits the write-ahead log has lost; before anything is written over them."""
+        place = self.path.resolve()
+        # Looked at twice: another process may be at the end of a commit.
+        return count_lost_commits(place) and count_lost_commits(place)
 
     def _add_checksum(self, cursor: DBAPICursor) -> None:
         """Give a table of before checksums the column for them: rows get theirs when written."""

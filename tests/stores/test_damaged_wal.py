@@ -1,0 +1,81 @@
+"""
+A write-ahead log of SQLite's that is damaged: what was lost is said, for SQLite does not.
+"""
+
+import shutil
+import struct
+from pathlib import Path
+
+import pytest
+from test_cli import run
+
+from flagstone import open_store
+from flagstone.testing import make_flag
+
+HEADER, FRAME_HEADER, PAGE = 32, 24, 4096
+
+
+@pytest.fixture
+def crashed(tmp_path) -> Path:
+    """A database with its log, as a process that is killed leaves them: ten flags in ten commits."""
+    place = tmp_path / "running.db"
+    store = open_store(place)
+    for number in range(10):
+        store.append([make_flag(f"flag {number}")])
+    for path in tmp_path.glob("running.db-wal"):
+        shutil.copyfile(path, tmp_path / "flags.db-wal")
+    shutil.copyfile(place, tmp_path / "flags.db")
+    store.close()
+    return tmp_path / "flags.db"
+
+
+def commits(log: bytes) -> list[int]:
+    """The frames with which a commit ends."""
+    frames = range((len(log) - HEADER) // (FRAME_HEADER + PAGE))
+    offsets = [HEADER + frame * (FRAME_HEADER + PAGE) for frame in frames]
+    return [n for n, at in enumerate(offsets) if struct.unpack_from(">I", log, at + 4)[0]]
+
+
+@pytest.mark.parametrize("command", ["list", "doctor"])
+@pytest.mark.parametrize("left", [9, 4, 1, 0])
+def test_lost_commits_are_told(crashed, left, command):
+    """
+    A bit that flips in the log's page, or in its header, is named with the number of commits lost.
+    """
+    log = crashed.with_name("flags.db-wal")
+    content = bytearray(log.read_bytes())
+    last = commits(content)[-10 + left]
+    at = HEADER + last * (FRAME_HEADER + PAGE) + FRAME_HEADER + PAGE // 2 if left else 20
+    content[at] ^= 1
+    log.write_bytes(content)
+
+    told = run(*(["doctor", crashed] if command == "doctor" else ["list", "-s", crashed]),
+               code=1 if command == "doctor" else 3)  # fmt: skip
+
+    lost = 10 - left if left else len(commits(content))
+    assert f"flags.db-wal" in told
+    assert f"it is damaged, and {lost} commits behind that are lost" in told.replace("\n", " ")
+    assert open_store(crashed).count() == left
+
+
+def test_a_sound_log_is_no_damage(crashed):
+    """
+    Also while another process writes to it.
+    """
+    assert run("list", "-s", crashed, "--json").count("\n") == 10
+    with open_store(crashed) as writer:
+        writer.append([make_flag("more")])
+        assert run("list", "-s", crashed, "--json").count("\n") == 11
+    assert "all sound" in run("doctor", crashed)
+
+
+def test_a_commit_that_was_not_whole_is_no_damage(crashed):
+    """
+    The frames of a commit that a crash cut off were never acknowledged.
+    """
+    log = crashed.with_name("flags.db-wal")
+    content = log.read_bytes()
+    log.write_bytes(content[:-100])
+
+    assert open_store(crashed).count() == 9
+    assert "all sound" in run("doctor", crashed)
