@@ -12,17 +12,22 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import gradio
 import pytest
 from test_cli import run
 
+import flagstone.gradio as gr
 from flagstone import Flag, Query, Store, Value, open_store
 from flagstone.doctor import examine
 from flagstone.erasing import Erasure, Erasures
 from flagstone.errors import UnfinishedErasureError
 from flagstone.export import export
 from flagstone.forget import finish_erasures, forget
+from flagstone.review import create_app
 from flagstone.stores import for_reading
 from flagstone.stores.csv_folder import CsvFolder
+from flagstone.stores.csv_folder.flag_folders import FlagFolders
+from flagstone.sync import sync
 from flagstone.testing import make_flag
 
 SECRET = b"secret content"
@@ -103,6 +108,80 @@ def test_what_was_begun_is_finished(tmp_path, kind, way):
     assert [flag.id for flag in store.find()] == [flags[1].id]
     assert SECRET not in content(tmp_path)
     assert not beside.exists()
+
+
+@pytest.mark.parametrize("kind", ["csv:", "shards:", "folders"])
+def test_a_reader_finishes_an_erasure(tmp_path, kind):
+    """
+    What was begun is done when the store is read, also by a command that only lists.
+    """
+    store = FlagFolders(tmp_path) if kind == "folders" else open_store(f"{kind}{tmp_path}")
+    flags = fill(store)
+    (ref,) = flags[0].files()
+    ids = frozenset([flags[0].id])
+    begun = Erasure(flag_ids=ids, record_ids=ids, hashes=frozenset([ref.sha256]))
+    if kind == "shards:":
+        (tmp_path / "erasing-0123456789abcdef.json").write_bytes(begun.to_json())
+    else:
+        with pytest.raises(ZeroDivisionError), Erasures(tmp_path / ".erasing").noting(begun):
+            1 / 0  # noqa: B018
+
+    rows = run("list", "-s", tmp_path, "--json").splitlines()
+
+    assert [json.loads(row)["id"] for row in rows] == [flags[1].id]
+    assert b"secret" not in content(tmp_path)
+    assert not list(tmp_path.glob("*erasing*"))
+
+
+def list_flags(place: Path) -> None:
+    run("list", "-s", place)
+
+
+def open_page(place: Path) -> None:
+    create_app(open_store(place), token="secret-of-the-page")
+
+
+def launch_demo(place: Path) -> None:
+    gr.CSVLogger().setup([gradio.Textbox(label="text")], place)
+
+
+@pytest.mark.parametrize("open_it", [list_flags, open_page, launch_demo])
+def test_an_erasure_in_several_stores_is_finished_on_open(tmp_path, open_it):
+    """
+    What a killed `forget` noted is done by a command, a review page and a demo.
+    """
+    place = tmp_path / "flags"
+    store = open_store(place)
+    flags = fill(store)
+    sync(store, open_store(tmp_path / "copy.db"))
+    ids = frozenset([flags[0].id])
+    places = frozenset(str(path) for path in (f"csv:{place}", tmp_path / "copy.db"))
+    order = Erasure(flag_ids=ids, record_ids=ids, places=places)
+    with pytest.raises(ZeroDivisionError), Erasures(place / ".forgetting").noting(order):
+        1 / 0  # noqa: B018
+
+    open_it(place)
+
+    assert b"secret text" not in content(tmp_path)
+    assert SECRET not in content(tmp_path)
+    assert not (place / ".forgetting").exists()
+
+
+def test_a_tab_that_cannot_be_read_keeps_no_other_from_forgetting(tmp_path):
+    """
+    `forget` erases in the other stores of a folder, names the one, and ends with status 1.
+    """
+    for name in ("a", "b", "c"):
+        fill(open_store(f"csv:{tmp_path / name}"))
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "flags.db").write_bytes(b"no database " * 1000)
+
+    assert run("list", "-s", tmp_path, "--json", code=3).count("\n{") == 5
+    told = run("forget", "--user", "ana", "-s", tmp_path, "--yes", code=1)
+
+    assert "Forgot 3 flags in 4 places." in told
+    assert f"Not reached: {tmp_path / 'broken' / 'flags.db'}." in told
+    assert b"secret" not in content(tmp_path)
 
 
 def test_a_flag_of_others_finishes_an_erasure(tmp_path):

@@ -28,8 +28,8 @@ class Finding:
 
     `damage` has a sentence for each record or file that is not as it was kept; `swept` the name
     and the bytes of each file that no record refers to. Where a record is damaged, the others are
-    not counted. `newer` are the records that a newer version wrote, each with the reason why this
-    one does not read it: they are kept, and no damage.
+    not counted. `newer` are the records that this version does not read, since a newer one wrote
+    them, or Gradio did, each with the reason: they are kept, and no damage.
     """
 
     records: int
@@ -70,6 +70,7 @@ def examine(store: Store, *, dry_run: bool = False) -> Finding:
         if isinstance(record, NewerRecord):
             newer.append(f"{store.where}, id {record.id}: {record.reason}")
         needed.update((ref.sha256, ref) for ref in record.files())
+    newer += [f"{where}: {reason}" for where, reason in store.passed_over]
     damage += _damaged_files(store, needed)
     swept: dict[str, int] = {}
     if not damage and not newer:  # which may need files in a way that is not known here

@@ -56,18 +56,18 @@ NOTHING = "nothing has been kept there"
 
 
 @pytest.mark.parametrize(
-    ("make", "told", "code"),
+    ("make", "told", "listed", "examined"),
     [
-        (pipe, NOTHING, 0),
-        (pipe_of_the_hub_saver, NOTHING, 0),
-        (directory, NOTHING, 0),
-        (beside_a_flag, None, 0),
-        (link, NOTHING, 0),
-        (nuls, "line 2: it is nothing but NULs", 3),
-        (too_large, "it is larger than 1,073.7 MB", 3),
+        (pipe, NOTHING, 0, 0),
+        (pipe_of_the_hub_saver, NOTHING, 0, 0),
+        (directory, NOTHING, 0, 0),
+        (beside_a_flag, None, 3, 3),
+        (link, NOTHING, 0, 0),
+        (nuls, "line 2: it is nothing but NULs", 3, 1),
+        (too_large, "it is larger than 1,073.7 MB", 3, 1),
     ],
 )
-def test_what_is_no_log_is_told_at_once(tmp_path, make, told, code):
+def test_what_is_no_log_is_told_at_once(tmp_path, make, told, listed, examined):
     """
     `import` says what it is, `list` and `doctor` go on; none waits for what never comes.
     """
@@ -82,5 +82,5 @@ def test_what_is_no_log_is_told_at_once(tmp_path, make, told, code):
     status, error = run("import", tmp_path, "memory:", "--dry-run")
     assert status == (0 if told is None else 1)
     assert (told or "") in error
-    assert run("list", "--store", tmp_path)[0] == code
-    assert run("doctor", tmp_path, "--dry-run")[0] == (1 if code else 0)
+    assert run("list", "--store", tmp_path)[0] == listed
+    assert run("doctor", tmp_path, "--dry-run")[0] == examined

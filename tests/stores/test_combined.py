@@ -224,6 +224,30 @@ def test_what_a_visitor_uploaded_to_gradio_3_is_no_store(tmp_path, name):
     assert [flag.user for flag in open_store(tmp_path / "flagged").find()] == ["bo"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["list", "-s"], 3),
+        (["stats", "-s"], 3),
+        (["doctor"], 3),
+        (["forget", "--user", "ana", "--yes", "-s"], 1),
+    ],
+)
+def test_flags_of_gradios_hub_saver_are_told(tmp_path, arguments, code):
+    """
+    A folder that Gradio's own saver made for a flag is not read, and no command hides that.
+    """
+    path = tmp_path / "dataset" / "0b8f6a3e-1111-4222-8333-444455556666" / "metadata.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"text": "of ana", "flag": "wrong", "username": "ana"}\n')
+    CsvFolder(tmp_path).append([make_flag("ours")])
+
+    told = run(*arguments, tmp_path, code=code)
+
+    assert str(path) in told
+    assert "Gradio's own saver wrote it; `flagstone import` takes it into a store" in told
+
+
 def test_no_link_is_followed(tmp_path):
     """
     A link to another folder, or to a database, brings in nothing of it.

@@ -17,7 +17,7 @@ HEADER, FRAME_HEADER, PAGE = 32, 24, 4096
 
 @pytest.fixture
 def crashed(tmp_path) -> Path:
-    """A database with its log, as a process that is killed leaves them: ten flags in ten commits."""
+    """A database and its log, as a killed process leaves them: ten flags in ten commits."""
     place = tmp_path / "running.db"
     store = open_store(place)
     for number in range(10):
@@ -53,7 +53,7 @@ def test_lost_commits_are_told(crashed, left, command):
                code=1 if command == "doctor" else 3)  # fmt: skip
 
     lost = 10 - left if left else len(commits(content))
-    assert f"flags.db-wal" in told
+    assert "flags.db-wal" in told
     assert f"it is damaged, and {lost} commits behind that are lost" in told.replace("\n", " ")
     assert open_store(crashed).count() == left
 

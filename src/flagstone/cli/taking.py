@@ -102,7 +102,10 @@ def forget(
     if query is None and not flag_ids:
         raise typer.BadParameter("Name flags by their ids, --user, --older-than or --where.")
     with ExitStack() as opened:
-        stores = [opened.enter_context(open_existing(url, finishes=False)) for url in (store, *(also or ()))]
+        stores = [
+            opened.enter_context(open_existing(url, finishes=False))
+            for url in (store, *(also or ()))
+        ]
         in_stores = partial(forget_flags, stores, everywhere=everywhere)
         asked: dict[str, Any] = {"flag_ids": flag_ids or (), "query": query}
         if dry_run or not yes:

@@ -116,7 +116,7 @@ class FlagsInOrder:
                 yield flags
 
     def pass_over_damaged_files(self) -> None:
-        """Look at all files; from now on flags whose files are damaged are passed over, and noted"""
+        """Look at all files; from now on flags whose files are damaged are noted and left out."""
         sound: set[str] = set()
         for rows in self._rows():
             for id_, flag, reviews in rows:

@@ -32,6 +32,8 @@ logger = logger_of(__name__)
 
 FLAG = "metadata.jsonl"
 
+_GRADIOS = "Gradio's own saver wrote it; `flagstone import` takes it into a store"
+
 
 class FlagFolders(Store):
     """
@@ -132,7 +134,7 @@ class FlagFolders(Store):
                     replace_durably(path, row, written=path.stat().st_mtime_ns)
 
     def damage(self) -> Iterator[str]:
-        yield from super().damage()
+        yield from (sentence for sentence in super().damage() if _GRADIOS not in sentence)
         yield from self._erasures.damage()
 
     def close(self) -> None:
@@ -221,6 +223,7 @@ class FlagFolders(Store):
             except orjson.JSONDecodeError as error:
                 raise UnreadableRecordError(where=str(path), reason=str(error)) from error
             if not isinstance(row, dict) or RECORD not in row:
+                self.passed_over.add(str(path), _GRADIOS)
                 return None
             content = str(row[RECORD]).encode()
         return record_from_json(content, where=str(path), files=self.files)

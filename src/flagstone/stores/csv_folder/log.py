@@ -14,7 +14,7 @@ import io
 import os
 import re
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
@@ -172,6 +172,7 @@ def is_damaged(tail: bytes) -> bool:
     return bool(_WHOLE_RECORD.search(tail))
 
 
+@lru_cache(maxsize=2)  # a row is looked at by several, one after the other
 def find_end(text: str) -> re.Match[str] | None:
     """The end of *text*, a row's last cell, that is not of the record itself."""
     return _END_OF_RECORD.search(text, max(len(text) - _LONGEST_END, 0))

@@ -107,6 +107,9 @@ class LogReader:
                 self.header = foreign.header
         self._has_lost_header = is_headless and bool(first) and self._begins_with_header()
         self._titles = self.header or ()
+        self._place: int | None = None
+        if RECORD in self._titles:
+            self._place = len(self._titles) - 1 - self._titles[::-1].index(RECORD)
         self._aside = aside_of(self._titles)
         self._is_log = self.is_sure or bool(_GRADIO_LOG.fullmatch(path.name))
 
@@ -396,8 +399,7 @@ class LogReader:
         if self.header is None:
             is_ours = row[-1].startswith(_OURS) or find_end(row[-1])
             return row[-1] if is_ours else ""
-        cells = dict(zip(self.header, row, strict=False))
-        return cells.get(RECORD, "")
+        return "" if self._place is None or self._place >= len(row) else row[self._place]
 
 
 def _ends_lines_with_cr(path: Path, header: Row) -> bool:

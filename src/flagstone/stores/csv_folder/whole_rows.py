@@ -111,7 +111,7 @@ def _rows_of(
     raw = b"".join(lines)
     for start in _starts_in(lines, raw):
         try:
-            rows = _parse(_LINE.findall(raw, start))
+            rows = _parse(_LINE.findall(raw, start) if start else lines)
         except csv.Error as error:
             reason = reason or f"its quotes do not match ({error})"
             continue
@@ -141,7 +141,8 @@ def _is_ours(row: Row, header: Row | None) -> bool:
 
 
 def _parse(lines: list[bytes]) -> list[Row]:
-    return [row for _, row in _counted(lines)]
+    texts = [line.decode(errors="surrogateescape") for line in lines]
+    return list(filter(None, csv.reader(texts, strict=True)))
 
 
 def _counted(lines: list[bytes]) -> Iterator[tuple[int, Row]]:

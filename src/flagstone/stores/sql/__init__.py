@@ -171,8 +171,9 @@ class SqlStore(Store):
 
     def damage(self) -> Iterator[str]:
         try:
-            self._make_ready()
-            if self._dialect.lost_commits:
+            with self._telling(doing="read"):
+                lost = self._dialect.lost_commits
+            if lost:
                 yield str(UnreadableRecordError(where=self._wal, reason=self._lost))
             yield from self._dialect.damage()
             yield from self._damaged_rows()

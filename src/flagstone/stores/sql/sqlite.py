@@ -26,8 +26,8 @@ from flagstone.errors import (
 )
 from flagstone.safe_logs import logger_of
 from flagstone.scratch import Scratch
-from flagstone.stores.sql.wal import count_lost_commits
 from flagstone.stores.sql.table import ABOUT, COLUMNS, ERASING, RECORD
+from flagstone.stores.sql.wal import count_lost_commits
 
 logger = logger_of(__name__)
 
