@@ -3,7 +3,11 @@ A write-ahead log of SQLite's that is damaged: what was lost is said, for SQLite
 """
 
 import shutil
+import sqlite3
 import struct
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -67,6 +71,21 @@ def test_a_sound_log_is_no_damage(crashed):
         writer.append([make_flag("more")])
         assert run("list", "-s", crashed, "--json").count("\n") == 11
     assert "all sound" in run("doctor", crashed)
+
+
+def test_to_look_at_the_log_ends_no_lock(crashed):
+    """
+    While a process writes, no other can, also when it opens the same database once more.
+    """
+    with closing(sqlite3.connect(crashed, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        assert open_store(crashed).count() == 10
+        write = "import sqlite3, sys; sqlite3.connect(sys.argv[1], 0).execute('BEGIN IMMEDIATE')"
+        other = subprocess.run(
+            [sys.executable, "-c", write, crashed], check=False, capture_output=True, text=True
+        )
+
+    assert "database is locked" in other.stderr
 
 
 def test_a_commit_that_was_not_whole_is_no_damage(crashed):

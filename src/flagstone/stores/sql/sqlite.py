@@ -34,7 +34,8 @@ logger = logger_of(__name__)
 _PLACES = f"({', '.join('?' * len(COLUMNS))})"
 
 
-_ADD_CHECKSUM = f"ALTER TABLE {RECORD.name} ADD COLUMN checksum INTEGER"
+_CHECKSUM = "checksum INTEGER"
+_ADD_CHECKSUM = f"ALTER TABLE {RECORD.name} ADD COLUMN {_CHECKSUM}"
 _SEEM_TO_HAVE_CHECKSUM = (
     f"CREATE TEMP VIEW {RECORD.name} AS SELECT *, NULL AS checksum FROM main.{RECORD.name}"  # noqa: S608 - constants
 )
@@ -160,7 +161,7 @@ class Sqlite:
             self._wait_for_wal(connection)
             cursor = connection.cursor()
             self._require_ours(cursor)
-            self.lost_commits = self.lost_commits or self._count_lost()
+            self.lost_commits = self.lost_commits or self._count_lost(cursor)
             for table in (
                 CreateTable(RECORD, if_not_exists=True),
                 CreateIndex(ABOUT, if_not_exists=True),
@@ -171,11 +172,11 @@ class Sqlite:
         sync_directory(self.path.parent)
         self._made = self.path.stat()
 
-    def _count_lost(self) -> int:
+    def _count_lost(self, cursor: Any) -> int:
         """How many commits the write-ahead log has lost; before anything is written over them."""
         place = self.path.resolve()
         # Looked at twice: another process may be at the end of a commit.
-        return count_lost_commits(place) and count_lost_commits(place)
+        return count_lost_commits(place, cursor) and count_lost_commits(place, cursor)
 
     def _add_checksum(self, cursor: DBAPICursor) -> None:
         """Give a table of before checksums the column for them: rows get theirs when written."""
@@ -228,6 +229,12 @@ class Sqlite:
                 "read or written; remove it if you know it, or have the flags from another copy"
             )
             raise StoreError(doing="use", where=self.where, reason=reason)
+        if not _number(cursor.execute(_HAS_TABLE, (RECORD.name,))) and (
+            _number(cursor.execute(_HAS_TABLE, (ERASING.name,)))
+            or _number(cursor.execute(_HAS_TABLE, (ABOUT.name,)))
+        ):
+            reason = f"its schema is damaged, and has no table {RECORD.name} any more"
+            raise TornDatabaseError(doing="read", where=self.where, reason=reason)
 
     def _wait_for_wal(self, connection: PoolProxiedConnection) -> None:
         # SQLite does not wait here by itself when several processes open a new database at once.
@@ -280,12 +287,30 @@ class Sqlite:
         """What SQLite itself finds wrong with the file."""
         try:
             with closing(self.engine.raw_connection()) as connection:
-                findings = connection.cursor().execute("PRAGMA integrity_check").fetchall()
+                cursor = connection.cursor()
+                findings = cursor.execute("PRAGMA integrity_check").fetchall()
+                others = self._changed_schema(cursor)
         except (sqlite3.Error, UnicodeDecodeError) as error:  # what it says quotes the schema
             raise self.error(error, doing="read") from error
         for (finding,) in findings:
             if finding != "ok":
                 yield f"{self.where}: {finding}"
+        for name in others:
+            yield f"{self.where}: the definition of {name} is not the one that was written"
+
+    def _changed_schema(self, cursor: DBAPICursor) -> list[str]:
+        """The tables and indexes of ours whose definition is none that any version wrote."""
+        made = {
+            element.element.name: str(element.compile(self.engine)).strip()
+            for element in (CreateTable(RECORD), CreateIndex(ABOUT), CreateTable(ERASING))
+        }
+        before = made[RECORD.name].replace(f"\t{_CHECKSUM}, \n", "")
+        altered = before.replace("json TEXT NOT NULL", f"json TEXT NOT NULL, {_CHECKSUM}")
+        known = {*made.items(), (RECORD.name, before), (RECORD.name, altered)}
+        cursor.execute(
+            "SELECT name, sql FROM main.sqlite_master WHERE name IN (?, ?, ?)", tuple(made)
+        )
+        return [name for name, sql in cursor.fetchall() if (name, sql) not in known]
 
     def error(self, error: BaseException, *, doing: str) -> StoreError:
         code = getattr(error, "sqlite_errorcode", None)

@@ -7,31 +7,29 @@ https://sqlite.org/fileformat2.html#the_write_ahead_log and https://sqlite.org/w
 """
 
 import os
+import sqlite3
 import struct
 from pathlib import Path
 from typing import BinaryIO
 
 _HEADER = struct.Struct(">8I")
 _FRAME = struct.Struct(">6I")
-_INDEX = struct.Struct("=12xBBHI")
-"""How the shared memory begins; the last number is that of the frames that are read."""
-
-_PAGE_SIZE = 16
 _BIG_ENDIAN = 0x377F0683
-"""Where a database says how large its pages are; and that checksums are of big-endian words."""
+"""The mark of a log whose checksums are of big-endian words."""
 
 
-def count_lost_commits(database: Path) -> int:
-    """How many commits the log of *database*, which is open and was read, has but does not give."""
+def count_lost_commits(database: Path, cursor: sqlite3.Cursor) -> int:
+    """
+    How many commits the log of *database*, which *cursor* is of, has but does not give.
+
+    Only the log is opened: whoever closes a database, or its shared memory, behind SQLite's back
+    ends all locks that SQLite holds in this process (https://sqlite.org/howtocorrupt.html).
+    """
     try:
-        with (
-            database.open("rb") as pages,
-            Path(f"{database}-wal").open("rb") as log,
-            Path(f"{database}-shm").open("rb") as shared,
-        ):
-            *_, frames_read = _INDEX.unpack(shared.read(_INDEX.size))
-            (page_size,) = struct.unpack(">H", os.pread(pages.fileno(), 2, _PAGE_SIZE))
-            return _count_commits(log, frames_read, 1 << 16 if page_size == 1 else page_size)
+        with Path(f"{database}-wal").open("rb") as log:
+            (page_size,) = cursor.execute("PRAGMA page_size").fetchone()
+            _, frames_read, _ = cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            return _count_commits(log, max(frames_read, 0), page_size)
     except (FileNotFoundError, struct.error):  # there is no log, or nothing in it
         return 0
 
