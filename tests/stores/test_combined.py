@@ -266,6 +266,24 @@ def test_no_link_is_followed(tmp_path):
     assert CsvFolder(other).count() == 1
 
 
+def test_a_log_that_is_a_link_is_not_read(tmp_path):
+    """
+    It may lead to anything: each command names it, and nothing is written or erased behind it.
+    """
+    elsewhere = CsvFolder(tmp_path / "elsewhere")
+    elsewhere.append([make_flag("not ours", user="ana")])
+    store = CsvFolder(tmp_path / "flags")
+    store.append([make_flag("ours", user="ana")])
+    (tmp_path / "flags" / "dataset2.csv").symlink_to(tmp_path / "elsewhere" / "dataset1.csv")
+
+    rows = run("list", "-s", tmp_path / "flags", "--json", code=3)
+
+    assert "not ours" not in rows
+    assert f"{tmp_path / 'flags' / 'dataset2.csv'} (it is a link; open the folder" in rows
+    run("forget", "--user", "ana", "-s", tmp_path / "flags", "--yes", code=3)
+    assert elsewhere.count() == 1
+
+
 def test_a_folder_may_be_named_by_a_link(folder, tmp_path):
     """
     As one on a larger disk: all verbs read what it leads to, and forget reaches it.

@@ -253,7 +253,8 @@ class CsvFolder(Store):
 
     def _logs(self) -> list[Path]:
         # Flags first: what is read in this order finds the flag before what is said about it.
-        return sorted(logs_in(self.path), key=lambda path: path.name.startswith(_ABOUT_FLAGS))
+        logs = logs_in(self.path, note=self.passed_over.add)
+        return sorted(logs, key=lambda path: path.name.startswith(_ABOUT_FLAGS))
 
     def _link(self, field: str, ref: FileRef) -> str | dict[str, Any]:
         """Show the file *ref* under its field, and say what stands for it in the cell."""

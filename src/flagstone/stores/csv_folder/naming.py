@@ -4,7 +4,7 @@ Which log of a folder takes rows with which columns: one log never has two heade
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -32,11 +32,23 @@ def choose_log(first: Path, columns: tuple[str, ...] | None, taken: Iterable[Pat
     return first if latest < number else first.with_name(f"{stem}{latest + 1}{suffix}")
 
 
-def logs_in(folder: Path, suffix: str = ".csv") -> list[Path]:
-    """The logs in *folder*, in the order they were begun: 2 before 10."""
+def logs_in(
+    folder: Path, suffix: str = ".csv", note: Callable[[str, str], None] | None = None
+) -> list[Path]:
+    """
+    The logs in *folder*, in the order they were begun: 2 before 10.
+
+    A link is none: it may lead to anything. *note* is called with its place, and why.
+    """
+    names = []
     try:
         with os.scandir(folder) as found:
-            names = [each.name for each in found if each.name.endswith(suffix) and each.is_file()]
+            for each in found:
+                if each.name.endswith(suffix) and each.is_file():
+                    if not each.is_symlink():
+                        names.append(each.name)
+                    elif note is not None:
+                        note(each.path, "it is a link; open the folder that it leads to")
     except FileNotFoundError:
         return []
     return _paths(folder, tuple(sorted(names, key=lambda name: (len(name), name))))
