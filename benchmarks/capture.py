@@ -49,7 +49,7 @@ def resident() -> int:
 
 async def fill_by_calls(answer: str, *, watched: bool) -> dict[str, float]:
     """Predict in all sessions, through Gradio; how much memory that took."""
-    capture_module: Any = import_module("flagstone.gradio.capture")
+    capture_module: Any = import_module("flagstone.gradio.recording.capture")
     session_state: Any = import_module("gradio.state_holder").SessionState
     page, function = make_page(answer)
     if watched:
@@ -66,7 +66,7 @@ async def fill_by_calls(answer: str, *, watched: bool) -> dict[str, float]:
 
 def fill_directly(answer: str, sessions: int, predictions: int) -> dict[str, float]:
     """Remember as `process_api` does, without the calls; what the capture itself holds."""
-    capture_module: Any = import_module("flagstone.gradio.capture")
+    capture_module: Any = import_module("flagstone.gradio.recording.capture")
     request: Any = import_module("gradio").Request()
     page, function = make_page(answer)
     capture = capture_module.watch(page)
@@ -87,7 +87,7 @@ def fill_directly(answer: str, sessions: int, predictions: int) -> dict[str, flo
 
 async def time_calls(answer: str) -> dict[str, float]:
     """Calls of a page that is watched and of one that is not, in turn."""
-    capture_module: Any = import_module("flagstone.gradio.capture")
+    capture_module: Any = import_module("flagstone.gradio.recording.capture")
     session_state: Any = import_module("gradio.state_holder").SessionState
     pages = {"bare": make_page(answer), "watched": make_page(answer)}
     capture_module.watch(pages["watched"][0])

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from flagstone import Flag, Value, open_store
-from flagstone.export import export
+from flagstone.exporters.export import export
 
 AT_ONCE = 5000
 ROUNDS = 3

@@ -24,10 +24,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from flagstone.record import Flag, Value
-from flagstone.stores.csv_folder import CsvFolder
-from flagstone.stores.group import GroupCommit
-from flagstone.stores.sql import SqlStore
+from flagstone.core.records import Flag, Value
+from flagstone.stores.csv_folder.store import CsvFolder
+from flagstone.stores.group_commit import GroupCommit
+from flagstone.stores.sql.store import SqlStore
 
 CSV_ROWS = (0, 10_000, 100_000, 1_000_000)
 ROUNDS = 5

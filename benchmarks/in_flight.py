@@ -31,9 +31,9 @@ from typing import Any
 
 from benchmarks.capture import compare_capture
 from flagstone import open_store
-from flagstone.gradio.threads import behind
-from flagstone.record import Record
-from flagstone.store import Wrapper
+from flagstone.core.records import Record
+from flagstone.gradio.executor import behind
+from flagstone.stores.base import Wrapper
 
 SLOW = "ours, a store of 0.8 s"
 DEMOS = (

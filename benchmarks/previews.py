@@ -29,7 +29,7 @@ from starlette.routing import Route
 
 from flagstone import Value, open_store
 from flagstone.review import create_app
-from flagstone.review.preview_reader import thumbnail
+from flagstone.review.workers.thumbnail import thumbnail
 from flagstone.testing import make_flag
 
 SECONDS = 20

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from flagstone import Flag, Query, Review, Store, Value, open_store
-from flagstone.review.figures import figures_of
-from flagstone.stores import for_reading
+from flagstone.review.dashboard.statistics import figures_of
+from flagstone.stores.open import for_reading
 
 PAGE = 50
 ROUNDS = 10

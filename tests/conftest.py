@@ -13,7 +13,7 @@ import pytest
 from hub_server import Hub, running_hub
 from weed import Weed
 
-from flagstone.background import Copier
+from flagstone.operations.mirror import Copier
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from flagstone.record import Flag, Value
-from flagstone.store import Store
+from flagstone.core.records import Flag, Value
+from flagstone.stores.base import Store
 
 sys.path.append(str(Path(__file__).parent / "gradio"))  # where the table of all of them is
 
@@ -24,8 +24,8 @@ def _flags(store: Store, folder: Path) -> Iterator[Flag]:
     from gradio.data_classes import GradioModel, GradioRootModel
     from gradio.processing_utils import move_files_to_cache
 
-    from flagstone.gradio.fields import describe
-    from flagstone.gradio.payload import to_value
+    from flagstone.gradio.payloads.convert import to_value
+    from flagstone.gradio.payloads.fields import describe
 
     files = Files(folder)
     for name, case in CASES.items():

@@ -9,11 +9,11 @@ import threading
 
 import pytest
 
-from flagstone.background import Copier
 from flagstone.errors import StoreError
-from flagstone.store import Wrapper
-from flagstone.stores import open_store
+from flagstone.operations.mirror import Copier
+from flagstone.stores.base import Wrapper
 from flagstone.stores.memory import MemoryStore
+from flagstone.stores.open import open_store
 from flagstone.testing import make_flag
 
 NEVER = 3600.0
@@ -92,7 +92,7 @@ def test_an_outage_is_told_and_waited_out(source, caplog, monkeypatch):
     """
     The log says how much waits, since when and why; the next try copies it.
     """
-    monkeypatch.setattr("flagstone.background._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("flagstone.operations.mirror._FIRST_PAUSE", 0.01)
     target = Outage(MemoryStore(), failures=2)
     source.append([make_flag()])
     copier = Copier(source, lambda: target, to="the Hub", every=NEVER)
@@ -111,7 +111,7 @@ def test_a_target_that_cannot_be_opened_is_tried_again(source, monkeypatch):
     """
     A copier lives through an error of any kind.
     """
-    monkeypatch.setattr("flagstone.background._FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("flagstone.operations.mirror._FIRST_PAUSE", 0.01)
     target, failures = MemoryStore(), [ValueError("a bug")]
 
     def open_target():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flagstone.codec import FileRef, dumps, files_in, loads
+from flagstone.core.codec import FileRef, dumps, files_in, loads
 from flagstone.errors import UnkeepableValueError
 
 anything = st.recursive(

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import flagstone
 from flagstone.cli import app
-from flagstone.store import Store
+from flagstone.stores.base import Store
 from flagstone.testing import StoreContract, make_flag
 
 ROOT = Path(__file__).parents[1]

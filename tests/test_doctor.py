@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from flagstone import Flag, Store, Value, open_store
-from flagstone.doctor import examine
 from flagstone.errors import StoreError
-from flagstone.files import begin_removal
+from flagstone.operations.check import examine
+from flagstone.stores.files import begin_removal
 from flagstone.testing import make_flag
 
 

@@ -18,16 +18,16 @@ from test_cli import run
 
 import flagstone.gradio as gr
 from flagstone import Flag, Query, Store, Value, open_store
-from flagstone.doctor import examine
-from flagstone.erasing import Erasure, Erasures
 from flagstone.errors import UnfinishedErasureError
-from flagstone.export import export
-from flagstone.forget import finish_erasures, forget
+from flagstone.exporters.export import export
+from flagstone.operations.check import examine
+from flagstone.operations.forget import finish_erasures, forget
+from flagstone.operations.sync import sync
 from flagstone.review import create_app
-from flagstone.stores import for_reading
-from flagstone.stores.csv_folder import CsvFolder
-from flagstone.stores.csv_folder.flag_folders import FlagFolders
-from flagstone.sync import sync
+from flagstone.stores.csv_folder.store import CsvFolder
+from flagstone.stores.erasures import Erasure, Erasures
+from flagstone.stores.hub_legacy.flag_folders import FlagFolders
+from flagstone.stores.open import for_reading
 from flagstone.testing import make_flag
 
 SECRET = b"secret content"
@@ -228,7 +228,7 @@ def test_a_copy_that_is_not_dropped_is_told(tmp_path, temporary, monkeypatch):
     """
     A program that does not answer holds the erasure up, which says so.
     """
-    monkeypatch.setattr("flagstone.forget._PATIENCE", 0.1)
+    monkeypatch.setattr("flagstone.operations.forget._PATIENCE", 0.1)
     place = tmp_path / "flags"
     fill(open_store(place))
     command = [sys.executable, "-c", READ_AND_STOP, str(place)]

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from flagstone.durable import BLOCK
 from flagstone.errors import ChangingFileError, StoreError
-from flagstone.files import DirectoryFiles, MemoryFiles
+from flagstone.fs.atomic import BLOCK
+from flagstone.stores.files import DirectoryFiles, MemoryFiles
 
 LONG_AGO = time.time() - 10_000
 

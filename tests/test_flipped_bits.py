@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from flagstone import Flag, Review, Store, open_store
-from flagstone.doctor import examine
 from flagstone.errors import StoreError
+from flagstone.operations.check import examine
 from flagstone.testing import make_flag
 
 FLIPS = int(os.environ.get("FLAGSTONE_FLIPS", "40"))

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from flagstone import Flag, Query, Review, Store, Value, open_store
 from flagstone.cli import app
-from flagstone.forget import Forgotten, Receipt, forget
-from flagstone.record import Outcome
-from flagstone.sync import sync
+from flagstone.core.records import Outcome
+from flagstone.operations.forget import Forgotten, Receipt, forget
+from flagstone.operations.sync import sync
 from flagstone.testing import make_flag
 
 SECRET, SHARED = b"secret content", b"shared content"

@@ -15,12 +15,12 @@ from hub_server.state import Blob, Commit
 from PIL import Image
 
 import flagstone.gradio as gr
+from flagstone.blobs.hub_repo import Commits
+from flagstone.core.records import Review, Value
 from flagstone.errors import StoreError
-from flagstone.places.commits import Commits
-from flagstone.record import Review, Value
-from flagstone.stores.committed import CommittedFolder
-from flagstone.stores.csv_folder import CsvFolder
-from flagstone.stores.csv_folder.flag_folders import FlagFolders
+from flagstone.stores.csv_folder.store import CsvFolder
+from flagstone.stores.hub_legacy.flag_folders import FlagFolders
+from flagstone.stores.hub_legacy.repo_folder import CommittedFolder
 from flagstone.testing import make_flag
 
 pytestmark = pytest.mark.usefixtures("_hub_by_default")
@@ -185,7 +185,7 @@ def test_replicas_share_a_dataset(hub, tmp_path, options, picture, monkeypatch):
     """
     Who is refused because somebody else was faster goes on from there; each flag is there once.
     """
-    monkeypatch.setattr("flagstone.places.commits._WAITS", (0.01,) * 9)
+    monkeypatch.setattr("flagstone.blobs.hub_repo._WAITS", (0.01,) * 9)
     savers = [set_up(tmp_path / str(n), **options) for n in range(3)]
     for number in range(4):
         hub.faults.append(Fault("POST .*/commit/", kind="cut after"))

@@ -113,8 +113,8 @@ def test_an_outage_loses_nothing(hub, tmp_path, caplog, monkeypatch):
     """
     While the Hub is away flags are kept here, the log says so, and they follow.
     """
-    monkeypatch.setattr("flagstone.places.commits._WAITS", (0.01,))
-    monkeypatch.setattr("flagstone.background._FIRST_PAUSE", 0.05)
+    monkeypatch.setattr("flagstone.blobs.hub_repo._WAITS", (0.01,))
+    monkeypatch.setattr("flagstone.operations.mirror._FIRST_PAUSE", 0.05)
     saver = set_up(tmp_path)
     hub.faults.append(Fault(COMMIT, status=503, times=4))
     saver.flag(["a", 1])

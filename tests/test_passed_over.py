@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from flagstone import Flag, Review, Store, open_store
 from flagstone.cli import app
-from flagstone.record import NewerRecord, record_from_json
-from flagstone.sync import sync
+from flagstone.core.records import NewerRecord, record_from_json
+from flagstone.operations.sync import sync
 from flagstone.testing import make_flag
 
 KINDS = ["csv", "sqlite", "parquet", "folder", "memory"]

@@ -17,7 +17,11 @@ import pytest
 
 PYTHON = {"python": platform.python_version()}
 
-ASK = "import json; from flagstone.provenance import provenance; print(json.dumps(provenance()))"
+ASK = """
+import json
+from flagstone.operations.provenance import provenance
+print(json.dumps(provenance()))
+"""
 
 IDENTITY = ["-c", "user.name=Ana", "-c", "user.email=ana@example.org", "-c", "commit.gpgsign=false"]
 
@@ -135,7 +139,7 @@ def test_git_is_asked_once(repository):
     The commit is that of the start: code that changes under a running demo is not what runs.
     """
     code = (
-        "import json, pathlib; from flagstone.provenance import provenance\n"
+        "import json, pathlib; from flagstone.operations.provenance import provenance\n"
         "first = provenance()\n"
         "pathlib.Path('app.py').write_text('model = 2')\n"
         "print(json.dumps([first, provenance()]))"

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flagstone import Query
+from flagstone.core.query_syntax import parse_query, query_text
 from flagstone.errors import BadQueryError
-from flagstone.query_text import parse_query, query_text
 
 NOW = datetime(2026, 3, 8, 12, tzinfo=UTC)
 

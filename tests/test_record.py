@@ -18,8 +18,12 @@ import numpy as np
 import pytest
 
 from flagstone import FileRef, Flag, Outcome, Review, Value
-from flagstone.errors import InvalidRecordError, UnkeepableValueError, UnreadableRecordError
-from flagstone.record import new_id, record_from_json, unique_names
+from flagstone.core.records import new_id, record_from_json, unique_names
+from flagstone.errors import (
+    InvalidRecordError,
+    UnkeepableValueError,
+    UnreadableRecordError,
+)
 from flagstone.testing import make_flag
 
 

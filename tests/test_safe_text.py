@@ -10,8 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from flagstone.errors import NoStoreError, StoreError, UnknownStoreError
-from flagstone.safe_logs import logger_of
-from flagstone.safe_text import mask_secrets_of, mask_text, mask_url, one_line
+from flagstone.errors.safe_logs import logger_of
+from flagstone.errors.safe_text import mask_secrets_of, mask_text, mask_url, one_line
 
 MASKED = {
     "https://h/x?secret=1": "https://h/x?***",

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from flagstone.scratch import Scratch, scratch_in, sweep_scratch
+from flagstone.fs.tempdirs import Scratch, scratch_in, sweep_scratch
 
 MAKE_AND_DIE = """
 import os, signal

@@ -13,8 +13,8 @@ import pytest
 
 from flagstone import FileRef, Flag, Value
 from flagstone.errors import ChangingFileError, StoreError
-from flagstone.files import DirectoryFiles
-from flagstone.staging import StagedFiles
+from flagstone.stores.files import DirectoryFiles
+from flagstone.stores.staged_files import StagedFiles
 from flagstone.testing import make_flag
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from flagstone import Review, Store, Value, open_store
 from flagstone.errors import StoreError
-from flagstone.store import Wrapper
+from flagstone.operations.sync import Synced, sync
+from flagstone.stores.base import Wrapper
 from flagstone.stores.memory import MemoryStore
-from flagstone.sync import Synced, sync
 from flagstone.testing import FailingStore, make_flag
 
 

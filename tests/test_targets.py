@@ -13,11 +13,11 @@ from test_cli import run
 
 from flagstone import Store, open_store
 from flagstone.errors import StoreError
-from flagstone.stores.group import GroupCommit
+from flagstone.operations.replicas import Unreached, copies_of, remember, targets_of
+from flagstone.operations.sync import sync
+from flagstone.stores.group_commit import GroupCommit
 from flagstone.stores.memory import MemoryStore
-from flagstone.stores.shards import ShardStore
-from flagstone.sync import sync
-from flagstone.targets import Unreached, copies_of, remember, targets_of
+from flagstone.stores.parquet.store import ShardStore
 from flagstone.testing import FailingStore, make_flag
 
 KINDS = [
@@ -130,7 +130,8 @@ def test_many_processes_note_at_once(source, tmp_path):
     No line is lost or torn where several processes copy the same store.
     """
     code = (
-        "import sys; from flagstone import open_store; from flagstone.targets import remember\n"
+        "import sys; from flagstone import open_store\n"
+        "from flagstone.operations.replicas import remember\n"
         "source, name = open_store(sys.argv[1]), sys.argv[2]\n"
         "for n in range(50): remember(source, open_store(f'{sys.argv[1]}.{name}-{n}.db'))"
     )

@@ -5,8 +5,8 @@ Which predictions are worth keeping: each predicate at its edge, and on flags th
 import pytest
 
 from flagstone import Flag, Value
+from flagstone.filters import confidence_below, raised, slower_than
 from flagstone.testing import make_flag
-from flagstone.when import confidence_below, raised, slower_than
 
 
 def label(*confidences: float) -> Value:

@@ -6,11 +6,11 @@ its promises; `flagstone.testing` holds a store of your own to ours; `flagstone.
 tree of errors.
 """
 
+from flagstone.core.query import Query, State
+from flagstone.core.records import FileRef, Flag, Outcome, Record, Review, Value
 from flagstone.errors import FlagstoneError
-from flagstone.query import Query, State
-from flagstone.record import FileRef, Flag, Outcome, Record, Review, Value
-from flagstone.store import Store
-from flagstone.stores import open_store
+from flagstone.stores.base import Store
+from flagstone.stores.open import open_store
 
 __all__ = [
     "FileRef",

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from flagstone.codec import FileRef
-from flagstone.record import Flag, Value, unique_names
+from flagstone.core.codec import FileRef
+from flagstone.core.records import Flag, Value, unique_names
 
 __all__ = ["RedactFunction", "Redactor", "cards", "emails", "keys", "phones"]
 

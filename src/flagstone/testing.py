@@ -22,11 +22,16 @@ from typing import Any
 
 import pytest
 
-from flagstone.codec import dumps
-from flagstone.errors import MissingFileError, StoreError, UnkeepableValueError, UnknownFlagError
-from flagstone.query import Query
-from flagstone.record import FileRef, Flag, Outcome, Record, Review, Value
-from flagstone.store import Store, Wrapper
+from flagstone.core.codec import dumps
+from flagstone.core.query import Query
+from flagstone.core.records import FileRef, Flag, Outcome, Record, Review, Value
+from flagstone.errors import (
+    MissingFileError,
+    StoreError,
+    UnkeepableValueError,
+    UnknownFlagError,
+)
+from flagstone.stores.base import Store, Wrapper
 
 EXACT_TEXTS = {
     "empty": "",

@@ -15,7 +15,7 @@ from PIL import Image
 from studio_server import LabelStudio
 
 from flagstone import Flag, Review, Store, Value, open_store
-from flagstone.export import export
+from flagstone.exporters.export import export
 from flagstone.testing import make_flag
 
 HERE = Path(__file__).parent

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 import flagstone.gradio as gr
 from flagstone.gradio.callbacks import FlaggingCallback
-from flagstone.store import Store, Wrapper
+from flagstone.stores.base import Store, Wrapper
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import FailingStore
 

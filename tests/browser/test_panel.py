@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 import flagstone.gradio as gr
 from flagstone import Flag, Review
 from flagstone.errors import StoreFullError
-from flagstone.store import Store, Wrapper
+from flagstone.stores.base import Store, Wrapper
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import FailingStore
 

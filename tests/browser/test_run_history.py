@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 import flagstone.gradio as gr
-from flagstone.query import Query
+from flagstone.core.query import Query
 from flagstone.stores.memory import MemoryStore
 
 pytestmark = pytest.mark.browser

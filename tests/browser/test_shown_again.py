@@ -16,7 +16,7 @@ from playwright.sync_api import Page, expect
 
 import flagstone.gradio as gr
 from flagstone import Flag, Store, open_store
-from flagstone.gradio.payload import to_payload
+from flagstone.gradio.payloads.convert import to_payload
 from flagstone.stores.memory import MemoryStore
 
 pytestmark = pytest.mark.browser

@@ -17,16 +17,16 @@ import s3fs
 from hub_server import Hub
 from weed import Weed
 
-from flagstone.files import MemoryFiles
-from flagstone.store import Store
-from flagstone.stores import open_store
+from flagstone.stores.base import Store
 from flagstone.stores.combined import CombinedStore
-from flagstone.stores.csv_folder.flag_folders import FlagFolders
-from flagstone.stores.group import GroupCommit
+from flagstone.stores.files import MemoryFiles
+from flagstone.stores.group_commit import GroupCommit
+from flagstone.stores.hub_legacy.flag_folders import FlagFolders
 from flagstone.stores.memory import MemoryStore
-from flagstone.stores.shards import ShardStore
-from flagstone.stores.sql import SqlStore
-from flagstone.stores.sql.indexed import IndexedStore
+from flagstone.stores.open import open_store
+from flagstone.stores.parquet.store import ShardStore
+from flagstone.stores.sql.indexed_store import IndexedStore
+from flagstone.stores.sql.store import SqlStore
 from flagstone.testing import StoreContract
 
 

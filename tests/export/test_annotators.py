@@ -11,7 +11,7 @@ import pytest
 
 from flagstone import Review, Value, open_store
 from flagstone.errors import NothingToExportError
-from flagstone.export import export
+from flagstone.exporters.export import export
 from flagstone.testing import make_flag
 
 HOSTILE = '"/><script>&\u202e\0'

@@ -8,8 +8,8 @@ import pytest
 from test_cli import run
 
 from flagstone import open_store
-from flagstone.export import export
-from flagstone.query_text import parse_query
+from flagstone.core.query_syntax import parse_query
+from flagstone.exporters.export import export
 from flagstone.testing import make_flag
 
 
@@ -64,6 +64,6 @@ def test_it_imports_no_arrow_before_it_is_asked_to():
     import subprocess
     import sys
 
-    code = "import sys, flagstone.cli, flagstone.export.jsonl; print('pyarrow' in sys.modules)"
+    code = "import sys, flagstone.cli, flagstone.exporters.jsonl; print('pyarrow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -9,9 +9,9 @@ import pytest
 from datasets import load_dataset
 
 from flagstone import Review, Value, open_store
+from flagstone.core.query_syntax import parse_query
 from flagstone.errors import NothingToExportError
-from flagstone.export import export
-from flagstone.query_text import parse_query
+from flagstone.exporters.export import export
 from flagstone.testing import make_flag
 
 

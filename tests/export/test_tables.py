@@ -21,14 +21,10 @@ from datasets import Audio, Image, load_dataset
 from PIL import Image as Pictures
 
 from flagstone import Query, Review, Value, open_store
-from flagstone.errors import (
-    ForeignFolderError,
-    NothingToExportError,
-    UnknownFormatError,
-)
-from flagstone.export import export
-from flagstone.query_text import parse_query
-from flagstone.sync import sync
+from flagstone.core.query_syntax import parse_query
+from flagstone.errors import ForeignFolderError, NothingToExportError, UnknownFormatError
+from flagstone.exporters.export import export
+from flagstone.operations.sync import sync
 from flagstone.testing import EXACT_TEXTS, make_flag
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -368,7 +364,7 @@ def test_media_are_cut_into_groups(tmp_path, monkeypatch):
     """
     Pictures of many bytes end a row group, so that memory holds a few of them at a time.
     """
-    monkeypatch.setattr("flagstone.export.parquet._GROUP_BYTES", 3000)
+    monkeypatch.setattr("flagstone.exporters.parquet._GROUP_BYTES", 3000)
     store = open_store(tmp_path / "flags.db")
     for n in range(10):
         ref = store.files.put(io.BytesIO(bytes([n]) * 1000), name="a.png")

@@ -11,7 +11,7 @@ import gradio
 import httpx
 from serving import free_port
 
-from flagstone.gradio.threads import behind
+from flagstone.gradio.executor import behind
 
 PREFIX = "" if gradio.__version__.startswith("4.") else "/gradio_api"
 

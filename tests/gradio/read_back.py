@@ -12,7 +12,7 @@ from cases import CASES, GRADIO
 from seen import seen
 
 from flagstone import Flag, Store, open_store
-from flagstone.gradio.payload import to_payload
+from flagstone.gradio.payloads.convert import to_payload
 
 
 def read_back(store: Store) -> dict[str, Mapping[str, Any]]:

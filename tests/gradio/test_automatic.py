@@ -13,11 +13,11 @@ from gradio_client import Client
 from page import running
 
 import flagstone.gradio as gr
-from flagstone.files import DirectoryFiles
-from flagstone.query import Query
+from flagstone.core.query import Query
+from flagstone.filters import confidence_below, raised
+from flagstone.stores.files import DirectoryFiles
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import FailingStore
-from flagstone.when import confidence_below, raised
 
 
 def invert(number):

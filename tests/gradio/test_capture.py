@@ -13,10 +13,10 @@ import pytest
 from page import PREFIX, running
 
 import flagstone.gradio as gr
-from flagstone.gradio import capture as capturing
-from flagstone.gradio.capture import Capture, Run, capture_of
-from flagstone.gradio.digests import digest_of
-from flagstone.query import Query
+from flagstone.core.query import Query
+from flagstone.gradio.recording import capture as capturing
+from flagstone.gradio.recording.capture import Capture, Run, capture_of
+from flagstone.gradio.recording.digests import digest_of
 from flagstone.stores.memory import MemoryStore
 
 

@@ -16,7 +16,7 @@ from page import numbers_of, running
 
 import flagstone.gradio as gr
 from flagstone import Review
-from flagstone.gradio.chat import function_name
+from flagstone.gradio.chat.interface import function_name
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import FailingStore
 

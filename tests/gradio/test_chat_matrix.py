@@ -9,7 +9,7 @@ from ways import PLACES, TITLE, opened
 
 import flagstone.gradio as gr
 from flagstone import Flag
-from flagstone.query import Query
+from flagstone.core.query import Query
 from flagstone.stores.memory import MemoryStore
 
 pytestmark = [

@@ -16,7 +16,7 @@ from PIL import Image
 
 import flagstone.gradio as gr
 from flagstone.gradio import interface
-from flagstone.stores.csv_folder.cells import spreadsheet_safe
+from flagstone.stores.csv_folder.rows import spreadsheet_safe
 
 
 def identity(x):

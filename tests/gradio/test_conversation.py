@@ -5,7 +5,7 @@ Which messages are one reply to the page, and where the page shows its reactions
 import gradio
 import pytest
 
-from flagstone.gradio.conversation import last_question, position_of, replies_of
+from flagstone.gradio.chat.messages import last_question, position_of, replies_of
 
 MESSAGES = int(gradio.__version__.split(".")[0]) >= 6
 

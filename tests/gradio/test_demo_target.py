@@ -12,9 +12,9 @@ import pytest
 
 from flagstone import FileRef
 from flagstone.errors import OtherDemoError, UnloadableDemoError
-from flagstone.gradio.loading import load_demo
-from flagstone.gradio.log_fields import fields_of_demo
-from flagstone.importing import import_logs
+from flagstone.gradio.demos.load import load_demo
+from flagstone.gradio.demos.log_fields import fields_of_demo
+from flagstone.operations.import_gradio import import_logs
 from flagstone.stores.memory import MemoryStore
 
 HEX = "0123456789abcdef0123"

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from test_matrix import NOT_ON_A_PAGE
 from ways import Sides, as_browser
 
-from flagstone import codec
+from flagstone.core import codec
 from flagstone.errors import RefusedError
-from flagstone.gradio.digests import digests_of, posted_digest_of
-from flagstone.gradio.payload import to_value
+from flagstone.gradio.payloads.convert import to_value
+from flagstone.gradio.recording.digests import digests_of, posted_digest_of
 from flagstone.stores.memory import MemoryStore
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")

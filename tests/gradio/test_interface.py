@@ -13,9 +13,9 @@ from page import numbers_of
 
 import flagstone.gradio as gr
 from flagstone import open_store
-from flagstone.gradio.capture import capture_of
+from flagstone.gradio.executor import behind
 from flagstone.gradio.interface import FlagMethod
-from flagstone.gradio.threads import behind
+from flagstone.gradio.recording.capture import capture_of
 
 
 def image_classifier(inp):

@@ -17,11 +17,11 @@ from page import numbers_of, running
 
 import flagstone.gradio as gr
 from flagstone import Flag, redact
+from flagstone.core.query import Query
 from flagstone.errors import TooLargeError, TooLongError, UnclearFieldsError
-from flagstone.files import DirectoryFiles
-from flagstone.gradio.rules import Rules
-from flagstone.query import Query
-from flagstone.store import Wrapper
+from flagstone.gradio.recording.policy import Rules
+from flagstone.stores.base import Wrapper
+from flagstone.stores.files import DirectoryFiles
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import FailingStore, make_flag
 

@@ -10,10 +10,11 @@ from cases import CASES, GRADIO, Files
 from page import numbers_of
 from ways import PLACES, POSTERS, TITLE, WAYS, Sides, opened
 
-from flagstone import Flag, codec
-from flagstone.gradio.fields import Fields
-from flagstone.gradio.payload import to_value
-from flagstone.query import Query
+from flagstone import Flag
+from flagstone.core import codec
+from flagstone.core.query import Query
+from flagstone.gradio.payloads.convert import to_value
+from flagstone.gradio.payloads.fields import Fields
 from flagstone.stores.memory import MemoryStore
 
 pytestmark = [

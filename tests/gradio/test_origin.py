@@ -13,7 +13,7 @@ from test_capture import in_queue
 from ways import predict_as_browser
 
 import flagstone.gradio as gr
-from flagstone.query import Query
+from flagstone.core.query import Query
 from flagstone.stores.memory import MemoryStore
 
 

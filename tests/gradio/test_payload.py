@@ -17,8 +17,8 @@ from PIL import Image
 import flagstone.gradio as gr
 from flagstone import FileRef, Value, open_store
 from flagstone.errors import ForeignFileError, RefusedError, UnreadableValueError
-from flagstone.gradio.kinds import _unknown_kind
-from flagstone.gradio.payload import to_payload
+from flagstone.gradio.payloads.convert import to_payload
+from flagstone.gradio.payloads.kinds import _unknown_kind
 from flagstone.stores.memory import MemoryStore
 
 GRADIO = int(gradio.__version__.split(".")[0])

@@ -7,12 +7,12 @@ from dataclasses import fields, replace
 
 import pytest
 
+from flagstone.core.records import Flag
 from flagstone.errors import NotKeptError
-from flagstone.gradio.rules import Rate, RuleOptions, Rules
-from flagstone.record import Flag
+from flagstone.filters import raised
+from flagstone.gradio.recording.policy import Rate, RuleOptions, Rules
 from flagstone.redact import emails, phones
 from flagstone.testing import make_flag
-from flagstone.when import raised
 
 HOUR = 3600.0
 

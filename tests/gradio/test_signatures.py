@@ -9,7 +9,7 @@ import gradio
 import pytest
 
 import flagstone.gradio as gr
-from flagstone.gradio.rules import Rules
+from flagstone.gradio.recording.policy import Rules
 
 RULES = [*inspect.signature(Rules).parameters]
 INTERFACE = ["flagging_mode", "allow_flagging", "flag_options", "flag_comment", "flag_correction"]

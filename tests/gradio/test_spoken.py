@@ -11,7 +11,7 @@ from test_chat_events import PAIRS, chat, place, react
 from test_origin import Chat, kept, pairs
 
 import flagstone.gradio as gr
-from flagstone.gradio.spoken import replies_of
+from flagstone.gradio.recording.server_messages import replies_of
 from flagstone.stores.memory import MemoryStore
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")

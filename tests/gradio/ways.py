@@ -22,8 +22,8 @@ from page import PREFIX, Page, running
 from serving import free_port
 
 import flagstone.gradio as gr
-from flagstone.gradio.kinds import kind_of
-from flagstone.store import Store
+from flagstone.gradio.payloads.kinds import kind_of
+from flagstone.stores.base import Store
 
 TITLE = "Matrix"
 

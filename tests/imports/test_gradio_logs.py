@@ -16,14 +16,14 @@ from pathlib import Path
 import pytest
 
 from flagstone import FileRef, Flag, open_store
-from flagstone.doctor import examine
 from flagstone.errors import (
     NoStoreError,
     SamePlaceError,
     UnknownFieldError,
     UnreadableRecordError,
 )
-from flagstone.importing import import_logs
+from flagstone.operations.check import examine
+from flagstone.operations.import_gradio import import_logs
 from flagstone.stores.csv_folder import gradio_cells as why
 from flagstone.stores.csv_folder.gradio_log import NO_MESSAGE, NO_TIME, UNPLACED
 from flagstone.stores.csv_folder.gradio_rows import SURPLUS

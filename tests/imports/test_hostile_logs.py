@@ -9,10 +9,10 @@ import pytest
 from logs_by_hand import HEX, PNG, T, log, one
 
 from flagstone.errors import NoStoreError, UnreadableRecordError
-from flagstone.importing import import_logs
-from flagstone.stores.csv_folder import CsvFolder
-from flagstone.stores.csv_folder.foreign import MAX_LOG_SIZE
+from flagstone.operations.import_gradio import import_logs
+from flagstone.stores.csv_folder.foreign_csv import MAX_LOG_SIZE
 from flagstone.stores.csv_folder.gradio_files import MAX_FILE_SIZE, NO_FILE, TOO_LARGE
+from flagstone.stores.csv_folder.store import CsvFolder
 from flagstone.stores.memory import MemoryStore
 
 CELL = f"flagged/im/{HEX}/a.png"

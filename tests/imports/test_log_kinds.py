@@ -13,7 +13,7 @@ from cases_of_rows import CASES as ROWS
 from logs_by_hand import Kept
 
 from flagstone import FileRef, Flag
-from flagstone.importing import import_logs
+from flagstone.operations.import_gradio import import_logs
 from flagstone.stores.csv_folder.gradio_log import NO_TIME
 from flagstone.stores.memory import MemoryStore
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from flagstone import Review, open_store
-from flagstone.doctor import examine
-from flagstone.importing import Field, import_logs
-from flagstone.stores import for_reading
-from flagstone.stores.csv_folder.flag_folders import FlagFolders
+from flagstone.operations.check import examine
+from flagstone.operations.import_gradio import Field, import_logs
+from flagstone.operations.sync import sync
+from flagstone.stores.hub_legacy.flag_folders import FlagFolders
 from flagstone.stores.memory import MemoryStore
-from flagstone.sync import sync
+from flagstone.stores.open import for_reading
 
 LOG = (
     "name,score,verdict,flag,username,timestamp\r\n"

@@ -11,7 +11,7 @@ import httpx
 from starlette.testclient import TestClient
 
 from flagstone.review import Users, create_app
-from flagstone.store import Store
+from flagstone.stores.base import Store
 
 HERE = "http://127.0.0.1"
 

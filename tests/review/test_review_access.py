@@ -10,7 +10,7 @@ from reviewing import Reviewer, people
 
 from flagstone.errors import NoUsersError, StoreError, UsersError
 from flagstone.review import Users, create_app
-from flagstone.review.serving import serve
+from flagstone.review.server import serve
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import make_flag
 

@@ -21,7 +21,7 @@ from test_review_doors import running
 
 from flagstone import Value
 from flagstone.review import create_app
-from flagstone.review.bounded import Bounded, Limits
+from flagstone.review.workers.pool import Bounded, Limits
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import make_flag
 
@@ -40,7 +40,7 @@ def slow():
 def workers() -> list[psutil.Process]:
     """The processes that read files for this one, and those that they have begun."""
     found = psutil.Process().children()
-    ours = [each for each in found if any("bounded_worker" in word for word in _line(each))]
+    ours = [each for each in found if any("workers/worker.py" in word for word in _line(each))]
     return [*ours, *(child for each in ours for child in each.children())]
 
 
@@ -156,7 +156,7 @@ def test_each_limit_holds(slow, limits):
     """
     What needs more time, memory or bytes than it may is ended, and the next file is read.
     """
-    bounded = Bounded("preview_reader", limits, at_once=1)
+    bounded = Bounded("thumbnail", limits, at_once=1)
 
     assert ask(bounded, "slow", content=slow) == [None]
 
@@ -187,7 +187,7 @@ def test_nothing_is_read_twice():
         asked = (bounded.ask(request, "a", "image", content) for _ in range(20))
         return await asyncio.gather(*asked)
 
-    bounded = Bounded("preview_reader", LIMITS, at_once=2)
+    bounded = Bounded("thumbnail", LIMITS, at_once=2)
     assert in_a_loop(many()) + in_a_loop(many()) == [None] * 40
     assert len(opened) == 1
 
@@ -196,7 +196,7 @@ def test_an_error_of_the_store_is_told_and_not_kept():
     """
     A file that cannot be opened now can be a moment later.
     """
-    bounded = Bounded("preview_reader", LIMITS, at_once=1)
+    bounded = Bounded("thumbnail", LIMITS, at_once=1)
 
     async def never() -> dict[str, str]:
         return await asyncio.Future()
@@ -218,7 +218,7 @@ def test_an_error_of_the_store_is_told_and_not_kept():
 
 @pytest.mark.parametrize(
     ("reader", "argument", "content"),
-    [("preview_reader", "image", b""), ("model_reader", "obj", b"v 0 0 0\n")],
+    [("thumbnail", "image", b""), ("model3d", "obj", b"v 0 0 0\n")],
 )
 def test_no_secret_of_the_environment_reaches_them(reader, argument, content, monkeypatch):
     """
@@ -243,7 +243,7 @@ def test_sounds_are_read_by_the_same_process():
     """
     import soundfile
 
-    bounded = Bounded("preview_reader", LIMITS, at_once=1)
+    bounded = Bounded("thumbnail", LIMITS, at_once=1)
     sound = io.BytesIO()
     soundfile.write(sound, np.zeros(800), 8000, format="WAV")
     for n in range(2):

@@ -8,9 +8,9 @@ import pytest
 from reviewing import Reviewer
 
 from flagstone import Query, Review, Value, open_store
-from flagstone.review.agreement import agreement
-from flagstone.review.charts import over_time, plot_of
-from flagstone.review.figures import figures_of
+from flagstone.review.dashboard.agreement import agreement
+from flagstone.review.dashboard.statistics import figures_of
+from flagstone.review.values.charts import over_time, plot_of
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import make_flag
 

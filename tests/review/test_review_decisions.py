@@ -9,7 +9,7 @@ import pytest
 from reviewing import Reviewer
 
 from flagstone import FileRef, Flag, Review, Value, open_store
-from flagstone.review.news import News
+from flagstone.review.updates import News
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import FailingStore, make_flag
 

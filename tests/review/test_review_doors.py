@@ -22,7 +22,7 @@ from starlette.routing import Mount, Route
 
 from flagstone.errors import UntrustedProxyError
 from flagstone.review import create_app
-from flagstone.review.attempts import WITHIN, Attempts, Slot, keys_of
+from flagstone.review.auth.attempts import WITHIN, Attempts, Slot, keys_of
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import make_flag
 

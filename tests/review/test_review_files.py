@@ -10,10 +10,10 @@ from every_kind import keep_every_kind
 from reviewing import Reviewer, people
 
 from flagstone import Flag, Value, open_store
-from flagstone.review.editors import editor_for
-from flagstone.review.entered import read
-from flagstone.review.plain import typed
 from flagstone.review.uploads import LIFE, Uploads
+from flagstone.review.values.editors import editor_for
+from flagstone.review.values.parsing import read
+from flagstone.review.values.sanitize import typed
 from flagstone.stores.memory import MemoryStore
 
 KINDS = {"annotated_image", "audio", "file", "gallery", "highlighted_text", "image", "image_editor",
@@ -73,7 +73,7 @@ def test_a_change_fits_the_component(kept):
     """
     import gradio as gr
 
-    from flagstone.gradio.payload import to_payload
+    from flagstone.gradio.payloads.convert import to_payload
 
     store, flags = kept
     reviewer = Reviewer(store)

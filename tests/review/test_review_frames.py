@@ -13,7 +13,7 @@ import pytest
 from reviewing import Reviewer, people
 
 from flagstone import Flag, Outcome, Review, Value
-from flagstone.review.libraries import library_address
+from flagstone.review.values.js_libraries import library_address
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import make_flag
 
@@ -201,8 +201,8 @@ def test_without_the_libraries_there_are_json_and_a_hint(monkeypatch):
     """
     Where nothing that draws is installed, plots are trees, models downloads, with what to install.
     """
-    monkeypatch.setattr("flagstone.review.libraries.find_spec", lambda _: None)
-    monkeypatch.setattr("flagstone.review.models.find_spec", lambda _: None)
+    monkeypatch.setattr("flagstone.review.values.js_libraries.find_spec", lambda _: None)
+    monkeypatch.setattr("flagstone.review.values.model3d.find_spec", lambda _: None)
     store = MemoryStore()
     flag, address = model(store, "a.obj", TRIANGLE)
     other = make_flag(outputs={"p": plot('{"data": ["here"]}')})

@@ -23,8 +23,8 @@ from starlette.testclient import TestClient
 
 from flagstone import FileRef, Flag, Outcome, Review, Value, open_store
 from flagstone.review import create_app
-from flagstone.review.preview_reader import wave
-from flagstone.review.shown import shown
+from flagstone.review.values.presenter import shown
+from flagstone.review.workers.thumbnail import wave
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import make_flag
 

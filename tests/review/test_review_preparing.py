@@ -10,8 +10,8 @@ import pytest
 from reviewing import Reviewer, people
 
 from flagstone import open_store
-from flagstone.review import preparing
-from flagstone.stores.sql.indexed import IndexedStore
+from flagstone.review import loading
+from flagstone.stores.sql.indexed_store import IndexedStore
 from flagstone.testing import make_flag
 
 
@@ -35,7 +35,7 @@ def gate(monkeypatch):
 
     monkeypatch.setattr(IndexedStore, "prepare", slow)
     monkeypatch.setattr(IndexedStore, "is_ready", lambda _: gate.is_set())
-    monkeypatch.setattr(preparing, "_SOON", 0.01)
+    monkeypatch.setattr(loading, "_SOON", 0.01)
     yield gate
     gate.set()
 
@@ -75,7 +75,7 @@ def test_a_damaged_record_is_told_and_hides_no_other(path, soon, monkeypatch):
     """
     A damaged record is named on the page beside all others, each time somebody asks.
     """
-    monkeypatch.setattr("flagstone.stores.sql.indexed._SOON", soon)
+    monkeypatch.setattr("flagstone.stores.sql.indexed_store._SOON", soon)
     with closing(sqlite3.connect(path)) as database:
         database.execute("UPDATE flagstone_record SET json = '{' WHERE seq = 2")
         database.commit()

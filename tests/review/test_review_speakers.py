@@ -9,11 +9,11 @@ import pytest
 from reviewing import Reviewer, people
 
 from flagstone import Flag, Review, Value
-from flagstone.cli.printing import card_of
-from flagstone.decide import decide
-from flagstone.query import Query
-from flagstone.record import record_from_json
-from flagstone.review.figures import figures_of
+from flagstone.cli.output import card_of
+from flagstone.core.query import Query
+from flagstone.core.records import record_from_json
+from flagstone.operations.decide import decide
+from flagstone.review.dashboard.statistics import figures_of
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import make_flag
 

@@ -9,7 +9,7 @@ import pytest
 from reviewing import Reviewer
 from rich.console import Console
 
-from flagstone.cli.printing import card_of
+from flagstone.cli.output import card_of
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import make_flag
 

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from flagstone import Query, Store, open_store
-from flagstone.forget import forget
+from flagstone.operations.forget import forget
 
 _CHANGES = {
     "os.rename", "os.remove", "os.rmdir", "os.link", "os.mkdir", "os.truncate", "os.utime",
@@ -56,13 +56,13 @@ def open_kind(kind: str, place: Path, hub: str = "") -> Store:
         case "shards":
             return open_store(f"shards:{place / 'shards'}")
         case "hub":
-            from flagstone.stores.shards import ShardStore
+            from flagstone.stores.parquet.store import ShardStore
 
             return ShardStore("hf://datasets/ana/cut", {"token": "hf_ana", "endpoint": hub})
-    from flagstone.places.commits import Commits
-    from flagstone.stores.committed import CommittedFolder
-    from flagstone.stores.csv_folder import CsvFolder
-    from flagstone.stores.csv_folder.flag_folders import FlagFolders
+    from flagstone.blobs.hub_repo import Commits
+    from flagstone.stores.csv_folder.store import CsvFolder
+    from flagstone.stores.hub_legacy.flag_folders import FlagFolders
+    from flagstone.stores.hub_legacy.repo_folder import CommittedFolder
 
     def make(folder: Path) -> Store:
         if kind == "hub-folders":

@@ -18,9 +18,9 @@ from pathlib import Path
 import huggingface_hub.constants
 
 from flagstone import Value, open_store
-from flagstone.background import Copier
-from flagstone.store import Store
-from flagstone.stores.shards import ShardStore
+from flagstone.operations.mirror import Copier
+from flagstone.stores.base import Store
+from flagstone.stores.parquet.store import ShardStore
 from flagstone.testing import make_flag
 
 LARGE = (1 << 20) + 1

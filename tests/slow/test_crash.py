@@ -14,7 +14,7 @@ import pytest
 import writers
 from rounds import rounds
 
-from flagstone.record import Flag
+from flagstone.core.records import Flag
 
 pytestmark = pytest.mark.slow
 

@@ -22,10 +22,10 @@ from hub_server import Hub
 from rounds import rounds
 
 from flagstone import Flag, Query, Review, Store, Value
-from flagstone.doctor import examine
-from flagstone.forget import finish_erasures, forget
-from flagstone.record import Outcome
-from flagstone.sync import sync
+from flagstone.core.records import Outcome
+from flagstone.operations.check import examine
+from flagstone.operations.forget import finish_erasures, forget
+from flagstone.operations.sync import sync
 from flagstone.testing import make_flag
 
 pytestmark = pytest.mark.slow
@@ -39,7 +39,12 @@ ROUNDS = rounds(36, by_default=1)
 LOCAL = ["csv", "sqlite", "shards", "tabs", "gradio", "folders"]
 KINDS = [*LOCAL, "hub", "hub-csv", "hub-folders"]
 
-PRELOADED = ["cut", "flagstone.stores.shards", "flagstone.stores.committed", "httpx"]
+PRELOADED = [
+    "cut",
+    "flagstone.stores.parquet.store",
+    "flagstone.stores.hub_legacy.repo_folder",
+    "httpx",
+]
 """What takes long to import: a process is to be killed at its work."""
 
 TEXT = "SECRET-of-ana"
@@ -117,7 +122,7 @@ class Scene:
             case "gradio":
                 fill_gradio(folder)
             case "folders":
-                from flagstone.stores.csv_folder.flag_folders import FlagFolders
+                from flagstone.stores.hub_legacy.flag_folders import FlagFolders
 
                 with FlagFolders(folder) as store:
                     fill(self.kind, store)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flagstone.errors import StoreFullError
-from flagstone.stores import open_store
+from flagstone.stores.open import open_store
 from flagstone.testing import make_flag
 
 pytestmark = pytest.mark.slow

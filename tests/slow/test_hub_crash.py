@@ -14,9 +14,9 @@ import pytest
 from hub_server import Hub
 from hub_server.faults import Chaos
 
-from flagstone.durable import hash_of
-from flagstone.record import FileRef
-from flagstone.stores.shards import ShardStore
+from flagstone.core.records import FileRef
+from flagstone.fs.atomic import hash_of
+from flagstone.stores.parquet.store import ShardStore
 
 pytestmark = pytest.mark.slow
 

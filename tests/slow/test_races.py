@@ -12,7 +12,7 @@ import writers
 from rounds import rounds
 
 import flagstone.gradio as gr
-from flagstone.stores import open_store
+from flagstone.stores.open import open_store
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ import s3fs
 from weed import Weed
 
 from flagstone.errors import StoreError
-from flagstone.stores.shards import ShardStore
+from flagstone.stores.parquet.store import ShardStore
 from flagstone.testing import make_flag
 
 pytestmark = pytest.mark.slow

@@ -14,16 +14,16 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
 
-from flagstone.store import Store
-from flagstone.stores import open_store
-from flagstone.stores.group import GroupCommit
+from flagstone.stores.base import Store
+from flagstone.stores.group_commit import GroupCommit
+from flagstone.stores.open import open_store
 from flagstone.testing import make_flag
 
 
 def context() -> ForkServerContext:
     forkserver = multiprocessing.get_context("forkserver")
     forkserver.set_forkserver_preload(
-        [__name__, "flagstone.stores.sql", "flagstone.stores.csv_folder"]
+        [__name__, "flagstone.stores.sql.store", "flagstone.stores.csv_folder.store"]
     )
     return forkserver
 

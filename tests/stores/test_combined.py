@@ -15,11 +15,11 @@ from test_cli import run
 
 from flagstone import Query, Review, Value, open_store
 from flagstone.errors import StoreError, UnfinishedErasureError
+from flagstone.operations.sync import sync
 from flagstone.stores.combined import CombinedStore
-from flagstone.stores.csv_folder import CsvFolder
-from flagstone.stores.csv_folder.flag_folders import FlagFolders
-from flagstone.stores.sql import SqlStore
-from flagstone.sync import sync
+from flagstone.stores.csv_folder.store import CsvFolder
+from flagstone.stores.hub_legacy.flag_folders import FlagFolders
+from flagstone.stores.sql.store import SqlStore
 from flagstone.testing import make_flag
 
 SECRET = b"secret content"

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from flagstone import Flag, Query, Review, Value, open_store
-from flagstone.stores import for_reading
-from flagstone.stores.copied import CopiedStore
-from flagstone.stores.group import GroupCommit
-from flagstone.stores.sql.indexed import IndexedStore
+from flagstone.stores.group_commit import GroupCommit
+from flagstone.stores.indexed_copy import CopiedStore
+from flagstone.stores.open import for_reading
+from flagstone.stores.sql.indexed_store import IndexedStore
 from flagstone.testing import make_flag
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

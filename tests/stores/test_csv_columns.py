@@ -14,7 +14,7 @@ import pytest
 
 import flagstone.gradio as gr
 from flagstone import Flag, Value
-from flagstone.stores.csv_folder import CsvFolder
+from flagstone.stores.csv_folder.store import CsvFolder
 
 MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
 WHEN = "2026-01-02 00:00:00.000000+00:00"

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from flagstone import Flag, Review, Value
-from flagstone.doctor import examine
-from flagstone.stores.csv_folder import CsvFolder
+from flagstone.operations.check import examine
+from flagstone.stores.csv_folder.store import CsvFolder
 from flagstone.testing import make_flag
 
 MULTILINE = 'first\nsecond "quoted"\r\n""row"":3}"\n'

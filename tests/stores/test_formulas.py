@@ -8,7 +8,7 @@ import unicodedata
 import pytest
 
 from flagstone import Review, open_store
-from flagstone.export import export
+from flagstone.exporters.export import export
 from flagstone.testing import make_flag
 
 UNSEEN = [

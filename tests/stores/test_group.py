@@ -8,10 +8,10 @@ from collections.abc import Iterable
 
 import pytest
 
+from flagstone.core.records import FileRef, Record, Value
 from flagstone.errors import MissingFileError
-from flagstone.record import FileRef, Record, Value
-from flagstone.store import Wrapper
-from flagstone.stores.group import GroupCommit
+from flagstone.stores.base import Wrapper
+from flagstone.stores.group_commit import GroupCommit
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import FailingStore, make_flag
 

@@ -19,8 +19,8 @@ from PIL import Image
 
 from flagstone import Review, Value, open_store
 from flagstone.errors import StoreError, UnknownStoreError
-from flagstone.stores.shards import ShardStore
-from flagstone.sync import sync
+from flagstone.operations.sync import sync
+from flagstone.stores.parquet.store import ShardStore
 from flagstone.testing import make_flag
 
 COMMIT = "POST .*/commit/"
@@ -143,7 +143,7 @@ def test_a_hub_that_stays_down_is_a_sentence(hub, open_hub, monkeypatch):
     """
     After some tries the store gives up, and what was to be appended can be appended later.
     """
-    monkeypatch.setattr("flagstone.places.commits._WAITS", (0.01, 0.01))
+    monkeypatch.setattr("flagstone.blobs.hub_repo._WAITS", (0.01, 0.01))
     store = open_hub()
     store.append([make_flag()])
     flag = make_flag()
@@ -158,7 +158,7 @@ def test_a_silent_hub_is_not_waited_for(hub, open_hub, monkeypatch):
     """
     A connection on which nothing comes counts as cut; the flag is there once in the end.
     """
-    monkeypatch.setattr("flagstone.places.commits._LONGEST_SILENCE", 0.5)
+    monkeypatch.setattr("flagstone.blobs.hub_repo._LONGEST_SILENCE", 0.5)
     close_session()  # the client has the bounds it began with
     store = open_hub()
     store.append([make_flag()])
@@ -250,7 +250,7 @@ def test_small_shards_are_merged_in_one_commit(hub, open_hub, monkeypatch):
     """
     A merged shard comes and those it stands for go at once; another replica reads on.
     """
-    monkeypatch.setattr("flagstone.stores.shards._BLOCKS", (4,))
+    monkeypatch.setattr("flagstone.stores.parquet.store._BLOCKS", (4,))
     store, other = open_hub(), open_hub()
     flags = [make_flag(f"{n}") for n in range(5)]
     rest = other.scan()

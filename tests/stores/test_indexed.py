@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from flagstone import Query, Review, Value, open_store
+from flagstone.core.query import texts_of
 from flagstone.errors import StoreError
-from flagstone.query import texts_of
-from flagstone.stores import for_reading
 from flagstone.stores.memory import MemoryStore
-from flagstone.stores.sql.indexed import IndexedStore
+from flagstone.stores.open import for_reading
+from flagstone.stores.sql.indexed_store import IndexedStore
 from flagstone.testing import make_flag
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -127,11 +127,11 @@ def test_it_answers_as_the_records_do(path, seed, few, monkeypatch):
     """
     Whatever is asked, in whichever order, page by page: the same flags, counts and states.
     """
-    monkeypatch.setattr("flagstone.stores.sql.indexed._FEW", few)
-    monkeypatch.setattr("flagstone.stores.sql.indexed._BATCH", 7)
-    monkeypatch.setattr("flagstone.stores.sql.index._UNSAVED", 25)
-    monkeypatch.setattr("flagstone.stores.sql.terms._FREQUENT", 6)
-    monkeypatch.setattr("flagstone.stores.sql.terms._AT_ONCE", 10)
+    monkeypatch.setattr("flagstone.stores.sql.indexed_store._FEW", few)
+    monkeypatch.setattr("flagstone.stores.sql.indexed_store._BATCH", 7)
+    monkeypatch.setattr("flagstone.stores.sql.bitmap_index._UNSAVED", 25)
+    monkeypatch.setattr("flagstone.stores.sql.text_index._FREQUENT", 6)
+    monkeypatch.setattr("flagstone.stores.sql.text_index._AT_ONCE", 10)
     chance = random.Random(seed)
     plain, indexed = MemoryStore(), for_reading(open_store(path))
     assert isinstance(indexed, IndexedStore)
@@ -173,9 +173,9 @@ def test_texts_are_found_as_in_the_records(path, most_at_once, monkeypatch):
     """
     Short or long, a word's or not, frequent or rare, in any script: the flags that have it.
     """
-    monkeypatch.setattr("flagstone.stores.sql.index._UNSAVED", 25)
-    monkeypatch.setattr("flagstone.stores.sql.terms._FREQUENT", 6)
-    monkeypatch.setattr("flagstone.stores.sql.terms._AT_ONCE", most_at_once)
+    monkeypatch.setattr("flagstone.stores.sql.bitmap_index._UNSAVED", 25)
+    monkeypatch.setattr("flagstone.stores.sql.text_index._FREQUENT", 6)
+    monkeypatch.setattr("flagstone.stores.sql.text_index._AT_ONCE", most_at_once)
     chance = random.Random(most_at_once)
     indexed = for_reading(open_store(path))
     flags = [random_flag(chance, number) for number in range(90)]
@@ -193,8 +193,8 @@ def test_it_is_kept(path, monkeypatch):
     """
     What an index has learnt it knows after a restart, and learns what came since.
     """
-    monkeypatch.setattr("flagstone.stores.sql.index._UNSAVED", 3)
-    monkeypatch.setattr("flagstone.stores.sql.index._WORTH_SAVING", 1)
+    monkeypatch.setattr("flagstone.stores.sql.bitmap_index._UNSAVED", 3)
+    monkeypatch.setattr("flagstone.stores.sql.bitmap_index._WORTH_SAVING", 1)
     first = for_reading(open_store(path))
     first.append(flags_at(1, 2, 3, 0, 4))
     assert first.count() == 5
@@ -212,7 +212,7 @@ def test_a_reader_that_dies_leaves_it_sound(path, monkeypatch):
     """
     What was not written down yet is learnt again.
     """
-    monkeypatch.setattr("flagstone.stores.sql.index._UNSAVED", 4)
+    monkeypatch.setattr("flagstone.stores.sql.bitmap_index._UNSAVED", 4)
     first = for_reading(open_store(path))
     first.append(flags_at(1, 2, 3, 4, text="alpha"))
     assert first.count() == 4
@@ -283,7 +283,7 @@ def test_an_index_that_proves_damaged_is_made_anew(path, monkeypatch):
     """
     Damage that shows only when something is looked up is told once, and gone at the next question.
     """
-    monkeypatch.setattr("flagstone.stores.sql.index._WORTH_SAVING", 1)
+    monkeypatch.setattr("flagstone.stores.sql.bitmap_index._WORTH_SAVING", 1)
     with for_reading(open_store(path)) as indexed:
         indexed.append(flags_at(*range(500), text="dark"))
         assert indexed.count(Query(text="dark ")) == 0
@@ -320,7 +320,7 @@ def test_another_database_under_the_name(path, rows, is_open, monkeypatch):
     """
     An index of a database that was replaced is not believed, whichever of the two is longer.
     """
-    monkeypatch.setattr("flagstone.stores.sql.index._WORTH_SAVING", 1)
+    monkeypatch.setattr("flagstone.stores.sql.bitmap_index._WORTH_SAVING", 1)
     reading = for_reading(open_store(path))
     reading.append(flags_at(1, 2, 3, user="ana"))
     assert reading.count() == 3

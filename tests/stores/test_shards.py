@@ -18,11 +18,11 @@ from datasets import Audio, load_dataset
 from PIL import Image
 
 from flagstone import Query, Review, Value, open_store
-from flagstone.doctor import examine
 from flagstone.errors import StoreError, UnknownStoreError
-from flagstone.stores.shards import ShardStore
-from flagstone.stores.shards.files import SMALL
-from flagstone.sync import sync
+from flagstone.operations.check import examine
+from flagstone.operations.sync import sync
+from flagstone.stores.parquet.embedded_files import SMALL
+from flagstone.stores.parquet.store import ShardStore
 from flagstone.testing import make_flag
 
 SHADES = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
@@ -466,7 +466,7 @@ class TestMerging:
 
     @pytest.fixture(autouse=True)
     def _small_blocks(self, monkeypatch):
-        monkeypatch.setattr("flagstone.stores.shards._BLOCKS", (4, 16))
+        monkeypatch.setattr("flagstone.stores.parquet.store._BLOCKS", (4, 16))
 
     def test_blocks_are_merged_and_read_the_same(self, tmp_path):
         """

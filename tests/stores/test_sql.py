@@ -14,7 +14,7 @@ import pytest
 
 from flagstone import Query, open_store
 from flagstone.errors import StoreError, UnknownStoreError
-from flagstone.stores.sql import SqlStore
+from flagstone.stores.sql.store import SqlStore
 from flagstone.testing import make_flag
 
 
@@ -190,7 +190,7 @@ def test_many_flags_are_put_in_order_once(tmp_path, monkeypatch):
     """
     Flags of many chunks come in the order of the query, whatever is appended meanwhile.
     """
-    monkeypatch.setattr("flagstone.stores.sql._CHUNK", 3)
+    monkeypatch.setattr("flagstone.stores.sql.store._CHUNK", 3)
     store = open_store(tmp_path / "flags.db")
     start = datetime(2026, 3, 1, tzinfo=UTC)
     flags = [make_flag(created_at=start + timedelta(hours=n * 7 % 11)) for n in range(11)]

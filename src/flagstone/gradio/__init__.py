@@ -23,12 +23,12 @@ from flagstone.gradio.callbacks import CSVLogger as CSVLogger  # type: ignore[as
 from flagstone.gradio.callbacks import FlaggingCallback as FlaggingCallback
 from flagstone.gradio.callbacks import FlagLogger as FlagLogger
 from flagstone.gradio.callbacks import SimpleCSVLogger as SimpleCSVLogger  # type: ignore[assignment]
-from flagstone.gradio.chat import ChatInterface as ChatInterface
-from flagstone.gradio.hub import HuggingFaceDatasetSaver as HuggingFaceDatasetSaver
+from flagstone.gradio.chat.interface import ChatInterface as ChatInterface
+from flagstone.gradio.hub_saver import HuggingFaceDatasetSaver as HuggingFaceDatasetSaver
 from flagstone.gradio.interface import Interface as Interface
-from flagstone.gradio.payload import to_payload as to_payload
-from flagstone.gradio.placing import attach as attach
-from flagstone.gradio.placing import flag_panel as flag_panel
+from flagstone.gradio.payloads.convert import to_payload as to_payload
+from flagstone.gradio.placement import attach as attach
+from flagstone.gradio.placement import flag_panel as flag_panel
 
 __version__ = _gradio.__version__
 

@@ -16,18 +16,18 @@ import gradio
 from gradio.components import Component
 from gradio.flagging import FlaggingCallback
 
+from flagstone.core.records import Flag
 from flagstone.errors import NotSetUpError, WrongFieldsError
-from flagstone.forget import finish_on_open
-from flagstone.gradio.fields import Fields, page_of, title_here
-from flagstone.gradio.keeping import Keeper, Press
-from flagstone.gradio.rules import RuleOptions, Rules
-from flagstone.gradio.watching import watch
-from flagstone.record import Flag
-from flagstone.safe_logs import logger_of
-from flagstone.store import Store
-from flagstone.stores import DATABASE, open_store
-from flagstone.stores.csv_folder import CsvFolder
-from flagstone.stores.group import GroupCommit
+from flagstone.errors.safe_logs import logger_of
+from flagstone.gradio.payloads.fields import Fields, page_of, title_here
+from flagstone.gradio.recording.policy import RuleOptions, Rules
+from flagstone.gradio.recording.recorder import Keeper, Press
+from flagstone.gradio.recording.watcher import watch
+from flagstone.operations.forget import finish_on_open
+from flagstone.stores.base import Store
+from flagstone.stores.csv_folder.store import CsvFolder
+from flagstone.stores.group_commit import GroupCommit
+from flagstone.stores.open import DATABASE, open_store
 
 __all__ = [
     "CSVLogger",

@@ -17,21 +17,21 @@ from gradio.flagging import FlaggingCallback
 from gradio.utils import get_upload_folder
 
 from flagstone.errors import ForeignCallbackError
-from flagstone.gradio import notices
-from flagstone.gradio.automatic import ask_consent, keep_each
+from flagstone.errors.safe_logs import logger_of
+from flagstone.gradio.auto_mode import ask_consent, keep_each
 from flagstone.gradio.callbacks import DEFAULT_FOLDER, CSVLogger, StoreCallback
-from flagstone.gradio.capture import Listener
-from flagstone.gradio.fields import components_of, name_of
-from flagstone.gradio.keeping import Keeper
-from flagstone.gradio.modes import find_mode
-from flagstone.gradio.pages import settle
-from flagstone.gradio.panel import Asking, Options, Panel
-from flagstone.gradio.rules import Rules
-from flagstone.gradio.scripts import HIDDEN, change, script
+from flagstone.gradio.executor import aside
+from flagstone.gradio.flagging_mode import find_mode
+from flagstone.gradio.nesting import settle
+from flagstone.gradio.payloads.fields import components_of, name_of
+from flagstone.gradio.recording.capture import Listener
+from flagstone.gradio.recording.policy import Rules
+from flagstone.gradio.recording.recorder import Keeper
+from flagstone.gradio.recording.watcher import watch
 from flagstone.gradio.signatures import takes_all_of
-from flagstone.gradio.threads import aside
-from flagstone.gradio.watching import watch
-from flagstone.safe_logs import logger_of
+from flagstone.gradio.ui import messages
+from flagstone.gradio.ui.panel import Asking, Options, Panel
+from flagstone.gradio.ui.scripts import HIDDEN, change, script
 
 logger = logger_of(__name__)
 
@@ -202,12 +202,12 @@ class FlagMethod(gradio.flagging.FlagMethod):
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, the person must know
             return self._refusal(error)
-        return notices.receipt(kept)
+        return messages.receipt(kept)
 
     def _refusal(self, error: Exception) -> str:
         if not isinstance(self.flagging_callback, StoreCallback):  # ours has logged it
             logger.error("A flag was not kept", exc_info=error)
-        return notices.refusal(error)
+        return messages.refusal(error)
 
 
 def _find_mode(flagging_mode: str | None, allow_flagging: str | bool | None) -> str:

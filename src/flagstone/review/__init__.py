@@ -7,6 +7,6 @@ The review page: see what was flagged, decide about it, correct it.
 """
 
 from flagstone.review.app import create_app
-from flagstone.review.people import ROLES, Person, Role, Users
+from flagstone.review.auth.users import ROLES, Person, Role, Users
 
 __all__ = ["ROLES", "Person", "Role", "Users", "create_app"]

@@ -20,8 +20,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from flagstone.errors import FlagstoneError, UntrustedProxyError
-from flagstone.forget import finish_on_open
-from flagstone.review.access import (
+from flagstone.errors.safe_logs import logger_of
+from flagstone.operations.forget import finish_on_open
+from flagstone.review.auth.access import (
     SESSION_SECONDS,
     Access,
     BehindProxy,
@@ -29,21 +30,20 @@ from flagstone.review.access import (
     Proxies,
     WithLogin,
 )
-from flagstone.review.browsing import Browsing
-from flagstone.review.frames import Frames
-from flagstone.review.gate import Gate, Shell
-from flagstone.review.libraries import send_library
-from flagstone.review.login import LoggingIn, Opening
-from flagstone.review.news import News
-from flagstone.review.people import Users
-from flagstone.review.posting import Posting
-from flagstone.review.preparing import Preparing
-from flagstone.review.rendering import STATIC, render
-from flagstone.review.sessions import EndedSessions
-from flagstone.review.telling import Told
-from flagstone.safe_logs import logger_of
-from flagstone.store import Store
-from flagstone.stores import reader_of
+from flagstone.review.auth.middleware import Gate, Shell
+from flagstone.review.auth.sessions import EndedSessions
+from flagstone.review.auth.users import Users
+from flagstone.review.json_views import Told
+from flagstone.review.loading import Preparing
+from flagstone.review.routes.actions import Posting
+from flagstone.review.routes.embeds import Frames
+from flagstone.review.routes.login import LoggingIn, Opening
+from flagstone.review.routes.pages import Browsing
+from flagstone.review.templating import STATIC, render
+from flagstone.review.updates import News
+from flagstone.review.values.js_libraries import send_library
+from flagstone.stores.base import Store
+from flagstone.stores.open import reader_of
 
 logger = logger_of(__name__)
 

@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
-from flagstone.codec import FileRef
+from flagstone.core.codec import FileRef
 
 LIFE = 3600.0
 """Seconds after which it is forgotten; `flagstone doctor` then removes what no record names."""

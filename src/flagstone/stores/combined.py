@@ -12,11 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from flagstone.codec import FileRef
+from flagstone.core.codec import FileRef
+from flagstone.core.records import Flag, Record
 from flagstone.errors import FlagstoneError, StoreError, UnfinishedErasureError
-from flagstone.files import Files
-from flagstone.record import Flag, Record
-from flagstone.store import Store, flag_id_of
+from flagstone.stores.base import Store, flag_id_of
+from flagstone.stores.files import Files
 
 _UUID7 = "7"
 

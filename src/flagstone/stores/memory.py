@@ -5,9 +5,9 @@ Keep records in this process, and forget them with it: for tests and for trying 
 import threading
 from collections.abc import Iterable, Iterator
 
-from flagstone.files import MemoryFiles
-from flagstone.record import Flag, Record
-from flagstone.store import Store, of_flags, require_files
+from flagstone.core.records import Flag, Record
+from flagstone.stores.base import Store, of_flags, require_files
+from flagstone.stores.files import MemoryFiles
 
 
 class MemoryStore(Store):

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flagstone.codec import FileRef
-from flagstone.record import Value
+from flagstone.core.codec import FileRef
+from flagstone.core.records import Value
 from flagstone.stores.csv_folder.gradio_columns import (
     BOOLEANS,
     Column,

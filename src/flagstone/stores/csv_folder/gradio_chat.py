@@ -11,8 +11,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from flagstone import codec
-from flagstone.record import Flag, Record, Review, Value
+from flagstone.core import codec
+from flagstone.core.records import Flag, Record, Review, Value
 from flagstone.stores.csv_folder.gradio_columns import parse
 from flagstone.stores.csv_folder.gradio_rows import moment_of
 from flagstone.stores.csv_folder.log import Row

@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-from flagstone import codec
+from flagstone.core import codec
 from flagstone.stores.csv_folder.gradio_files import ColumnFiles, looks_like_path
 
 BOOLEANS = {"true": True, "false": False, "True": True, "False": False}

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from flagstone.codec import FileRef
+from flagstone.core.codec import FileRef
 from flagstone.errors import megabytes
 
 MAX_FILE_SIZE = 1 << 30

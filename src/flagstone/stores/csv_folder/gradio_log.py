@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from flagstone.record import Flag, Record
-from flagstone.stores.csv_folder.foreign import CHAT_HEADER
+from flagstone.core.records import Flag, Record
+from flagstone.stores.csv_folder.foreign_csv import CHAT_HEADER
 from flagstone.stores.csv_folder.gradio_cells import Field, Read, read_cell, read_cell_of
 from flagstone.stores.csv_folder.gradio_chat import NO_MESSAGE, NO_TIME, ChatRows
 from flagstone.stores.csv_folder.gradio_columns import Column, unescaped

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from itertools import combinations, islice
 from typing import NamedTuple
 
-from flagstone.record import unique_names
-from flagstone.stores.csv_folder.cells import HUB_END
+from flagstone.core.records import unique_names
 from flagstone.stores.csv_folder.log import Row
+from flagstone.stores.csv_folder.rows import HUB_END
 
 UNPLACED = "a cell more than the log has columns: a flag option, or a user"
 SURPLUS = "a cell more than the log has columns"

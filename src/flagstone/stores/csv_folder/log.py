@@ -22,10 +22,10 @@ from zlib import crc32
 
 import orjson
 
-from flagstone.codec import spelled
-from flagstone.durable import is_still, replace_durably, sync_directory
-from flagstone.locks import lock
-from flagstone.safe_logs import logger_of
+from flagstone.core.codec import spelled
+from flagstone.errors.safe_logs import logger_of
+from flagstone.fs.atomic import is_still, replace_durably, sync_directory
+from flagstone.fs.locks import lock
 
 logger = logger_of(__name__)
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from flagstone.errors import UnreadableRecordError
-from flagstone.stores.csv_folder.cells import RECORD
 from flagstone.stores.csv_folder.log import (
     END,
     Row,
@@ -22,6 +21,7 @@ from flagstone.stores.csv_folder.log import (
     is_damaged,
     is_whole,
 )
+from flagstone.stores.csv_folder.rows import RECORD
 
 Pass = Callable[[UnreadableRecordError], None]
 """What is called with the error of a row that is passed over; it may raise it."""

@@ -17,16 +17,16 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from flagstone.durable import sync_directory
 from flagstone.errors import (
     StoreError,
     StoreFullError,
     UnfinishedErasureError,
     UnknownStoreError,
 )
-from flagstone.safe_logs import logger_of
-from flagstone.scratch import Scratch
-from flagstone.stores.sql.table import ABOUT, COLUMNS, ERASING, RECORD
+from flagstone.errors.safe_logs import logger_of
+from flagstone.fs.atomic import sync_directory
+from flagstone.fs.tempdirs import Scratch
+from flagstone.stores.sql.schema import ABOUT, COLUMNS, ERASING, RECORD
 from flagstone.stores.sql.wal import count_lost_commits
 
 logger = logger_of(__name__)

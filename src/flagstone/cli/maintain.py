@@ -1,0 +1,147 @@
+"""
+The commands that look after a store: `forget` and `doctor`.
+"""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from functools import partial
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from flagstone.cli.app import (
+    FLAGGING_DIR,
+    PASSED_OVER,
+    UNFINISHED,
+    DryRunOption,
+    JsonOption,
+    StoreOption,
+    WhereOption,
+    app,
+    err,
+    open_existing,
+    out,
+    telling_errors,
+)
+from flagstone.cli.output import summary_of, summary_of_receipt
+from flagstone.core import codec
+from flagstone.core.query import Query
+from flagstone.core.query_syntax import parse_query, query_text
+from flagstone.core.text import printable
+from flagstone.errors import FlagstoneError, NotForgottenError, NothingToForgetError
+from flagstone.errors.safe_text import mask_url
+from flagstone.operations.check import examine
+from flagstone.operations.forget import Receipt
+from flagstone.operations.forget import forget as forget_flags
+from flagstone.stores.base import Store
+
+
+@app.command()
+@telling_errors
+def forget(
+    flag_ids: Annotated[
+        list[str] | None, typer.Argument(help="The ids of flags.", metavar="FLAG_ID")
+    ] = None,
+    user: Annotated[str | None, typer.Option(help="Flags by this user.")] = None,
+    older_than: Annotated[
+        str | None, typer.Option(help="Flags made so long ago: 90d, 12w.", metavar="TIME")
+    ] = None,
+    where: WhereOption = None,
+    store: StoreOption = str(FLAGGING_DIR),
+    everywhere: Annotated[
+        bool, typer.Option("--everywhere", help="Also wherever the store was copied to from here.")
+    ] = False,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="FLAGSTONE_TARGETS",
+            help="Another copy of the store; may be repeated.",
+            metavar="TARGET",
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Erase flags, what was said about them, and their files; for good.
+    """
+    query = _query_to_forget(user, older_than, where)
+    if query is None and not flag_ids:
+        raise typer.BadParameter("Name flags by their ids, --user, --older-than or --where.")
+    with ExitStack() as opened:
+        stores = [
+            opened.enter_context(open_existing(url, finishes=False))
+            for url in (store, *(also or ()))
+        ]
+        in_stores = partial(forget_flags, stores, everywhere=everywhere)
+        asked: dict[str, Any] = {"flag_ids": flag_ids or (), "query": query}
+        if dry_run or not yes:
+            receipt = in_stores(**asked, dry_run=True)
+            if receipt.flag_ids and not dry_run:
+                err.print(summary_of_receipt(receipt, dry_run=True), soft_wrap=True)
+                typer.confirm("Forget them? This cannot be undone.", abort=True, err=True)
+                asked = {"flag_ids": {*receipt.flag_ids, *(flag_ids or ())}}  # and none made since
+        if not dry_run:
+            receipt = in_stores(**asked)
+    if as_json:
+        facts = {name: list(told) for name, told in asdict(receipt).items()}
+        for place in (*facts["places"], *facts["unreached"], *facts["unfinished"]):
+            place["where"] = mask_url(place["where"])
+        typer.echo(codec.dumps(facts))
+    else:
+        out.print(summary_of_receipt(receipt, dry_run=dry_run), soft_wrap=True)
+    _tell_what_is_left(receipt, stores)
+
+
+def _tell_what_is_left(receipt: Receipt, stores: Sequence[Store]) -> None:
+    """Raise where something may still be there, or was not found; all that is so is told."""
+    errors: list[FlagstoneError] = []
+    if receipt.unknown:
+        where = ", ".join(store.where for store in stores)
+        errors.append(NothingToForgetError(asked=receipt.unknown, where=where))
+    if receipt.unreached:
+        reasons = {lost.where: lost.reason for lost in receipt.unreached}
+        errors.append(NotForgottenError(reasons=reasons))
+    told = [*(place.reason for place in receipt.unfinished), *map(str, errors)]
+    for sentence in told:
+        err.print(Text(printable(sentence), style="red"), soft_wrap=True)
+    if told:
+        raise typer.Exit(UNFINISHED if receipt.unfinished and not receipt.unreached else 1)
+
+
+def _query_to_forget(user: str | None, older_than: str | None, where: str | None) -> Query | None:
+    """What was asked to be forgotten; None where nothing was, rather than everything."""
+    until = None if older_than is None else f"until:{older_than}"
+    said = [where, query_text(Query(user=user)), until]
+    query = parse_query(" ".join(filter(None, said)))
+    return None if query == Query(order=query.order) else query
+
+
+@app.command()
+@telling_errors
+def doctor(
+    store: Annotated[str, typer.Argument(help="The store to examine.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Verify every record and file, finish erasures, and remove what a crash left behind.
+    """
+    with open_existing(store, tells_itself=True, finishes=False) as opened:
+        finding = examine(opened, dry_run=dry_run)
+    if as_json:
+        told = {"damage": list(finding.damage), "newer": list(finding.newer)}
+        typer.echo(codec.dumps(asdict(finding) | told))
+    else:
+        for sentence in (*finding.damage, *finding.newer):
+            out.print(Text(printable(sentence), style="red"), soft_wrap=True)
+        out.print(summary_of(finding, mask_url(store), dry_run=dry_run), soft_wrap=True)
+    if finding.damage:
+        raise typer.Exit(1)
+    if finding.unfinished:
+        raise typer.Exit(UNFINISHED)
+    if finding.newer:
+        raise typer.Exit(PASSED_OVER)

@@ -1,0 +1,198 @@
+"""
+Records as a terminal shows them: tables, cards, and nothing that could command the terminal.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from flagstone.core.query import FACETS, State
+from flagstone.core.records import Flag, Value
+from flagstone.core.text import printable, spell, tell_verified
+from flagstone.errors import megabytes
+from flagstone.errors.safe_text import mask_url
+from flagstone.exporters.manifest import Manifest
+from flagstone.operations.check import Finding
+from flagstone.operations.forget import Receipt
+from flagstone.operations.import_gradio import Imported
+from flagstone.operations.sync import Synced
+
+_MOST_VALUES = 20
+_LONGEST = 1_000_000
+
+
+def table_of(flags: Iterable[Flag], where: str) -> Table:
+    """The *flags* of the store *where*, a row each."""
+    title = _printable(f"Flags in {mask_url(where)}")
+    table = Table(title=title, title_justify="left", show_lines=True)
+    table.add_column("flag", no_wrap=True)
+    table.add_column("option", overflow="fold")
+    table.add_column("what was seen", overflow="fold", ratio=1)
+    for flag in flags:
+        made = f"{flag.created_at.astimezone():%Y-%m-%d %H:%M}"
+        whence = " ".join(filter(None, [made, flag.app, flag.user and f"by {flag.user}"]))
+        seen = f"{_brief(flag.inputs)}\n→ {_brief(flag.outputs)}"
+        doubt = "(unverified)" if flag.verified is False else None
+        marked = "\n".join(filter(None, [flag.option, doubt]))
+        table.add_row(_printable(f"{flag.id}\n{whence[:36]}"), _printable(marked), _printable(seen))
+    return table
+
+
+def card_of(state: State) -> RenderableType:
+    """One flag in full, and what was decided about it."""
+    flag = state.flag
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("made", f"{flag.created_at.astimezone():%Y-%m-%d %H:%M:%S %z}")
+    for name in ("app", "option", "comment", "user", "session"):
+        if getattr(flag, name) not in (None, ""):
+            facts.add_row(name, _printable(str(getattr(flag, name))))
+    facts.add_row("verified", tell_verified(flag))
+    facts.add_row("state", _printable(", ".join([state.verdict, *state.tags])))
+    if state.assignee:
+        facts.add_row("assignee", _printable(state.assignee))
+    for name, known in flag.context.items():
+        facts.add_row(_printable(name), _printable(spell(known, _LONGEST)))
+    sections = [("inputs", flag.inputs), ("outputs", flag.outputs), ("correct", state.correction)]
+    tables = [_values_table(title, values) for title, values in sections if values]
+    notes = [
+        _printable(f"Note{' by a visitor' * (review.speaker == 'visitor')}: {review.note}")
+        for review in state.standing
+        if review.note
+    ]
+    return Panel(Group(facts, *tables, *notes), title=Text(f"flag {flag.id}"), title_align="left")
+
+
+def table_of_facets(facets: Mapping[str, Counter[str | None]], where: str) -> Table:
+    """How the flags of the store *where* divide: a row for each value, the most frequent first."""
+    flags = sum(facets.get("verdict", Counter()).values())
+    title = f"{flags:,} flag{'s' * (flags != 1)} in {mask_url(where)}"
+    table = Table(title=_printable(title), title_justify="left")
+    for name in ("by", "value"):
+        table.add_column(name, overflow="fold")
+    table.add_column("flags", justify="right")
+    for facet in FACETS:
+        counts = facets.get(facet, Counter())
+        for value, count in counts.most_common(_MOST_VALUES):
+            table.add_row(facet, _printable("(none)" if value is None else value), f"{count:,}")
+        if len(counts) > _MOST_VALUES:
+            table.add_row(facet, f"and {len(counts) - _MOST_VALUES:,} others", "")
+        table.add_section()
+    return table
+
+
+def _values_table(title: str, values: Mapping[str, Value]) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False)
+    for _ in range(3):
+        table.add_column(overflow="fold")
+    for name, value in values.items():
+        table.add_row(
+            _printable(name), _printable(value.kind), _printable(spell(value.data, _LONGEST))
+        )
+    return table
+
+
+def _brief(values: Mapping[str, Value], most: int = 80) -> str:
+    spelled = ", ".join(f"{name}: {spell(value.data, most)}" for name, value in values.items())
+    return spelled if len(spelled) <= most else f"{spelled[: most - 1]}…"
+
+
+def _printable(text: str) -> Text:
+    return Text(printable(text))
+
+
+def table_of_import(imported: Imported) -> Table:
+    """How each field was read, and what of it is in doubt."""
+    table = Table(title="What the log tells", title_justify="left")
+    for title in ("field", "read as", "cells in doubt", "why"):
+        table.add_column(title, overflow="fold")
+    doubts = Counter((doubt.field, doubt.reason) for doubt in imported.doubts)
+    for name in dict.fromkeys([*imported.kinds, *(field for field, _ in doubts)]):
+        reasons = [(number, why) for (field, why), number in doubts.items() if field == name]
+        first = (_printable(name), _printable(", ".join(imported.kinds.get(name, ()))))
+        for number, why in reasons or [(0, "")]:  # a row each: a reason may take several lines
+            table.add_row(*first, f"{number:,}" if why else "", _printable(why))
+            first = (Text(), Text())
+        table.add_section()
+    return table
+
+
+def summary_of_import(imported: Imported, target: str, *, dry_run: bool) -> Iterator[str]:
+    """What was imported, in a sentence or three."""
+    yield summary_of_copy(imported.synced, "flags", target, dry_run=dry_run)
+    if imported.corrected:
+        would = "Would correct" if dry_run else "Corrected"
+        flags = f"{imported.corrected:,} flag{'s' * (imported.corrected != 1)}"
+        yield f"{would} {flags} that had been imported otherwise."
+    if imported.guessed:
+        yield printable(
+            f"Taken for outputs by their names: {', '.join(imported.guessed)}. "
+            "Say --output FIELD, or --demo app.py:demo, where that is wrong."
+        )
+
+
+def summary_of_copy(synced: Synced, what: str, target: str, *, dry_run: bool) -> str:
+    """What was copied, *what* being the people's word for the records, in a sentence."""
+    would = "Would copy" if dry_run else "Copied"
+    return (
+        f"{would} {synced.copied} {what} and {synced.files} files to {target}; "
+        f"{synced.known} {what} were there already."
+    )
+
+
+def summary_of_export(manifest: Manifest, folder: Path) -> str:
+    """What was exported, in a sentence."""
+    rows = f"{manifest.rows:,} row{'s' * (manifest.rows != 1)}"
+    flags = f"{manifest.flags:,} flag{'s' * (manifest.flags != 1)}"
+    return f"Exported {rows} of {flags} to {mask_url(str(folder))}: version {manifest.sha256[:12]}."
+
+
+def summary_of_receipt(receipt: Receipt, *, dry_run: bool) -> str:
+    """What was forgotten: a line for each place, also for those not reached, and the ids."""
+    would = "Would forget" if dry_run else "Forgot"
+    lines = (
+        [f"{would} {len(receipt.flag_ids):,} flags in {len(receipt.places):,} places."]
+        if len(receipt.places) > 1
+        else []
+    )
+    lines += [
+        f"{would} {place.flags:,} flags in {mask_url(place.where)}: {place.records:,} records and "
+        f"{place.files:,} files ({megabytes(place.bytes)})."
+        for place in receipt.places
+    ]
+    lines += [
+        f"Finished an erasure of {place.finished:,} records in {mask_url(place.where)} "
+        "that was cut off."
+        for place in receipt.places
+        if place.finished
+    ]
+    lines += [f"Not reached: {mask_url(place.where)}." for place in receipt.unreached]
+    return printable("\n".join([*lines, *receipt.flag_ids]))
+
+
+def summary_of(finding: Finding, where: str, *, dry_run: bool) -> str:
+    """What the doctor found, in a sentence or two."""
+    erased = "is to be" if dry_run else "is"
+    told = [finding.unfinished] if finding.unfinished else []
+    if finding.finished:
+        records = f"{finding.finished:,} records"
+        told.append(f"An erasure of {records} that was cut off {erased} finished.")
+    return "\n".join([*told, _summary_of_records(finding, where, dry_run=dry_run)])
+
+
+def _summary_of_records(finding: Finding, where: str, *, dry_run: bool) -> str:
+    damaged = len(finding.damage)
+    if damaged and not finding.records:
+        return f"{where}: {damaged} damaged records; mend them to have the files examined."
+    verified = f"{finding.records} records and {finding.files} files verified in {where}"
+    if damaged:
+        return f"{verified}: {damaged} damaged. Nothing was removed."
+    removed = "would be removed" if dry_run else "removed"
+    left, size = len(finding.swept), sum(finding.swept.values())
+    return (
+        f"{verified}: all sound. {left} files that no record refers to {removed} ({size:,} bytes)."
+    )

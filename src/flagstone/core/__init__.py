@@ -1,0 +1,3 @@
+"""
+Records, values and queries: pure data that touches no disk.
+"""

@@ -1,0 +1,83 @@
+"""
+Data of any shape in a few words, for a line of a list or a cell of a table; words for a terminal.
+"""
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+from flagstone.core.codec import FileRef
+from flagstone.core.records import Flag
+
+_VERIFIED = {
+    True: "yes: the server made these outputs from these inputs",
+    False: "no: the page says so, but the server did not make these outputs from these inputs",
+    None: "not known",
+}
+_VERIFIED_BY_ORIGIN = {
+    (True, "partial run"): "yes: the server made these outputs; the run had not ended",
+    (
+        True,
+        "cached example",
+    ): "yes: the server made these outputs once, and kept them for the example",
+    (None, "restored run"): "not known: the page shows a run of another session",
+    (None, "failed run"): "not known: the call raised an error, and made no outputs",
+}
+_DEEPEST = 20
+_LONGEST_INTEGER = 10**100  # Python spells none of more than 4,300 digits
+
+
+def spell(data: Any, most: int, depth: int = 0) -> str:  # noqa: PLR0911 - a line a kind
+    """*data* in about *most* characters: a file by name and size, a label by the one that leads."""
+    if depth > _DEEPEST:
+        return "…"
+    match data:
+        case str():
+            return data[:most]
+        case FileRef():
+            return f"{data.name} ({data.size:,} byte{'s' * (data.size != 1)})"[:most]
+        case dict():
+            return _spell_dict(data, most, depth)
+        case list() | tuple():
+            return _joined((spell(part, most, depth + 1) for part in data[:most]), most)
+        case int() if abs(data) >= _LONGEST_INTEGER:
+            return f"an integer of {data.bit_length()} bits"
+    return str(data)[:most]
+
+
+def _spell_dict(data: dict[Any, Any], most: int, depth: int) -> str:
+    match data:
+        case {"label": label, "confidences": [{"confidence": float(chance)}, *_]}:
+            return f"{spell(label, most, depth + 1)} ({chance:.0%})"
+        case {"label": label, "confidences": None}:
+            return spell(label, most, depth + 1)
+        case {"composite": FileRef() as drawing}:
+            return spell(drawing, most)
+        case {"type": str(library), "plot": str()}:
+            return f"a plot by {library}"[:most]
+        case {"columns": list(columns), "mark": str(mark), "data": list(rows)}:
+            return f"a {mark} plot of {len(rows):,} rows: {spell(columns, most, depth + 1)}"[:most]
+    parts = [part for part in islice(data.items(), most) if part[1] not in (None, "", [])]
+    return _joined((f"{key}: {spell(part, most, depth + 1)}" for key, part in parts), most)
+
+
+def _joined(texts: Iterable[str], most: int) -> str:
+    joined = ""
+    for text in texts:
+        joined = f"{joined}, {text}" if joined else text
+        if len(joined) >= most:
+            return joined[:most]
+    return joined
+
+
+def tell_verified(flag: Flag) -> str:
+    """Whether the server made the outputs of *flag*, in a sentence, with what it is a flag of."""
+    origin = str(flag.context.get("origin"))
+    return _VERIFIED_BY_ORIGIN.get((flag.verified, origin), _VERIFIED[flag.verified])
+
+
+def printable(text: str) -> str:
+    """*text* with what could command a terminal, or turn its writing round, spelled out."""
+    return "".join(
+        char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text
+    )

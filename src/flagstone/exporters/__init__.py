@@ -1,0 +1,3 @@
+"""
+Flags as tables, datasets, and what other tools import.
+"""

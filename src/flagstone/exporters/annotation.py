@@ -1,0 +1,113 @@
+"""
+Flags as questions to annotators: what is shown, what is asked, and what was answered so far.
+
+Shown is what went in; asked is, for each output, what it should be. The answer so far is the
+correction, or else what the model said. Answers are names where an output is a label, else text.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flagstone.core.records import unique_names
+from flagstone.exporters.columns import Column, Table
+from flagstone.exporters.source import FlagsInOrder
+
+_MOST_LABELS = 250
+_LONGEST_LABEL = 200  # what Argilla takes
+_LONGEST_NAME = 100  # of the 200 characters that Argilla takes
+_UNSAFE = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shown:
+    """A column that is shown, under a *name* that tools take."""
+
+    name: str
+    column: Column
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """What is asked: which of *labels*, or which text, an output should have been."""
+
+    name: str
+    title: str
+    said: str
+    """The column of what the model said."""
+
+    right: str
+    """The column of the correction, which may not be there."""
+
+    labels: tuple[str, ...] | None
+
+    def answer(self, row: dict[str, Any]) -> str | None:
+        """The answer to it so far."""
+        corrected = row.get(self.right)
+        return corrected if corrected is not None else row.get(self.said)
+
+
+def shown_in(table: Table) -> list[Shown]:
+    """What is shown of each row of *table*."""
+    columns = [column for column in table.columns if column.field and column.field[0] == "inputs"]
+    return [
+        Shown(name=name, column=column)
+        for name, column in zip(_names_for(columns), columns, strict=True)
+    ]
+
+
+def questions_in(table: Table, labels: dict[str, tuple[str, ...]]) -> list[Question]:
+    """What is asked of each row of *table*; *labels* as `labels_of` gives them."""
+    columns = {column.field: column for column in table.columns if column.field}
+    asked = [column for field, column in columns.items() if field[0] == "outputs"]
+    return [
+        Question(
+            name=name,
+            title=column.field[1],
+            said=column.name,
+            right=columns[key].name if (key := ("correction", column.field[1])) in columns else "",
+            labels=labels.get(column.field[1]),
+        )
+        for name, column in zip(_names_for(asked), asked, strict=True)
+        if column.field
+    ]
+
+
+def labels_of(flags: FlagsInOrder) -> dict[str, tuple[str, ...]]:
+    """
+    The names to choose from for each output that always is a label: those it had or could have had.
+
+    None for an output with one alone, with so many that nobody would look through them, or with
+    one that no tool could show.
+    """
+    found: dict[str, set[str]] = {}
+    others: set[str] = set()
+    for flag in flags:
+        for section in ("outputs", "correction"):
+            for name, value in flag.get(section, {}).items():
+                data = value.get("data")
+                if data is None or name in others:
+                    continue
+                if value["kind"] != "label" or not isinstance(data, dict):
+                    others.add(name)
+                    continue
+                parts = [data, *(data.get("confidences") or ())]
+                names = found.setdefault(name, set())
+                names |= {str(part["label"]) for part in parts if part.get("label") is not None}
+                if len(names) > _MOST_LABELS:
+                    others.add(name)
+    return {
+        name: tuple(sorted(names))
+        for name, names in found.items()
+        if name not in others and len(names) > 1 and all(map(_can_be_shown, names))
+    }
+
+
+def _can_be_shown(label: str) -> bool:
+    return 0 < len(label) <= _LONGEST_LABEL and label.isprintable()
+
+
+def _names_for(columns: Sequence[Column]) -> list[str]:
+    names = [_UNSAFE.sub("_", column.name.lower()[:_LONGEST_NAME]).strip("_") for column in columns]
+    return unique_names(name or "field" for name in names)

@@ -1,0 +1,137 @@
+"""
+The table as one Parquet file, in Hugging Face's types: pictures and sound are in it.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from flagstone.core.codec import FileRef, spelled
+from flagstone.exporters.attachments import Media
+from flagstone.exporters.columns import MEDIA, Batch, Column, Table
+from flagstone.exporters.source import FlagsInOrder
+
+_MEDIUM = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+_TYPES = {
+    "text": pa.string(),
+    "texts": pa.list_(pa.string()),
+    "moment": pa.timestamp("us", tz="UTC"),
+    "boolean": pa.bool_(),
+    "number": pa.float64(),
+    "image": _MEDIUM,
+    "audio": _MEDIUM,
+}
+_TEXT = {"dtype": "string", "_type": "Value"}
+_FEATURES: dict[str, dict[str, Any]] = {
+    "text": _TEXT,
+    "texts": {"feature": _TEXT, "_type": "List"},
+    "moment": {"dtype": "timestamp[us, tz=UTC]", "_type": "Value"},
+    "boolean": {"dtype": "bool", "_type": "Value"},
+    "number": {"dtype": "float64", "_type": "Value"},
+    "image": {"_type": "Image"},
+    "audio": {"_type": "Audio"},
+}
+_REPEATED = ["app", "option", "user", "verdict", "assignee"]
+"""Columns worth a dictionary; to look for one in ids and texts takes longer than to write them."""
+
+_BATCHES = 100
+_GROUP_ROWS = 50_000
+_GROUP_BYTES = 32 << 20
+"""The most rows, and the bytes of pictures and sound, after which a row group ends."""
+
+
+def write_parquet(flags: FlagsInOrder, folder: Path, name: str = "flags.parquet") -> int:
+    """Write *flags* to *folder*; says how many rows that are."""
+    media = Media(flags, folder)
+    table = Table(flags, media.place, embedded=True)
+    return table.write(
+        lambda table: write_batches(table.batches(), table.columns, media, folder / name)
+    )
+
+
+def write_batches(
+    batches: Iterator[Batch], columns: Sequence[Column], media: Media, path: Path
+) -> int:
+    """Write *batches* of these *columns* as the file *path*; says how many rows that are."""
+    rows = 0
+    schema = _schema_of(columns)
+    writing: list[Future[None]] = []
+    with (
+        pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=_REPEATED) as writer,
+        ThreadPoolExecutor(1) as thread,  # one group is compressed while the next is read
+    ):
+        for group in _groups(batches, columns, media, schema):
+            for written in writing:
+                written.result()
+            writing = [thread.submit(writer.write_table, group, group.num_rows)]
+            rows += group.num_rows
+        for written in writing:
+            written.result()
+    return rows
+
+
+def _groups(
+    batches: Iterator[Batch], columns: Sequence[Column], media: Media, schema: pa.Schema
+) -> Iterator[pa.Table]:
+    """The rows in groups that fit into memory."""
+    parts: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in _larger(batches):
+        for part in _parts_of(batch, columns):
+            parts.append(_arrow_of(part, columns, media, schema))
+            rows += parts[-1].num_rows
+            size += parts[-1].nbytes
+            if rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
+                yield pa.Table.from_batches(parts, schema)
+                parts, rows, size = [], 0, 0
+    if parts:
+        yield pa.Table.from_batches(parts, schema)
+
+
+def _larger(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """*batches*, some of them as one: Arrow makes long arrays in little more time than short."""
+    while some := list(islice(batches, _BATCHES)):
+        yield [list(chain.from_iterable(cells)) for cells in zip(*some, strict=True)]
+
+
+def _parts_of(batch: Batch, columns: Sequence[Column]) -> Iterator[Batch]:
+    """*batch*, cut where the files to be embedded are many bytes."""
+    media = [cells for cells, column in zip(batch, columns, strict=True) if column.type in MEDIA]
+    start = size = 0
+    for row in range(len(batch[0])) if media else ():
+        size += sum(cells[row].size for cells in media if cells[row] is not None)
+        if size >= _GROUP_BYTES:
+            yield [cells[start : row + 1] for cells in batch]
+            start, size = row + 1, 0
+    if start < len(batch[0]):
+        yield [cells[start:] for cells in batch]
+
+
+def _arrow_of(
+    batch: Batch, columns: Sequence[Column], media: Media, schema: pa.Schema
+) -> pa.RecordBatch:
+    arrays = []
+    for cells, column in zip(batch, columns, strict=True):
+        if column.type == "moment":
+            arrays.append(pa.array(cells, pa.string()).cast(_TYPES["moment"]))
+        elif column.type in MEDIA:
+            arrays.append(pa.array([_medium(ref, media) for ref in cells], _MEDIUM))
+        else:
+            arrays.append(pa.array(cells, _TYPES[column.type]))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _medium(ref: FileRef | None, media: Media) -> dict[str, Any] | None:
+    return None if ref is None else {"bytes": media.content(ref), "path": spelled(ref.name)}
+
+
+def _schema_of(columns: Sequence[Column]) -> pa.Schema:
+    features = {column.name: _FEATURES[column.type] for column in columns}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    return pa.schema([(column.name, _TYPES[column.type]) for column in columns], metadata)

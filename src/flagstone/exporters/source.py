@@ -1,0 +1,307 @@
+"""
+The flags to be exported, each with today's state: oldest first, whatever the order of the store.
+
+A million flags are put in order without being held. An SQLite database puts them in order itself,
+from the table that docs/stores.md describes; the records of another store first go to such a table
+of their own, in a scratch file. Flags are read as their JSON: to make a `Flag` of each takes longer
+than all the rest.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import orjson
+
+from flagstone.core import codec
+from flagstone.core.codec import FileRef, spelled
+from flagstone.core.query import Query, fold
+from flagstone.core.records import SCHEMA, Flag, NewerRecord, Record, record_from_json, utc_text
+from flagstone.errors import StoreError, UnreadableRecordError
+from flagstone.fs.atomic import hash_of
+from flagstone.stores.base import Store
+from flagstone.stores.files import Files
+
+Flagged = dict[str, Any]
+"""A flag as its JSON has it, with today's `verdict`, `assignee`, `tags`, `notes`, `correction`."""
+
+_AT_ONCE = 50
+"""Flags held at a time: more of them, and the garbage collector looks at them again and again."""
+
+_UTC = "+00:00"
+_UTC_LENGTH = len("2026-01-31T12:00:00.000000+00:00")
+
+_TABLE = """
+    CREATE TABLE flagstone_record (
+        id TEXT PRIMARY KEY, type TEXT, flag_id TEXT, created_at TEXT, checksum INTEGER, json TEXT
+    )
+"""
+_COLUMNS = "PRAGMA main.table_info(flagstone_record)"
+_SEEM_TO_HAVE_CHECKSUM = """
+    CREATE TEMP VIEW flagstone_record AS
+    SELECT rowid AS rowid, *, NULL AS checksum FROM main.flagstone_record
+"""
+_ORDER = """
+    CREATE TEMP TABLE in_order AS
+    SELECT rowid AS row FROM flagstone_record
+    WHERE type NOT IN ('review', 'outcome', 'erased')
+    AND is_sound(rowid, typeof(json), CAST(json AS BLOB), checksum) ORDER BY created_at, id
+"""
+_IN_ORDER = """
+    SELECT flag.id, flag.json, (
+        SELECT group_concat(json, char(30)) FROM (
+            SELECT json FROM flagstone_record
+            WHERE flag_id = flag.id AND type = 'review'
+            AND is_sound(rowid, typeof(json), CAST(json AS BLOB), checksum)
+            ORDER BY created_at, id
+        )
+    )
+    FROM in_order CROSS JOIN flagstone_record AS flag ON flag.rowid = in_order.row
+    ORDER BY in_order.rowid
+"""
+_BETWEEN = "\x1e"  # RFC 7464; within JSON it would be escaped
+
+
+class FlagsInOrder:
+    """
+    The flags of *store* that *query* asks for, oldest first, to be read as often as one likes.
+
+    `order`, `limit` and `after` of the query do not matter. What needs a *scratch* file makes it.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        query: Query,
+        scratch: Path,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.where = store.where
+        self.files: Files = store.files
+        self._query = query
+        self._asks = query != Query(order=query.order, limit=query.limit, after=query.after)
+        self._store = store
+        self._database = _database_of(store) or _database_from(store, scratch)
+        self._progress = progress
+        self._damaged: dict[str, str] = {}
+        self.found = 0
+        """How many flags the query asked for, as far as they were read."""
+
+    def __iter__(self) -> Iterator[Flagged]:
+        for batch in self.batches():
+            yield from batch
+
+    def batches(self) -> Iterator[list[Flagged]]:
+        """The flags, some at a time; what cannot be read is passed over. Raises `StoreError`."""
+        self.found = 0
+        for rows in self._rows():
+            if self._asks:
+                rows = [row for row in rows if self._is_asked_for(*row)]  # noqa: PLW2901
+            if self._damaged:
+                rows = [row for row in rows if self._has_its_files(*row)]  # noqa: PLW2901
+            try:
+                flags = self._read_all([flag for _, flag, _ in rows])
+            except UnreadableRecordError:
+                rows = [row for row in rows if self._is_readable(row[1], row[0])]  # noqa: PLW2901
+                flags = self._read_all([flag for _, flag, _ in rows])
+            for flag, (id_, _, reviews) in zip(flags, rows, strict=True):
+                flag.update(_OPEN)
+                if reviews:
+                    _tell_state(flag, self._read_reviews(reviews.split(_BETWEEN), id_))
+            self.found += len(flags)
+            if flags:
+                yield flags
+
+    def pass_over_damaged_files(self) -> None:
+        """Look at all files; from now on flags whose files are damaged are noted and left out."""
+        sound: set[str] = set()
+        for rows in self._rows():
+            for id_, flag, reviews in rows:
+                for record in self._records(id_, flag, reviews):
+                    for ref in record.files():
+                        if ref.sha256 not in sound and ref.sha256 not in self._damaged:
+                            damage = _damage_of(ref, self.files)
+                            if damage:
+                                self._damaged[ref.sha256] = damage
+                            else:
+                                sound.add(ref.sha256)
+
+    def _has_its_files(self, id_: str, flag: str, reviews: str | None) -> bool:
+        """Whether the files of a flag, and of what was said about it, are what was kept."""
+        for record in self._records(id_, flag, reviews):
+            for ref in record.files():
+                if ref.sha256 in self._damaged:
+                    reason = self._damaged[ref.sha256]
+                    self._store.passed_over.add(f"{self.where}, id {id_}", reason)
+                    return False
+        return True
+
+    def _records(self, id_: str, flag: str, reviews: str | None) -> list[Record]:
+        """The records that can be read, of the flag with this id and what was said about it."""
+        texts = [flag, *(reviews.split(_BETWEEN) if reviews else ())]
+        return [self._record(text) for text in texts if self._is_readable(text, id_)]
+
+    def _is_asked_for(self, id_: str, flag: str, reviews: str | None) -> bool:
+        return any(map(self._query.matches, fold(self._records(id_, flag, reviews))))
+
+    def _read_reviews(self, texts: list[str], flag_id: str) -> list[dict[str, Any]]:
+        try:
+            return self._read_all(texts)
+        except UnreadableRecordError:
+            return self._read_all([text for text in texts if self._is_readable(text, flag_id)])
+
+    def _is_readable(self, text: str, flag_id: str) -> bool:
+        """Whether *text* is a record, of the flag with this id; one that is none is noted."""
+        try:
+            self._record(text)
+        except UnreadableRecordError as error:
+            self._store.passed_over.add(f"{self.where}, id {flag_id}", error.reason)
+            return False
+        return True
+
+    def _is_sound(self, row: int, kind: str, content: bytes | None, checksum: int | None) -> bool:
+        """Whether *content* is what was written, as far as its *checksum* tells; else noted."""
+        if kind == "text" and checksum in (None, crc32(content or b"")):
+            return True
+        reason = "it is no text" if kind != "text" else "its checksum is that of another record"
+        self._store.passed_over.add(f"{self.where}, row {row}", reason)
+        return False
+
+    def _read_all(self, texts: list[str]) -> list[dict[str, Any]]:
+        together = f"[{','.join(texts)}]"
+        try:
+            records: list[dict[str, Any]] = orjson.loads(together)
+            if '"$' in together:
+                records = [
+                    _readable(codec.loads(text)) if '"$' in text else record
+                    for text, record in zip(texts, records, strict=True)
+                ]
+            if all(map(_is_as_written, records)):
+                return records
+        except (ValueError, KeyError, TypeError):
+            pass
+        # Not as we write it: an error that says where and why, or what means the same.
+        return self._read_all([self._record(text).to_json() for text in texts])
+
+    def _record(self, text: str) -> Record:
+        record = record_from_json(text, where=self.where)
+        if isinstance(record, NewerRecord):
+            raise UnreadableRecordError(where=self.where, reason=record.reason)
+        return record
+
+    def _rows(self) -> Iterator[list[tuple[str, str, str | None]]]:
+        """Flags' ids and JSON, and the JSON of the reviews of each, of one moment."""
+        with self._reading() as database:
+            database.execute("BEGIN")
+            database.execute(_ORDER)
+            ((total,),) = database.execute("SELECT count(*) FROM in_order")
+            rows = database.execute(_IN_ORDER)
+            read = 0
+            while some := rows.fetchmany(_AT_ONCE):
+                read += len(some)
+                yield some
+                if self._progress:
+                    self._progress(read, total)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(
+                sqlite3.connect(self._database, uri=True, isolation_level=None)
+            ) as database:
+                self._prepare(database)
+                yield database
+        except sqlite3.Error as error:
+            raise StoreError(doing="read", where=self.where, reason=str(error)) from error
+
+    def _prepare(self, database: sqlite3.Connection) -> None:
+        columns = [name for _, name, *_ in database.execute(_COLUMNS)]
+        if "checksum" not in columns:  # as where nothing may be written
+            database.execute(_SEEM_TO_HAVE_CHECKSUM)
+        database.text_factory = lambda text: text.decode(errors="replace")
+        database.create_function("is_sound", 4, self._is_sound)
+
+
+def _is_as_written(record: Mapping[str, Any]) -> bool:
+    """Whether moments are in UTC, as in what this version writes, so that they sort as text."""
+    made: str = record["created_at"]
+    return record["flagstone"] == SCHEMA and len(made) == _UTC_LENGTH and made.endswith(_UTC)
+
+
+_OPEN: Flagged = {"verdict": "open", "assignee": None, "tags": (), "notes": ()}
+
+
+def _tell_state(flag: Flagged, reviews: Sequence[Mapping[str, Any]]) -> None:
+    """Put into *flag* what `State` says of it and its *reviews*."""
+    withdrawn = {review.get("withdraws") for review in reviews}
+    reviews = [review for review in reviews if review["id"] not in withdrawn]
+    for name in ("verdict", "assignee", "correction"):
+        said = [review[name] for review in reviews if review.get(name)]
+        if said:
+            flag[name] = said[-1]
+    flag["tags"] = list(dict.fromkeys(tag for review in reviews for tag in review.get("tags", ())))
+    flag["notes"] = [review["note"] for review in reviews if review.get("note")]
+
+
+def _readable(data: Any) -> Any:
+    """*data* with its text `spelled`."""
+    match data:
+        case str():
+            return spelled(data)
+        case dict():
+            return {_readable(key): _readable(part) for key, part in data.items()}
+        case list() | tuple():
+            return type(data)(_readable(part) for part in data)
+        case FileRef():
+            return FileRef(
+                sha256=data.sha256,
+                name=spelled(data.name),
+                mime_type=data.mime_type,
+                size=data.size,
+            )
+    return data
+
+
+def _damage_of(ref: FileRef, files: Files) -> str:
+    """What is wrong with the file *ref*; "" where it is what was kept."""
+    try:
+        with files.open(ref) as file:
+            is_sound = hash_of(file) == ref.sha256
+    except FileNotFoundError:
+        return f"its file {ref.name!r} is not there"
+    return "" if is_sound else f"its file {ref.name!r} is not what was kept"
+
+
+def _database_of(store: Store) -> str | None:
+    """The address of the SQLite database that *store* is, if it is one."""
+    from flagstone.stores.sql.store import SqlStore
+
+    if not isinstance(store, SqlStore):
+        return None
+    return store.address_to_read()
+
+
+def _database_from(store: Store, path: Path) -> str:
+    """The address of a database at *path* of the records of *store*."""
+    rows = (
+        (
+            record.id,
+            record.type,
+            None if isinstance(record, Flag) else record.flag_id,
+            utc_text(record.created_at),
+            record.to_json(),
+        )
+        for record in store.passed_over.readable(store.scan(), store.where)
+    )
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA journal_mode = OFF")
+        database.execute(_TABLE)
+        database.executemany(
+            "INSERT OR IGNORE INTO flagstone_record VALUES (?, ?, ?, ?, NULL, ?)", rows
+        )
+        database.execute("CREATE INDEX about ON flagstone_record (flag_id)")
+        database.commit()
+    return f"{path.resolve().as_uri()}?mode=ro"

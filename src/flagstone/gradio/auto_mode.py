@@ -1,0 +1,57 @@
+"""
+The automatic mode: every prediction is a flag, whoever asked for it, as far as the rules want it.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import gradio
+from gradio.components import Component
+
+from flagstone.errors.safe_logs import logger_of
+from flagstone.gradio.executor import aside
+from flagstone.gradio.payloads.fields import number_of
+from flagstone.gradio.recording.capture import Listener, Run
+from flagstone.gradio.recording.recorder import Keeper
+from flagstone.gradio.recording.requester import session_of
+from flagstone.gradio.ui import messages
+from flagstone.gradio.ui.scripts import HIDDEN
+from flagstone.gradio.ui.styles import consent_boxes
+
+logger = logger_of(__name__)
+
+
+def keep_each(
+    keeper: Keeper,
+    inputs: Sequence[Component],
+    outputs: Sequence[Component],
+) -> Listener:
+    """What keeps each call of a function from *inputs* to *outputs*, before it is answered."""
+
+    async def keep(run: Run) -> None:
+        if run.request is None or not _is_prediction(run, inputs, outputs):
+            return  # an example that is cached at the start, another function
+        try:
+            await aside(keeper.keep_run)(run)
+        except Exception as error:
+            logger.exception("A prediction was not kept")
+            messages.warn(error)
+
+    return keep
+
+
+def ask_consent(keeper: Keeper) -> None:
+    """Place the line to be ticked before predictions are kept by themselves, where there is one."""
+
+    def hear(given: bool, request: gradio.Request) -> None:
+        keeper.hear_consent(session_of(request), given=given is True)
+
+    for box in consent_boxes(keeper.rules.consent):
+        box.change(hear, box, None, queue=False, **HIDDEN)
+
+
+def _is_prediction(run: Run, inputs: Sequence[Component], outputs: Sequence[Component]) -> bool:
+    def numbers(components: Iterable[Component]) -> list[int]:
+        return [number_of(component) for component in components]
+
+    called = run.function
+    return (numbers(called.inputs), numbers(called.outputs)) == (numbers(inputs), numbers(outputs))

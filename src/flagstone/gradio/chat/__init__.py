@@ -1,0 +1,3 @@
+"""
+Feedback on the replies of a chat.
+"""

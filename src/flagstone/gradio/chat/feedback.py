@@ -1,0 +1,361 @@
+"""
+Reactions to the replies of a chat: each is one flag, of the conversation up to a reply, and it.
+
+One flag of a person stands for a reply. Records are only appended: to react otherwise, or to
+comment, makes another flag, and then a review that takes the former back. In this order a crash in
+between loses nothing. `docs/chat.md` has the table of what a person can do, what is recorded and
+what the page then shows.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio
+from gradio.components import Component
+
+from flagstone.core.records import unique_names
+from flagstone.errors import (
+    FlagstoneError,
+    NoSuchOptionError,
+    NoSuchReplyError,
+    WithdrawnFlagError,
+)
+from flagstone.errors.safe_logs import logger_of
+from flagstone.gradio.callbacks import StoreCallback
+from flagstone.gradio.chat.active_flags import Memory, Standing, Told, keys_of
+from flagstone.gradio.chat.answers import Answers
+from flagstone.gradio.chat.details import Comment, Details, Subject
+from flagstone.gradio.chat.messages import Reply, last_question, option_of, position_of, replies_of
+from flagstone.gradio.chat.page import ChatPage
+from flagstone.gradio.payloads.fields import Fields, describe, number_of, page_of, running_blocks
+from flagstone.gradio.recording.policy import Rules
+from flagstone.gradio.recording.recorder import Keeper, Press, Receipt
+from flagstone.gradio.recording.requester import session_of, user_of
+from flagstone.gradio.ui import messages
+
+logger = logger_of(__name__)
+
+
+class ChatFields(Fields):
+    """The fields of a chat's flag: the conversation, what else the model was given, the reply."""
+
+    def __init__(self, chatbot: Component, others: Sequence[Component]) -> None:
+        super().__init__(others)
+        self.components = [chatbot, *others, chatbot]
+        first, *between, last = unique_names(["conversation", *self.names, "reply"])
+        self.names = [first, *between, last]
+        described = describe(chatbot)
+        self.descriptions = [described, *self.descriptions, described]
+        self.declare_last(1)  # the reply is what the model made
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reaction:
+    """A press: of which *reply* it tells which option, or None, and what came with it."""
+
+    reply: Reply
+    others: list[Any]
+    option: str | None
+    told: Told
+    consented: bool
+
+
+_NOTHING: dict[str, Any] = {
+    "option": None, "width": 0, "place": 0, "notice": None, "opens": None,
+    "taken": False, "idle": False,
+}  # fmt: skip
+"""What the page is told of a press that had no effect."""
+
+_NONE = "No reaction to this reply is saved."
+_FORMER = "The reaction before it is not taken back yet; your next press tries again."
+
+
+class Reactions:
+    """What people think of the replies of one chat, kept as flags."""
+
+    def __init__(
+        self,
+        demo: gradio.ChatInterface,
+        callback: StoreCallback,
+        folder: str,
+        options: Sequence[str],
+        rules: Rules,
+    ) -> None:
+        self._demo = demo
+        self._chatbot: Any = demo.chatbot
+        self._others = list(demo.additional_inputs)
+        self._options = list(options)
+        fields = ChatFields(self._chatbot, self._others)
+        callback.setup_fields(fields, folder)
+        self.keeper: Keeper = callback.keeper
+        self.keeper.set_rules(rules)
+        self._memory = Memory()
+        self._chatbot.feedback_options = self._options
+        page = page_of([self._chatbot]) or demo
+        self._answers = Answers(page, fields, self._chatbot, self._others)
+
+    def place(self, *, comment: bool, correction: bool) -> None:
+        """Put what the reactions need on the page, and wire it."""
+        page = ChatPage(self._demo, self._others)
+        self._details = page.place(
+            lambda: Details(self.keeper, self._comment, comment=comment, correction=correction)
+        )
+        page.attach(
+            self._details,
+            react=self._react,
+            show=self._show,
+            show_loaded=self._show_loaded,
+            show_saved=self._show_saved,
+            shorten=self._shorten,
+            forget=self._forget,
+        )
+
+    def _react(self, request: gradio.Request, like: gradio.LikeData, *values: Any) -> Any:
+        """What the page is told after a press, and what is commented on next."""
+        payload, *rest = values
+        others, (told, *consented) = rest[: len(self._others)], rest[len(self._others) :]
+        option = option_of(like.liked)
+        answer = _NOTHING | {"asked": option}
+        try:
+            reaction = Reaction(
+                reply=self._reply_at(payload, like.index, option),
+                others=others,
+                option=option,
+                told=Told.parse(told),
+                consented=consented == [True],
+            )
+        except Exception as error:
+            logger.exception("A reaction was not kept")
+            return answer | {"notice": messages.refusal(error)}, gradio.skip()
+        with self._memory.turn(request, reaction.reply.open_key):
+            try:
+                changed, subject = self._settle(reaction, request)
+            except Exception as error:
+                logger.exception("A reaction was not kept")
+                changed, subject = {"notice": messages.refusal(error)}, None
+            answer |= changed | self._recorded(reaction, request)
+        return answer, gradio.skip() if subject is None else subject
+
+    def _settle(
+        self, reaction: Reaction, request: gradio.Request
+    ) -> tuple[dict[str, Any], Subject | None]:
+        """Let the flag of the option, or none, stand for the reply; what `_react` gives."""
+        key, standing = self._find(reaction, request)
+        if standing and standing.former:
+            self._take_former_back(key, standing, request)
+        if standing and standing.option == reaction.option:  # Gradio 6 tells of some twice
+            again = messages.receipt(Receipt(0, standing.flag_id))
+            return {"notice": again, "idle": True}, None
+        if reaction.option is not None:
+            return self._keep(reaction, reaction.option, request, before=standing)
+        if standing is None:
+            return {"notice": messages.status(_NONE), "idle": True}, None
+        self.keeper.withdraw(standing.flag_id, request)
+        self._memory.remember(request, keys_of(reaction.reply), None)
+        return {"notice": messages.status("Taken back."), "taken": True}, None
+
+    def _keep(
+        self, reaction: Reaction, option: str, request: Any, *, before: Standing | None
+    ) -> tuple[dict[str, Any], Subject | None]:
+        """Let a new flag stand in the place of the one *before*."""
+        reply = reaction.reply
+        origin = self._answers.origin_of(reply, reaction.others, request)
+        key, other = keys_of(reply)
+        if self._still_grows(reply, request):
+            origin.word = "partial run" if origin.word == "run" else origin.word
+            key, other = other, key
+        press = Press(
+            payloads=origin.payloads, option=option, consented=reaction.consented, origin=origin
+        )
+        kept = self.keeper.keep(press, request)
+        standing = Standing(kept.flag_id, option, before.flag_id if before else None)
+        self._memory.remember(request, (key, other), standing)
+        subject = Subject(flag_id=kept.flag_id, key=key, open_key=reply.open_key, text=reply.text)
+        opens = reply.text if self._details.asks else None
+        return {"notice": self._replaced(key, standing, kept, request), "opens": opens}, subject
+
+    def _replaced(self, key: str, standing: Standing, kept: Receipt, request: Any) -> str:
+        """The notice that *kept* was kept and stands, now that the former flag is withdrawn."""
+        saved = messages.receipt(kept)
+        if standing.former is None:
+            return saved
+        try:
+            self._take_former_back(key, standing, request)
+        except FlagstoneError:
+            logger.exception("A former reaction was not taken back; the next press tries again")
+            return saved + messages.status(_FORMER)
+        return saved
+
+    def _take_former_back(self, key: str, standing: Standing, request: Any) -> None:
+        assert standing.former is not None
+        self.keeper.withdraw(standing.former, request, replaced_by=standing.flag_id)
+        self._memory.remember(request, (key,), replace(standing, former=None))
+
+    def _comment(
+        self, subject: Subject, entered: Comment, request: Any
+    ) -> tuple[dict[str, Any], Subject]:
+        """Let a flag with this comment stand in the place of the one that is commented on."""
+        with self._memory.turn(request, subject.open_key):
+            standing = self._memory.find(request, subject.key)
+            if standing is None:
+                raise WithdrawnFlagError(flag_id=subject.flag_id)
+            if standing.said == (entered.text, entered.better):
+                return {"notice": None}, subject
+            last = len(self.keeper.fields.components) - 1  # the reply
+            kept = self.keeper.amend(
+                standing.flag_id,
+                request,
+                comment=entered.text,
+                corrections={last: self._payload_of(entered.better)} if entered.better else {},
+                consented=entered.consented,
+            )
+            said = (entered.text, entered.better)
+            standing = Standing(kept.flag_id, standing.option, standing.flag_id, said)
+            self._memory.remember(request, (subject.key,), standing)
+            notice = self._replaced(subject.key, standing, kept, request)
+        told = {"key": subject.key, "dropped": [], "flag": kept.flag_id, "notice": notice}
+        return told, replace(subject, flag_id=kept.flag_id)
+
+    def _still_grows(self, reply: Reply, request: Any) -> bool:
+        """Whether the chat's own function still works on *reply*, for this session."""
+        queue: Any = getattr(running_blocks(), "_queue", None)
+        if queue is None or not reply.is_last:
+            return False
+        running = [event for job in list(queue.active_jobs) if job for event in job]
+        return any(
+            event.session_hash == session_of(request)
+            and _is_answering(event.fn, number_of(self._chatbot))
+            for event in running
+        )
+
+    def _reply_at(self, payload: Any, index: Any, option: str | None) -> Reply:
+        if option is not None and option not in self._options:
+            raise NoSuchOptionError(option=option, options=self._options)
+        position = position_of(index)
+        for reply in replies_of(self._chatbot, payload):
+            if reply.first <= position <= reply.last:
+                return reply
+        raise NoSuchReplyError(index=position)
+
+    def _payload_of(self, text: str) -> Any:
+        """A reply of this *text* as a payload of the chatbot."""
+        pairs = getattr(self._chatbot, "type", "messages") == "tuples"
+        value: Any = [[None, text]] if pairs else [{"role": "assistant", "content": text}]
+        return self._chatbot.postprocess(value)
+
+    def _find(self, reaction: Reaction, request: Any) -> tuple[str, Standing | None]:
+        """The flag that stands for the reply, and under which of its keys."""
+        reply, told = reaction.reply, reaction.told
+        found = self._remembered(reply, request)
+        if found is not None:
+            return found
+        wanted = {key: told.receipt(key, reply) for key in keys_of(reply)}
+        read = self._read(wanted.values(), request)
+        for key, flag_id in wanted.items():
+            if flag_id in read:
+                self._memory.remember(request, (key,), read[flag_id])
+                return key, read[flag_id]
+        return reply.key, None
+
+    def _remembered(self, reply: Reply, request: Any) -> tuple[str, Standing] | None:
+        for key in keys_of(reply):
+            standing = self._memory.find(request, key)
+            if standing and standing.flag_id not in self.keeper.withdrawn:
+                return key, standing
+        return None
+
+    def _read(self, flag_ids: Iterable[str | None], request: Any) -> dict[str | None, Standing]:
+        """Those of these flags that stand in the store, and are not of another user."""
+        asked = [each for each in flag_ids if each and each not in self.keeper.withdrawn]
+        if not asked:
+            return {}
+        user, redacts = user_of(request), self.keeper.rules.redact is not None
+        return {
+            flag_id: Standing(flag_id, state.flag.option)
+            for flag_id, state in self.keeper.store.states(asked).items()
+            if state.verdict != "rejected" and (redacts or state.flag.user in (None, user))
+        }
+
+    def _recorded(self, reaction: Reaction, request: Any) -> dict[str, Any]:
+        """Of the answer to a press, what is recorded now, whatever became of the press."""
+        reply = reaction.reply
+        key, standing = self._remembered(reply, request) or (reply.key, None)
+        return {
+            "place": reply.place,
+            "width": reply.width,
+            "option": standing.option if standing else None,
+            "key": key,
+            "dropped": keys_of(reply),
+            "flag": standing.flag_id if standing else None,
+            "at": reaction.told.at,
+        }
+
+    def _show(self, request: gradio.Request, payload: Any, told: Any) -> dict[str, Any]:
+        """The reactions of the conversation that the page shows."""
+        return self._reactions_of(payload, Told.parse(told), request)
+
+    def _show_loaded(self, request: gradio.Request, payload: Any, told: Any) -> dict[str, Any]:
+        """The same of one that the page begins with."""
+        self._forget(request)
+        return self._reactions_of(payload, Told.parse(told), request) | {"another": True}
+
+    def _show_saved(
+        self, request: gradio.Request, index: int, saved: list[Any], told: Any
+    ) -> dict[str, Any]:
+        """The same of one that was chosen among those *saved*."""
+        conversation = saved[index] if saved and 0 <= index < len(saved) else []
+        return self._show_loaded(
+            request, self._chatbot.postprocess(conversation).model_dump(), told
+        )
+
+    def _reactions_of(self, payload: Any, told: Told, request: Any) -> dict[str, Any]:
+        replies = list(replies_of(self._chatbot, payload))
+        found = {reply.key: self._remembered(reply, request) for reply in replies}
+        wanted = {
+            (reply.key, key): flag_id
+            for reply in replies
+            if found[reply.key] is None
+            for key in keys_of(reply)
+            if (flag_id := told.receipt(key, reply))
+        }
+        try:
+            read = self._read(wanted.values(), request)
+        except FlagstoneError:
+            logger.exception("Reactions cannot be shown again")
+            read = {}
+        for (name, key), flag_id in wanted.items():
+            if flag_id in read:
+                self._memory.remember(request, (key,), read[flag_id])
+                found[name] = key, read[flag_id]
+        shown: list[str | None] = []
+        for reply in replies:
+            known = found[reply.key]
+            shown += [known[1].option if known else None] * reply.width
+        return {"shown": shown, "length": len(payload or [])}
+
+    def _shorten(
+        self,
+        request: gradio.Request,
+        event: gradio.EventData,
+        payload: Any,
+        _told: Any,
+    ) -> dict[str, Any]:
+        """From which message on the conversation begins anew, after Retry, Undo or an edit."""
+        told = event._data if isinstance(event._data, dict) else {}  # noqa: SLF001 - it has no other
+        place = position_of(told.get("index"))
+        if place < 0:
+            place = last_question(payload)
+        left = [reply for reply in replies_of(self._chatbot, payload) if reply.last < place]
+        self._memory.retain(request, [key for reply in left for key in keys_of(reply)])
+        return {"place": place, "replies": sum(reply.width for reply in left)}
+
+    def _forget(self, request: gradio.Request) -> None:
+        """Another conversation begins."""
+        self._memory.retain(request, [])
+
+
+def _is_answering(function: Any, chatbot: int) -> bool:
+    """Whether *function* is the one that asks the chat's own for a reply."""
+    fills = any(number_of(component) == chatbot for component in function.outputs)
+    return fills and getattr(function.fn, "__name__", "") in ("_submit_fn", "_stream_fn")

@@ -1,0 +1,59 @@
+"""
+A demo that is built on afterwards, or put in another page, such as a tab.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import gradio
+from gradio.blocks import Blocks
+from gradio.context import Context
+
+from flagstone.core.records import unique_names
+from flagstone.gradio.callbacks import StoreCallback
+from flagstone.gradio.payloads.fields import name_of, text_of, title_of
+from flagstone.gradio.recording.recorder import Keeper
+from flagstone.gradio.recording.watcher import watch
+from flagstone.stores.files import safe_name
+
+
+@contextmanager
+def inside(demo: Blocks, block: Any) -> Iterator[None]:
+    """
+    Build on in *block* of *demo*, which was built before; it may be *demo* itself.
+
+    A demo that was built within another page is part of that one, which is open already.
+    """
+    is_open = Context.root_block is not None
+    with nullcontext() if is_open else demo, nullcontext() if block is demo else block:
+        yield
+
+
+def settle(demo: Any, keeper: Keeper, callback: StoreCallback, *, folder: str | None) -> None:
+    """
+    Let *demo*, just put into another page, keep its flags as one of several.
+
+    Its app is its title, else its tab, else its function, with a number if that is taken. With
+    *folder*, the default one, its flags get a folder of their own below it.
+    """
+    page = Context.root_block
+    if page is None or page is demo:
+        return
+    capture = watch(page)
+    name = title_of(demo) or _tab_of(Context.block) or name_of(demo) or "demo"
+    (keeper.app,) = unique_names([name], taken=capture.apps)
+    capture.apps.append(keeper.app)
+    if folder is not None:
+        place = Path(folder) / safe_name(keeper.app)
+        keeper.store = callback.open_store(place, keeper.fields.names)
+
+
+def _tab_of(block: Any) -> str:
+    """The label of the innermost tab around *block*; "" where there is none."""
+    while block is not None:
+        if isinstance(block, gradio.Tab):
+            return text_of(block.label)
+        block = getattr(block, "parent", None)
+    return ""

@@ -1,0 +1,3 @@
+"""
+What a component sends and receives, as values.
+"""

@@ -1,0 +1,3 @@
+"""
+From a call or a press to a record in a store.
+"""

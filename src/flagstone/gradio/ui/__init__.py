@@ -1,0 +1,3 @@
+"""
+What the page shows: the panel, its editors, its messages and its scripts.
+"""

@@ -1,0 +1,189 @@
+"""
+The flag panel: it opens where Flag is pressed and asks why, and what would have been right.
+
+It is made of Gradio's own components, so it looks like the page around it. What happens between two
+presses happens in the browser (`panel.js`); the server hears of a flag when it is saved.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio
+from gradio.events import Dependency
+from gradio.utils import get_upload_folder
+
+from flagstone.errors import NoSuchOptionError, UnkeepableValueError
+from flagstone.errors.safe_logs import logger_of
+from flagstone.gradio.executor import aside
+from flagstone.gradio.recording.recorder import Keeper, Press
+from flagstone.gradio.ui import messages
+from flagstone.gradio.ui.editors import Editor, editor_for
+from flagstone.gradio.ui.scripts import HIDDEN, script
+from flagstone.gradio.ui.styles import COMMENT, consent_boxes, place_style
+
+logger = logger_of(__name__)
+
+_UNDO_FOR = 10.0
+"""Seconds that Undo can be pressed; the server allows some more, for the way."""
+
+Options = Sequence[str | tuple[str, str | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """What a panel asks for: one of *options*, shown as chips, a comment, the right outputs."""
+
+    options: Options = ()
+    comment: bool = False
+    correction: bool = False
+
+    def choices(self) -> list[tuple[str, str]]:
+        """The options as (label, value)."""
+        pairs = [(each, each) if isinstance(each, str) else tuple(each) for each in self.options]
+        return [(str(label), str(value)) for label, value in pairs if value is not None]
+
+
+class Panel:
+    """
+    A panel for the flags of *keeper*, placed where it is made, closed.
+    """
+
+    def __init__(self, keeper: Keeper, asking: Asking) -> None:
+        self._keeper = keeper
+        self._fields = keeper.fields.components
+        self._message = gradio.HTML(visible=False, render=False)
+        self.id = f"flagstone-panel-{self._message._id}"  # noqa: SLF001 - unique on the page
+        self._editors = _editors_of(keeper) if asking.correction else {}
+        with gradio.Column(
+            visible=False, elem_id=self.id, elem_classes="flagstone-panel"
+        ) as self._box:
+            self._place_questions(asking)
+            self._message.render()  # type: ignore[no-untyped-call]
+            with gradio.Row():
+                self._save = _button("Save", f"{self.id}-save", variant="primary")
+                self._cancel = _button("Cancel", f"{self.id}-cancel")
+        with gradio.Row():
+            self._receipt = gradio.HTML(visible=False, elem_id=f"{self.id}-receipt")
+            self._undo = _button("Undo", f"{self.id}-undo", visible=False, scale=0, min_width=80)
+        self._last = gradio.State(None)
+        self._attach()
+
+    def _place_questions(self, asking: Asking) -> None:
+        choices = asking.choices()
+        self._values = [value for _, value in choices]
+        self._option = gradio.Radio(
+            choices=choices, label="What about it?", visible=bool(choices), interactive=True
+        )
+        self._comment = gradio.Textbox(**COMMENT, visible=asking.comment)
+        for editor in self._editors.values():
+            editor.component.render()  # type: ignore[no-untyped-call]
+        self._consent = consent_boxes(self._keeper.rules.consent)
+        place_style()
+
+    def opened_by(self, button: gradio.Button, option: str | None = None) -> None:
+        """Open the panel when *button* is pressed, with *option* chosen."""
+        outputs = [self._fields[n] for n in self._editors]
+        editors = [editor.component for editor in self._editors.values()]
+        asked = {
+            "option": option,
+            "consents": bool(self._consent),
+            "fills": [editor.fill for editor in self._editors.values()],
+        }
+        shown = [self._box, self._option, self._comment, *self._consent, *editors]
+        button.click(
+            None, outputs, [*shown, self._message, self._receipt, self._undo], **HIDDEN,
+            js=script(f"open({json.dumps(self.id)}, {json.dumps(asked)}, values)"),
+
+        )  # fmt: skip
+
+    def closed_by(self, event: Any) -> None:
+        """Close the panel, and take the receipt away, when *event* happens: `button.click`, …"""
+        hide = "update({visible: false})"
+        event(
+            None, None, [self._box, self._receipt, self._undo], **HIDDEN,
+            js=script(f"[{hide}, {hide}, {hide}]"),
+        )  # fmt: skip
+
+    def _attach(self) -> None:
+        name = json.dumps(self.id)
+        editors = [editor.component for editor in self._editors.values()]
+        inputs = [*self._fields, self._option, self._comment, *self._consent, *editors]
+        folder = json.dumps(get_upload_folder())
+        saved: Dependency = gradio.on(
+            [self._save.click, self._comment.submit],
+            aside(self._keep),
+            inputs,
+            [self._message, self._last],
+            js=script(f"saving({name}, passStreams({folder}, values, {len(inputs)}))"),
+            preprocess=False, queue=False, show_progress="hidden", **HIDDEN,
+        )  # fmt: skip
+        shown = [self._box, self._message, self._receipt, self._undo]
+        saved.then(
+            None, self._message, shown, js=script(f"told({name}, values[0])"), **HIDDEN
+        ).then(
+            None, None, self._undo, js=script(f"expire({name}, {_UNDO_FOR * 1000:.0f})"), **HIDDEN
+        )  # fmt: skip
+        self._undo.click(
+            aside(self._take_back), self._last, [self._receipt, self._last],
+            queue=False, show_progress="hidden", **HIDDEN,
+        ).then(
+            None, self._receipt, self._undo, js=script("undone(values[0])"), **HIDDEN
+        )  # fmt: skip
+        self._cancel.click(None, None, self._box, js=script(f"close({name})"), **HIDDEN)
+
+    def _keep(self, request: gradio.Request, *values: Any) -> tuple[str, Any]:
+        """The notice of what became of the flag, and what Undo needs to take it back."""
+        try:
+            kept = self._keeper.keep(self._press_of(list(values)), request)
+        except Exception as error:
+            logger.exception("A flag was not kept")
+            return messages.refusal(error), None
+        return messages.receipt(kept), (kept.flag_id, time.monotonic())
+
+    def _press_of(self, values: list[Any]) -> Press:
+        fields, rest = values[: len(self._fields)], values[len(self._fields) :]
+        option, comment, *rest = rest
+        if option is not None and option not in self._values:
+            raise NoSuchOptionError(option=option, options=self._values)
+        if comment is not None and not isinstance(comment, str):
+            raise UnkeepableValueError(where="The comment", reason="it is no text")
+        consented = rest.pop(0) is True if self._consent else False
+        corrections = {}
+        for (position, editor), entered in zip(self._editors.items(), rest, strict=True):
+            corrected = editor.correction(entered, fields[position])
+            if corrected is not None:
+                corrections[position] = corrected
+        return Press(
+            payloads=dict(enumerate(fields)),
+            option=option,
+            comment=comment or None,
+            corrections=corrections,
+            consented=consented,
+        )
+
+    def _take_back(self, last: tuple[str, float] | None, request: gradio.Request) -> Any:
+        """The notice of what became of it, and what can be taken back now."""
+        if last is None or time.monotonic() - last[1] > 2 * _UNDO_FOR:
+            return messages.status("It was saved a while ago and stays so."), None
+        try:
+            self._keeper.withdraw(last[0], request)
+        except Exception as error:
+            logger.exception("A flag was not taken back")
+            return messages.refusal(error), last
+        return messages.status("Undone: it will not be counted."), None
+
+
+def _editors_of(keeper: Keeper) -> dict[int, Editor]:
+    """By the position of their field, the editors of those outputs that have one."""
+    made = {
+        n: editor_for(keeper.fields.components[n], f"Expected {keeper.fields.names[n]}")
+        for n in sorted(keeper.fields.declared or ())
+    }
+    return {n: editor for n, editor in made.items() if editor is not None}
+
+
+def _button(label: str, name: str, **looks: Any) -> gradio.Button:
+    return gradio.Button(label, elem_id=name, size="sm", **looks)

@@ -1,0 +1,3 @@
+"""
+The verbs over stores: sync, forget, decide, check and import.
+"""

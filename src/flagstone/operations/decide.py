@@ -1,0 +1,42 @@
+"""
+Decide about flags: a review of each, appended; nothing that was said before is changed.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from flagstone.core.records import Flag, Review, Values, Verdict
+from flagstone.stores.base import Store
+
+
+def decide(
+    store: Store,
+    flags: Iterable[Flag],
+    *,
+    by: str | None,
+    verdict: Verdict | None = None,
+    correction: Values | None = None,
+    tags: Sequence[str] | str = (),
+    note: str | None = None,
+    assignee: str | None = None,
+) -> list[Review]:
+    """
+    Append to *store* a review of each of *flags* by the reviewer *by*, all or none; give them back.
+
+    Raises `InvalidRecordError` for what a review cannot say and `StoreError` where the medium
+    fails; then nothing was decided.
+    """
+    reviews = [
+        Review(
+            flag_id=flag.id,
+            by=by,
+            speaker="reviewer",
+            verdict=verdict,
+            correction=correction or {},
+            tags=(tags,) if isinstance(tags, str) else tuple(tags),
+            note=note,
+            assignee=assignee,
+        )
+        for flag in flags
+    ]
+    store.append(reviews)
+    return reviews

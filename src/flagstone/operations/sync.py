@@ -1,0 +1,194 @@
+"""
+Copy what is missing: `sync` appends to one store what it lacks of another.
+
+A record's id was made with the record, so that to copy again changes nothing: import, backup and
+catching up after an outage are this one verb, and each copies exactly once.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from flagstone.core.records import FileRef, Record
+from flagstone.errors import StoreError, UnreadableRecordError
+from flagstone.errors.safe_logs import logger_of
+from flagstone.fs.atomic import hash_of
+from flagstone.operations.replicas import remember
+from flagstone.stores.base import Store
+
+logger = logger_of(__name__)
+
+_MOST_BYTES = 64 << 20
+"""Of files that are copied before the records that refer to them are."""
+
+_MOST_LOOKED_UP = 1000
+_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+"""Seconds between two looks at a source that is followed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Synced:
+    """What a `sync` did: records copied and passed over as known, and files copied."""
+
+    copied: int = 0
+    known: int = 0
+    files: int = 0
+
+
+Progress = Callable[[Synced], None]
+"""What is called with all that was done so far, after each batch."""
+
+
+def sync(
+    source: Store,
+    target: Store,
+    *,
+    after: str | None = None,
+    dry_run: bool = False,
+    follow: bool = False,
+    stop: threading.Event | None = None,
+    progress: Progress | None = None,
+) -> Synced:
+    """
+    Append to *target* every record of *source* that it lacks, files first.
+
+    Where the copy goes is noted beside *source*, for `forget`. With *after*, a mark of *source*,
+    only what it got since then is looked at.
+
+    May be cut off at any moment and begun again: what is done is read off *target*. With *dry_run*
+    nothing is written. Raises `StoreError` where either fails; what was copied before stays. A
+    record whose file is gone or damaged is not copied, and noted in `source.passed_over`.
+
+    With *follow* it goes on with what *source* gets, until *stop* is set, and a failure is logged
+    and tried again, at growing intervals of at most a minute.
+    """
+    progress = progress or _silent
+    if not follow:
+        return _copy(source, after, target, Synced(), progress, dry_run=dry_run)
+    stop = stop or threading.Event()
+    done, mark, pause = Synced(), after, _PAUSE
+    while not stop.is_set():
+        try:
+            next_mark = source.mark()
+            done = _copy(source, mark, target, done, progress, dry_run=dry_run)
+            mark, pause = next_mark, _PAUSE
+        except StoreError:
+            logger.exception("The copy to %s waits; trying again in %.0f s", target.where, pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        stop.wait(pause)
+    return done
+
+
+def _copy(
+    source: Store, after: str | None, target: Store, done: Synced, progress: Progress, *,
+    dry_run: bool,
+) -> Synced:  # fmt: skip
+    """Copy what *source* has from its mark *after* on; gives *done* and what this added."""
+    files: set[str] = set()  # each counts once, also where nothing is written
+    lost: set[str] = set()
+    for batch in _batches(source.scan(after), target.most_at_once):
+        here = target.known(record.id for record in batch)
+        missing = [record for record in batch if record.id not in here]
+        missing_files = _missing_files(missing, target)
+        if not dry_run:
+            remember(source, target)  # first: a copy that is cut off is one, too
+            lost = _copy_files(missing_files, source, target)
+            missing = [r for r in missing if not any(ref.sha256 in lost for ref in r.files())]
+            target.append(missing)
+        new_files = {ref.sha256 for ref in missing_files} - files - lost
+        files |= new_files
+        done = Synced(
+            copied=done.copied + len(missing),
+            known=done.known + len(here),
+            files=done.files + len(new_files),
+        )
+        progress(done)
+    return done
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Waiting:
+    """What a store has that another lacks: how many records, and when the oldest was made."""
+
+    records: int = 0
+    oldest: datetime | None = None
+
+    def __str__(self) -> str:
+        if self.oldest is None:
+            return "Nothing waits"
+        some = "1 record waits" if self.records == 1 else f"{self.records:,} records wait"
+        return f"{some} (the oldest since {self.oldest.astimezone():%Y-%m-%d %H:%M:%S})"
+
+
+def waiting_in(source: Store, target: Store | None = None, *, after: str | None = None) -> Waiting:
+    """What of *source* waits for *target*; without one, all that it got since its mark *after*."""
+    count, oldest = 0, None
+    for batch in _batches(source.scan(after), _MOST_LOOKED_UP):
+        here = target.known(record.id for record in batch) if target else set()
+        moments = [record.created_at for record in batch if record.id not in here]
+        count += len(moments)
+        oldest = min([*moments, *([oldest] if oldest else [])], default=None)
+    return Waiting(records=count, oldest=oldest)
+
+
+def _batches(records: Iterable[Record], most: int) -> Iterator[list[Record]]:
+    """*records*, so many at a time, and fewer where their files are large."""
+    batch: list[Record] = []
+    size = 0
+    for record in records:
+        record_size = sum(ref.size for ref in record.files())
+        if batch and (len(batch) >= most or size + record_size > _MOST_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(record)
+        size += record_size
+    if batch:
+        yield batch
+
+
+def _silent(done: Synced) -> None:
+    """Tell nobody."""
+
+
+def _missing_files(records: Iterable[Record], target: Store) -> dict[FileRef, Record]:
+    """The files of *records* that *target* lacks, each content once, and a record that has it."""
+    refs = {ref.sha256: (ref, record) for record in records for ref in record.files()}
+    missing = target.files.missing(ref for ref, _ in refs.values())
+    return {ref: refs[ref.sha256][1] for ref in missing}
+
+
+def _copy_files(files: dict[FileRef, Record], source: Store, target: Store) -> set[str]:
+    """Copy *files* as far as they are what was kept; the hashes of the others, which are noted."""
+    lost = set()
+    for ref, record in files.items():
+        try:
+            _copy_file(ref, record, source, target)
+        except UnreadableRecordError as error:
+            logger.warning("%s", error)
+            source.passed_over.note(error)
+            lost.add(ref.sha256)
+    return lost
+
+
+def copy_files(records: Iterable[Record], source: Store, target: Store) -> None:
+    """Put the files of *records*, which are of *source*, in *target* where it lacks them."""
+    for ref, record in _missing_files(records, target).items():
+        _copy_file(ref, record, source, target)
+
+
+def _copy_file(ref: FileRef, record: Record, source: Store, target: Store) -> None:
+    where = f"{source.where}, id {record.id}"
+    try:
+        with source.files.open(ref) as file:
+            found = hash_of(file)
+        if found == ref.sha256:
+            with source.files.open(ref) as file:
+                target.files.put(file, name=ref.name, mime_type=ref.mime_type)
+    except FileNotFoundError as error:
+        reason = f"its file {ref.name!r} is not there"
+        raise UnreadableRecordError(where=where, reason=reason) from error
+    if found != ref.sha256:
+        reason = f"the bytes of its file {ref.name!r} are not those that were kept"
+        raise UnreadableRecordError(where=where, reason=reason)

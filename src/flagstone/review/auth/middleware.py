@@ -1,0 +1,156 @@
+"""
+What every request passes before a page sees it, and every answer after.
+
+Nobody who is not known gets further than the login page; nothing is changed at the wish of another
+site; no answer may run a script but ours, be shown in a frame, or be taken for what it is not.
+"""
+
+import secrets
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from flagstone.errors import UsersError
+from flagstone.review.auth.access import Access, OnThisMachine
+from flagstone.review.auth.users import Person
+
+_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "media-src 'self'; connect-src 'self'; frame-src 'self'; form-action 'self'; "
+        "base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+_READING = ("GET", "HEAD")
+_AGAIN = '<!doctype html><title>Flagstone</title><meta http-equiv="refresh" content="0">'
+
+
+class Shell:
+    """
+    *app* with a scope of its own, whatever it is mounted in, and headers on every answer.
+
+    `token` opens the page where there are no users; None where people log in.
+    """
+
+    def __init__(self, app: ASGIApp, token: str | None) -> None:
+        self._app = app
+        self.token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, text in _HEADERS.items():
+                    headers.setdefault(name, text)
+            await send(message)
+
+        await self._app(dict(scope), receive, send_with_headers)
+
+
+class Gate:
+    """*app*, for those whom *access* knows."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        try:
+            person = self._access.person(request)
+        except UsersError as error:  # the file was there when the app was made
+            await PlainTextResponse(str(error), 503)(scope, receive, send)
+            return
+        scope.setdefault("state", {})["person"] = person
+        answer = self._opening(request) or self._refusal(request, person)
+        await (answer or self._app)(scope, receive, send)
+
+    def _opening(self, request: Request) -> Response | None:
+        """Where the address has the right token: its page, without it in the address."""
+        access, token = self._access, request.query_params.get("token")
+        if token is None or not isinstance(access, OnThisMachine):
+            return None
+        if request.method not in _READING or not access.open(request, token):
+            return None
+        rest = [pair for pair in parse_qsl(request.url.query, True) if pair[0] != "token"]
+        to = f"{base_of(request)}{quote(path_of(request))}"
+        address = f"{to}?{urlencode(rest)}" if rest else to
+        return RedirectResponse(address, 303, headers={"referrer-policy": "no-referrer"})
+
+    def _refusal(self, request: Request, person: Person | None) -> Response | None:
+        if request.method not in _READING and _is_foreign(request):
+            return PlainTextResponse("This came from another site. Nothing was changed.", 403)
+        path = path_of(request)
+        may_knock = self._access.may_knock(request)
+        # What is installed is no secret, and frames of no origin ask for it without cookies.
+        is_open = path.startswith("/static/") or (may_knock and path == self._access.door)
+        if person is not None or is_open:
+            return None
+        if not may_knock:
+            return PlainTextResponse("This page is not open to you.", 403)
+        if request.method in _READING and "text/html" in request.headers.get("accept", ""):
+            return self._door(request)
+        return PlainTextResponse("Log in first, or open the page with its token.", 401)
+
+    def _door(self, request: Request) -> Response:
+        """The way in, for a browser."""
+        query = urlencode([p for p in parse_qsl(request.url.query, True) if p[0] != "token"])
+        wanted = "?".join(filter(None, [quote(path_of(request)), query]))
+        if isinstance(self._access, OnThisMachine) and _comes_from_elsewhere(request):
+            # The cookie is sent for pages of ours only: from the one that this loads, it is.
+            return HTMLResponse(_AGAIN, 401)
+        place = f"{base_of(request)}{self._access.door}"
+        return RedirectResponse(f"{place}?to={quote(wanted, safe='')}", 303)
+
+
+def base_of(request: HTTPConnection) -> str:
+    """What stands before the path of every page, where the app is mounted below a prefix."""
+    return str(request.scope.get("root_path", "")).rstrip("/")
+
+
+def path_of(request: HTTPConnection) -> str:
+    """The path of a page, below the prefix where the app is mounted."""
+    return str(request.scope["path"]).removeprefix(base_of(request))
+
+
+def person_of(request: HTTPConnection) -> Person:
+    """Who asks; the gate let nobody else through."""
+    person: Person = request.scope["state"]["person"]
+    return person
+
+
+def token_of(request: HTTPConnection) -> str:
+    """The word that shows a post to come from a page of this session."""
+    token = request.session.setdefault("token", secrets.token_urlsafe(24))
+    return str(token)
+
+
+def _comes_from_elsewhere(request: Request) -> bool:
+    return request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
+
+
+def _is_foreign(request: Request) -> bool:
+    """Whether the browser says that another site sent this."""
+    site = request.headers.get("sec-fetch-site", "same-origin")
+    origin = request.headers.get("origin")
+    own = request.headers.get("host", "")
+    return site != "same-origin" or (origin is not None and _host_of(origin) != own)
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # no address at all
+        return ""

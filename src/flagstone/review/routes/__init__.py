@@ -1,0 +1,3 @@
+"""
+What the review page answers to a request.
+"""

@@ -1,0 +1,3 @@
+"""
+How values are shown, edited and read back.
+"""

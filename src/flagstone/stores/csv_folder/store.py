@@ -1,0 +1,341 @@
+"""
+Keep records in a folder of CSV files: one that a spreadsheet opens, and a full store.
+
+The layout is Gradio's: `dataset1.csv` and so on, a new number for each set of columns, and the
+files of a field under `<label>/<hash>/<name>`. The last column, `record`, holds the whole record
+as JSON; the columns before it are for people. Reviews and outcomes have logs of their own.
+"""
+
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flagstone.core import codec
+from flagstone.core.codec import FileRef
+from flagstone.core.records import SCHEMA, Flag, NewerRecord, Record
+from flagstone.errors import StoreError, store_error
+from flagstone.errors.safe_logs import logger_of
+from flagstone.fs.atomic import replace_durably
+from flagstone.stores.base import Store, flag_id_of, require_files
+from flagstone.stores.csv_folder.attachments import FolderFiles
+from flagstone.stores.csv_folder.erasure import Named, plan_erasure, remove_paths, rewrite
+from flagstone.stores.csv_folder.log import (
+    CsvLog,
+    OtherColumnsError,
+    add_column,
+    open_log,
+)
+from flagstone.stores.csv_folder.log_names import choose_log, logs_in
+from flagstone.stores.csv_folder.reader import Grown, LogReader, end_of
+from flagstone.stores.csv_folder.rows import Address, columns_of, row_of, spreadsheet_safe
+from flagstone.stores.csv_folder.seen_ids import KnownIds
+from flagstone.stores.erasures import Erasure, Erasures, flags_in
+from flagstone.stores.files import begin_removal
+
+logger = logger_of(__name__)
+
+Rows = dict[str, list[str]]
+"""Rows by the id of their record."""
+
+
+class _Kind(NamedTuple):
+    """What decides the log that a row goes to: the name of the first one, and the columns."""
+
+    first: str
+    columns: tuple[str, ...] | None
+
+
+_ERASED = "erased.csv"
+_ERASED_COLUMNS = ("flag_id", "record")
+_FIRST_LOGS = {"review": "reviews.csv", "outcome": "outcomes.csv"}
+_FIRST_OF_OTHERS = "others.csv"
+_ABOUT_FLAGS = ("reviews", "outcomes", "others", "erased")
+
+
+class CsvFolder(Store):
+    """
+    Records in CSV files in the folder *path*, made on first use; nothing is touched before.
+
+    Flags go to *file_name* or, where that has other columns than they, to the next number:
+    `dataset1.csv`, `dataset2.csv`; `log.csv`, `log2.csv`. *header* says whether logs begin with
+    the names of their columns. *order* is the order of the columns for flags of just these
+    fields. With *simplify_file_data* a cell shows a file as its path, otherwise as Gradio's
+    FileData. With *address*, which says where on the Hub the file at a path is, flags have the
+    columns of Gradio's Hub saver, and go on in a log of its.
+    """
+
+    files: FolderFiles
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        file_name: str = "dataset1.csv",
+        header: bool = True,
+        order: Sequence[str] = (),
+        simplify_file_data: bool = True,
+        address: Address | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.where = str(path)
+        self.files = FolderFiles(self.path)
+        self._first_logs = {**_FIRST_LOGS, "flag": file_name}
+        self._header = header
+        self._order = order
+        self._simplify_file_data = simplify_file_data
+        self._address = address
+        self._erasures = Erasures(self.path / ".erasing")
+        self._lock = threading.Lock()  # threads queue here, and not for the system's file locks
+        self._chosen: dict[_Kind, Path] = {}
+        self._grown: dict[str, Grown] = {}
+        self._editions = 0
+        self._has_looked = False
+        try:
+            self._known = KnownIds(self._logs())
+        except OSError:  # told when something is to be kept there
+            self._known = KnownIds(())
+
+    @property
+    def url(self) -> str:
+        return f"csv:{self.path.resolve()}"
+
+    @property
+    def targets(self) -> Path:
+        return self.path.resolve() / ".targets"
+
+    def is_there(self) -> bool:
+        with self._telling(doing="read"):
+            return bool(self._logs())
+
+    def append(self, records: Iterable[Record]) -> None:
+        self._append(list(records))
+
+    def keep(self, flag: Flag) -> int:
+        """Append one flag and say the number of its row, not counting the header."""
+        return self._append([flag])
+
+    def scan(self, after: str | None = None) -> Iterator[Record]:
+        places = json.loads(after) if after else {}
+        if self._erasures and not self._has_looked:
+            self._try_to_finish()
+        going = flags_in(self._erasures.pending()) if self._erasures else ()
+        for path in self._logs_of_records():
+            for _, record in self._reader(path).rows(after=places.get(path.name)):
+                if not going or flag_id_of(record) not in going:
+                    yield record
+
+    def mark(self) -> str:
+        return json.dumps({path.name: end_of(path) for path in self._logs()})
+
+    def erase(self, flag_ids: Iterable[str]) -> None:
+        self.finish_erasures()
+        with self._lock, self._telling(doing="erase flags in"):
+            erasure = plan_erasure(
+                frozenset(flag_ids), self._logs_of_records(), self.files, self.passed_over.note
+            )
+            if erasure.record_ids:
+                self._erasures.carry_out(erasure, self._erase)
+
+    def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:
+        self._has_looked = True
+        with self._telling(doing="erase flags in"):
+            left = self._left_by_erasures() if search else frozenset()
+            if dry_run:
+                return sum(len(one.record_ids) for one in self._erasures.pending()) + len(left)
+            with self._lock:
+                done = self._erasures.finish(self._erase)
+                if search:
+                    left = self._left_by_erasures()
+            if left:
+                self.erase(left)
+            return done + len(left)
+
+    def replace(self, flags: Iterable[Flag]) -> None:
+        new = {flag.id: flag for flag in flags}
+        require_files(new.values(), self.files, self.where)
+        with self._lock, self._telling(doing="correct flags in"):
+            for path in self._logs():
+                if path.name != _ERASED:
+                    self._correct(path, new)
+            self._known = KnownIds(self._logs())
+
+    def edition(self) -> str:
+        logs = {path.name: path for path in self._logs()}
+        erased = logs[_ERASED].stat().st_size if _ERASED in logs else 0
+        with self._lock:
+            self._editions += any(
+                name not in logs or not grown.goes_on(logs[name])
+                for name, grown in self._grown.items()
+            )
+            self._grown = {name: Grown(path) for name, path in logs.items()}
+            return f"{self._editions} {erased}"
+
+    def known(self, ids: Iterable[str]) -> set[str]:
+        with self._lock:
+            return self._known.among(ids, self._logs())
+
+    def damage(self) -> Iterator[str]:
+        for path in self._logs():
+            yield from self._reader(path).damage(of_erased=path.name == _ERASED)
+        yield from self._erasures.damage()
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _append(self, records: list[Record]) -> int:
+        if self._erasures:
+            self._try_to_finish()
+        texts = [record.to_json() for record in records]
+        if any('"$file"' in text for text in texts):
+            require_files(records, self.files, self.where)
+        rows: dict[_Kind, Rows] = defaultdict(dict)
+        with self._telling(doing="keep the flag in"):
+            for record, text in zip(records, texts, strict=True):
+                row = row_of(
+                    record, text, self._link, self._order, self._address, is_titled=self._header
+                )
+                rows[self._kind(record)][record.id] = row
+            with self._lock:
+                return self._write(rows)
+
+    def _reader(self, path: Path) -> LogReader:
+        return LogReader(path, self.files, note=self.passed_over.note)
+
+    def _kind(self, record: Record) -> _Kind:
+        columns = None
+        if self._header:
+            columns = columns_of(record, self._order, on_hub=self._address is not None)
+        if isinstance(record, NewerRecord):
+            return _Kind(_FIRST_OF_OTHERS, columns)
+        return _Kind(self._first_logs[record.type], columns)
+
+    def _write(self, rows: Mapping[_Kind, Rows]) -> int:
+        """Write *rows* to the logs of their kinds, all or none; the number of the last one."""
+        while True:
+            try:
+                with ExitStack() as stack:
+                    # In the order of their names, so that no two processes wait for each other.
+                    places = sorted((self._choose(kind), kind) for kind in rows)
+                    logs = [
+                        (stack.enter_context(open_log(path, kind.columns)), rows[kind])
+                        for path, kind in places
+                    ]
+                    return self._write_to(logs)
+            except OtherColumnsError:  # somebody else made that log, or edited its header
+                self._chosen.clear()
+
+    def _write_to(self, logs: list[tuple[CsvLog, Rows]]) -> int:
+        number = 0
+        known = self._known.among(chain.from_iterable(rows for _, rows in logs), self._logs())
+        try:
+            for log, rows in logs:
+                number = log.append([rows[name] for name in rows if name not in known])
+        except BaseException:
+            for log, _ in logs:
+                log.undo()
+            raise
+        for log, rows in logs:
+            self._known.add(rows, log)
+        return number
+
+    def _choose(self, kind: _Kind) -> Path:
+        if kind not in self._chosen:
+            if self._address is not None and kind.columns is not None:
+                add_column(self.path / kind.first, kind.columns)
+            taken = self._chosen.values()
+            self._chosen[kind] = choose_log(self.path / kind.first, kind.columns, taken)
+        return self._chosen[kind]
+
+    def _logs(self) -> list[Path]:
+        # Flags first: what is read in this order finds the flag before what is said about it.
+        logs = logs_in(self.path, note=self.passed_over.add)
+        return sorted(logs, key=lambda path: path.name.startswith(_ABOUT_FLAGS))
+
+    def _link(self, field: str, ref: FileRef) -> str | dict[str, Any]:
+        """Show the file *ref* under its field, and say what stands for it in the cell."""
+        path = self.files.show(ref, field)
+        if self._simplify_file_data:
+            return path
+        return {
+            "path": path,
+            "orig_name": ref.name,
+            "mime_type": ref.mime_type,
+            "size": ref.size,
+            "meta": {"_type": "gradio.FileData"},
+        }
+
+    def _logs_of_records(self) -> list[Path]:
+        return [path for path in self._logs() if path.name != _ERASED]
+
+    def _erase(self, erasure: Erasure) -> None:
+        """Have *erasure* done; to do it again ends what was cut off, and changes nothing else."""
+        began = begin_removal() if erasure.hashes else 0.0
+        # First what keeps them from coming back, then what makes them go.
+        with open_log(self.path / _ERASED, _ERASED_COLUMNS) as log:
+            known = KnownIds(()).among(erasure.record_ids, [log.path])
+            new = sorted(erasure.record_ids - known)
+            log.append([[spreadsheet_safe(record_id), _tomb(record_id)] for record_id in new])
+        kept, going = Named(), flags_in(self._erasures.pending()) - erasure.flag_ids
+        for path in self._logs_of_records():
+            rewrite(path, erasure, self.files, kept, going)
+        self._known = KnownIds(self._logs())
+        self.files.remove(erasure.hashes - kept.hashes, before=began)
+        remove_paths(self.path, erasure.paths - kept.paths_in(self.path))
+        self.files.sweep_parts()
+
+    def _try_to_finish(self) -> None:
+        """
+        Finish what others began, if they are not at it.
+
+        A failure is no reason to lose a flag, or not to read.
+        """
+        self._has_looked = True
+        try:
+            with self._lock:
+                self._erasures.finish(self._erase, wait=False)
+        except (OSError, StoreError) as error:
+            logger.warning("An erasure in %s is not finished yet: %s", self.where, error)
+
+    def _left_by_erasures(self) -> frozenset[str]:
+        """The ids of flags that were erased, and of which something is here all the same."""
+        erased = self.path / _ERASED
+        if not erased.exists():
+            return frozenset()
+        ids = KnownIds(())
+        left: set[str] = set()
+        for path in self._logs_of_records():
+            reader = self._reader(path)
+            found = {flag_id_of(record) for row, record in reader.rows() if reader.is_told(row)}
+            left |= ids.among(found, [erased])
+        return frozenset(left)
+
+    def _correct(self, path: Path, new: Mapping[str, Flag]) -> None:
+        """Write the log *path* anew with these flags in place of those with their ids."""
+        with open_log(path, None):
+            reader = self._reader(path)
+            rows = []
+            has_old = False
+            for row, record in reader.lines():
+                text = None
+                if record is not None and record.id in new and reader.is_told(row):
+                    # The cells for people stay: their columns are those of the log.
+                    text, has_old = new[record.id].to_json(), True
+                rows.append(reader.with_record(row, text))
+            if has_old:
+                replace_durably(path.resolve(), reader.render(rows))
+
+    @contextmanager
+    def _telling(self, *, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise store_error(error, doing=doing, where=self.where) from error
+
+
+def _tomb(record_id: str) -> str:
+    return codec.dumps({"flagstone": SCHEMA, "type": "erased", "id": record_id})

@@ -1,0 +1,3 @@
+"""
+The two layouts that Gradio 4's own Hub saver had.
+"""

@@ -1,0 +1,251 @@
+"""
+A folder for each flag: `<id>/metadata.jsonl`, as Gradio's Hub saver had them.
+
+The file is one line: cells for people, and the record's JSON as a text in the last one. The flag's
+files lie beside it under `<field>/<hash>/<name>`, and what was said about it as `<id>.json`.
+"""
+
+import shutil
+import stat
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+
+import orjson
+
+from flagstone.core.codec import FileRef, spelled
+from flagstone.core.records import Flag, Record, record_from_json
+from flagstone.errors import StoreError, UnreadableRecordError, store_error
+from flagstone.errors.safe_logs import logger_of
+from flagstone.fs.atomic import entries_of, replace_durably, sweep_parts, sync_directory
+from flagstone.fs.locks import lock
+from flagstone.stores.base import Store, flag_id_of, of_flags, require_files
+from flagstone.stores.csv_folder.attachments import FolderFiles
+from flagstone.stores.csv_folder.rows import RECORD, Address, columns_of, row_of
+from flagstone.stores.erasures import Erasure, Erasures, flags_in
+from flagstone.stores.files import safe_name
+
+logger = logger_of(__name__)
+
+FLAG = "metadata.jsonl"
+
+_GRADIOS = "Gradio's own saver wrote it; `flagstone import` takes it into a store"
+
+
+class FlagFolders(Store):
+    """
+    Records in folders below *path*, made on first use, one for each flag.
+
+    *order* is that of the cells, *address* says where on the Hub the file at a path is. Of many
+    records appended at once a crash may keep the first ones only.
+    """
+
+    files: FolderFiles
+
+    def __init__(
+        self, path: Path, *, order: Sequence[str] = (), address: Address | None = None
+    ) -> None:
+        self.path = path
+        self.where = str(path)
+        self.files = FolderFiles(path)
+        self._order = order
+        self._address = address
+        self._erasures = Erasures(path / ".erasing")
+        self._lock = threading.Lock()  # a file's lock is for processes
+        self._latest = 0
+        self._count: int | None = None
+        self._has_looked = False
+
+    @property
+    def url(self) -> str:
+        return str(self.path.resolve())
+
+    @property
+    def targets(self) -> Path:
+        return self.path.resolve() / ".targets"
+
+    def is_there(self) -> bool:
+        return bool(self._paths())
+
+    def append(self, records: Iterable[Record]) -> None:
+        records = list(records)
+        texts = [record.to_json() for record in records]
+        require_files(records, self.files, self.where)
+        with self._telling("keep the flag in"), self._locked():
+            self._erasures.finish(self._erase)
+            for record, text in zip(records, texts, strict=True):
+                path = self._path_of(record)
+                if not path.exists():
+                    self._write(path, record, text)
+
+    def keep(self, flag: Flag) -> int:
+        """Append one flag and say how many there are."""
+        if self._count is None:
+            self._count = sum(1 for _ in self.path.glob(f"*/{FLAG}"))
+        self.append([flag])
+        self._count += 1
+        return self._count
+
+    def scan(self, after: str | None = None) -> Iterator[Record]:
+        if self._erasures and not self._has_looked:
+            self._try_to_finish()
+        yield from self._records(after)
+
+    def _records(self, after: str | None = None) -> Iterator[Record]:
+        going = flags_in(self._erasures.pending()) if self._erasures else ()
+        for path, written in self._paths():
+            record = self._try_to_read(path) if written > int(after or 0) else None
+            if record is not None and flag_id_of(record) not in going:
+                yield record
+
+    def mark(self) -> str:
+        return str(max((written for _, written in self._paths()), default=0))
+
+    def erase(self, flag_ids: Iterable[str]) -> None:
+        with self._telling("erase flags in"), self._locked():
+            self._erasures.finish(self._erase)
+            wanted = frozenset(flag_ids)
+            ids, files = of_flags(wanted, self._records())
+            if ids:
+                erasure = Erasure(
+                    flag_ids=wanted, record_ids=frozenset(ids), hashes=frozenset(files)
+                )
+                self._erasures.carry_out(erasure, self._erase)
+
+    def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:  # noqa: ARG002 - a record and its files lie in one folder
+        self._has_looked = True
+        if dry_run or not self._erasures:
+            return sum(len(erasure.record_ids) for erasure in self._erasures.pending())
+        with self._telling("erase flags in"), self._locked():
+            return self._erasures.finish(self._erase)
+
+    def replace(self, flags: Iterable[Flag]) -> None:
+        flags = list(flags)
+        require_files(flags, self.files, self.where)
+        with self._telling("correct flags in"), self._locked():
+            for flag in flags:
+                path = self._path_of(flag)
+                if path.exists() and path.stat().st_size:
+                    row = self._row_of(flag, flag.to_json(), path.parent.name)
+                    # With its place in the order.
+                    replace_durably(path, row, written=path.stat().st_mtime_ns)
+
+    def damage(self) -> Iterator[str]:
+        yield from (sentence for sentence in super().damage() if _GRADIOS not in sentence)
+        yield from self._erasures.damage()
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def known(self, ids: Iterable[str]) -> set[str]:
+        here = {_name_of(path) for path, _ in self._paths()}
+        return {record_id for record_id in ids if safe_name(record_id) in here}
+
+    def _try_to_finish(self) -> None:
+        """Finish what was cut off; a failure is no reason not to read."""
+        try:
+            self.finish_erasures()
+        except StoreError as error:
+            logger.warning("An erasure in %s is not finished yet: %s", self.where, error)
+
+    def _erase(self, erasure: Erasure) -> None:
+        """Have *erasure* done; to do it again ends what was cut off, and changes nothing else."""
+        doomed = set(map(safe_name, erasure.record_ids))
+        for path, _ in self._paths():
+            if _name_of(path) in doomed:
+                # An empty file stays, so that the id is known and no copy brings it back.
+                if path.stat().st_size:
+                    replace_durably(path, b"")
+                for entry in entries_of(path.parent):
+                    if entry.is_dir(follow_symlinks=False):
+                        shutil.rmtree(entry.path)
+            sweep_parts(path.parent)
+        needed = {ref.sha256 for record in self._records() for ref in record.files()}
+        self.files.remove(erasure.hashes - needed)
+        self.files.sweep_parts()
+
+    def _paths(self) -> list[tuple[Path, int]]:
+        """The files of records in the order of the store, and when each was written."""
+        found = chain(self.path.glob(f"*/{FLAG}"), self.path.glob("*/*.json"))
+        times = [
+            (path, status.st_mtime_ns)
+            for path in found
+            if not path.parent.name.startswith(".")
+            and not path.parent.is_symlink()
+            and stat.S_ISREG((status := path.lstat()).st_mode)  # no link, no pipe, no directory
+        ]
+        return sorted(times, key=lambda each: each[1])
+
+    def _path_of(self, record: Record) -> Path:
+        name = FLAG if isinstance(record, Flag) else f"{safe_name(record.id)}.json"
+        return self.path / safe_name(flag_id_of(record)) / name
+
+    def _write(self, path: Path, record: Record, text: str) -> None:
+        """Write the file *path* of *record*, whose JSON is *text*, after all that are there."""
+        path.parent.mkdir(exist_ok=True)
+        if isinstance(record, Flag):
+            content = self._row_of(record, text, path.parent.name)
+        else:
+            content = text.encode()
+        self._latest = max(time.time_ns(), self._latest + 1)
+        replace_durably(path, content, written=self._latest)
+        sync_directory(self.path)
+
+    def _row_of(self, flag: Flag, text: str, folder: str) -> bytes:
+        columns = columns_of(flag, self._order, on_hub=self._address is not None)
+
+        def show(field: str, ref: FileRef) -> str:
+            return self.files.show(ref, field, below=f"{folder}/")
+
+        cells = row_of(flag, text, show, self._order, self._address)
+        row = dict(zip(columns, map(spelled, cells), strict=True))
+        return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Wait until nobody else writes here."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with self._lock, (self.path / ".lock").open("wb") as file:
+            lock(file.fileno())
+            yield
+
+    def _read(self, path: Path) -> Record | None:
+        """The record in the file *path*; None for one that was erased, or that Gradio wrote."""
+        content = path.read_bytes()
+        if not content:
+            return None
+        if path.name == FLAG:
+            try:
+                row = orjson.loads(content)
+            except orjson.JSONDecodeError as error:
+                raise UnreadableRecordError(where=str(path), reason=str(error)) from error
+            if not isinstance(row, dict) or RECORD not in row:
+                self.passed_over.add(str(path), _GRADIOS)
+                return None
+            content = str(row[RECORD]).encode()
+        return record_from_json(content, where=str(path), files=self.files)
+
+    def _try_to_read(self, path: Path) -> Record | None:
+        """The record in the file *path*; None, and noted, for one that cannot be read."""
+        try:
+            return self._read(path)
+        except UnreadableRecordError as error:
+            self.passed_over.note(error)
+        except OSError as error:
+            self.passed_over.add(str(path), error.strerror or str(error))
+        return None
+
+    @contextmanager
+    def _telling(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise store_error(error, doing=doing, where=self.where) from error
+
+
+def _name_of(path: Path) -> str:
+    """The id of the record in the file *path*, as file systems take it."""
+    return path.parent.name if path.name == FLAG else path.stem

@@ -1,0 +1,3 @@
+"""
+Records in immutable Parquet files, in a folder, a bucket or a dataset of the Hub.
+"""
