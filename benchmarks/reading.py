@@ -25,7 +25,7 @@ from typing import Any
 
 from flagstone import Flag, Query, Review, Store, Value, open_store
 from flagstone.review.dashboard.statistics import figures_of
-from flagstone.stores.open import for_reading
+from flagstone.stores.open import with_index
 
 PAGE = 50
 ROUNDS = 10
@@ -145,7 +145,7 @@ def timed(do: Callable[[], Any]) -> tuple[Any, float]:
 
 def read(path: Path, rounds: int) -> dict[str, Any]:
     """What each question took, so many times, and what the process holds."""
-    store, prepared = timed(lambda: for_reading(open_store(path)))
+    store, prepared = timed(lambda: with_index(open_store(path)))
     times: dict[str, dict[str, list[float]]] = {}
     for name, query in QUERIES.items():
         asked = times[name] = {}

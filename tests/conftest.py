@@ -13,7 +13,7 @@ import pytest
 from hub_server import Hub, running_hub
 from weed import Weed
 
-from flagstone.operations.mirror import Copier
+from flagstone.operations.mirror import BackgroundSync
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -82,14 +82,14 @@ def hub(_online) -> Iterator[Hub]:
 @pytest.fixture
 def _hub_by_default(hub, monkeypatch) -> Iterator[None]:
     """That Hub is the one asked where none is named, as with `HF_ENDPOINT`."""
-    copiers: list[Copier] = []
-    start = Copier.start
+    copiers: list[BackgroundSync] = []
+    start = BackgroundSync.start
 
-    def start_noted(copier: Copier) -> None:
+    def start_noted(copier: BackgroundSync) -> None:
         copiers.append(copier)
         start(copier)
 
-    monkeypatch.setattr(Copier, "start", start_noted)
+    monkeypatch.setattr(BackgroundSync, "start", start_noted)
     template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
     monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)

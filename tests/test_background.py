@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from flagstone.errors import StoreError
-from flagstone.operations.mirror import Copier
+from flagstone.operations.mirror import BackgroundSync
 from flagstone.stores.base import Wrapper
 from flagstone.stores.memory import MemoryStore
 from flagstone.stores.open import open_store
@@ -46,7 +46,7 @@ def test_what_was_there_before_is_copied_at_the_start(source):
     """
     target, flag = MemoryStore(), make_flag()
     source.append([flag])
-    copier = Copier(source, lambda: target, to="target", every=NEVER)
+    copier = BackgroundSync(source, lambda: target, to="target", every=NEVER)
     assert copier.flush()
     assert list(target.scan()) == [flag]
     copier.close()
@@ -64,7 +64,7 @@ def test_it_goes_when_many_were_noted(source):
             arrived.set()
 
     target = Target(MemoryStore())
-    copier = Copier(source, lambda: target, to="target", every=NEVER, most=3)
+    copier = BackgroundSync(source, lambda: target, to="target", every=NEVER, most=3)
     assert copier.flush()
     for _ in range(3):
         source.append([make_flag()])
@@ -79,7 +79,7 @@ def test_an_interval_is_one_append(source):
     What was flagged within an interval goes together.
     """
     target = Outage(MemoryStore(), failures=0)
-    copier = Copier(source, lambda: target, to="target", every=NEVER)
+    copier = BackgroundSync(source, lambda: target, to="target", every=NEVER)
     assert copier.flush()
     source.append([make_flag() for _ in range(20)])
     assert copier.flush()
@@ -95,7 +95,7 @@ def test_an_outage_is_told_and_waited_out(source, caplog, monkeypatch):
     monkeypatch.setattr("flagstone.operations.mirror._FIRST_PAUSE", 0.01)
     target = Outage(MemoryStore(), failures=2)
     source.append([make_flag()])
-    copier = Copier(source, lambda: target, to="the Hub", every=NEVER)
+    copier = BackgroundSync(source, lambda: target, to="the Hub", every=NEVER)
     with caplog.at_level(logging.WARNING):
         while not copier.flush():
             pass
@@ -120,7 +120,7 @@ def test_a_target_that_cannot_be_opened_is_tried_again(source, monkeypatch):
         return target
 
     source.append([make_flag()])
-    copier = Copier(source, open_target, to="target", every=NEVER)
+    copier = BackgroundSync(source, open_target, to="target", every=NEVER)
     while not copier.flush():
         pass
     assert list(target.scan()) == list(source.scan())
@@ -129,12 +129,12 @@ def test_a_target_that_cannot_be_opened_is_tried_again(source, monkeypatch):
 
 PROGRAM = """
 import sys
-from flagstone.background import Copier
+from flagstone.background import BackgroundSync
 from flagstone.stores import open_store
 from flagstone.testing import make_flag
 
 source, target = map(open_store, sys.argv[1:])
-copier = Copier(source, lambda: target, to="target", every=3600.0)
+copier = BackgroundSync(source, lambda: target, to="target", every=3600.0)
 copier.flush()
 source.append([make_flag("at the end")])
 copier.note()

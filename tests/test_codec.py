@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flagstone.core.codec import FileRef, dumps, files_in, loads
-from flagstone.errors import UnkeepableValueError
+from flagstone.errors import UnserializableValueError
 
 anything = st.recursive(
     st.none()
@@ -66,7 +66,7 @@ def test_what_would_change_is_refused(data, where):
     """
     A value of a type that would not come back is refused, and the sentence says where it is.
     """
-    with pytest.raises(UnkeepableValueError, match=where):
+    with pytest.raises(UnserializableValueError, match=where):
         dumps(data, "f")
 
 

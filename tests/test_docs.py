@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import flagstone
 from flagstone.cli import app
 from flagstone.stores.base import Store
-from flagstone.testing import StoreContract, make_flag
+from flagstone.testing import StoreTests, make_flag
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -101,7 +101,7 @@ namespace: dict[str, type[Store]] = {}
 exec(blocks(ROOT / "docs" / "extending.md", "python")[0], namespace)  # it is ours
 
 
-class TestTheDocumentedStore(StoreContract):
+class TestTheDocumentedStore(StoreTests):
     """The store that docs/extending.md prints passes the contract."""
 
     def open(self, place: Path) -> Store:

@@ -27,7 +27,7 @@ from flagstone.review import create_app
 from flagstone.stores.csv_folder.store import CsvFolder
 from flagstone.stores.erasures import Erasure, Erasures
 from flagstone.stores.hub_legacy.flag_folders import FlagFolders
-from flagstone.stores.open import for_reading
+from flagstone.stores.open import with_index
 from flagstone.testing import make_flag
 
 SECRET = b"secret content"
@@ -200,8 +200,8 @@ def test_a_flag_of_others_finishes_an_erasure(tmp_path):
     running.append([make_flag("new")])
 
     assert b"secret" not in content(tmp_path)
-    assert list(running.damage()) == []
-    assert running.known(ids) == ids
+    assert list(running.verify()) == []
+    assert running.existing_ids(ids) == ids
     assert running.count() == 2
 
 
@@ -211,7 +211,7 @@ def test_a_copy_that_an_idle_page_reads_goes(tmp_path, temporary):
     """
     place = tmp_path / "flags"
     flags = fill(open_store(place))
-    reading = for_reading(open_store(place))
+    reading = with_index(open_store(place))
     assert reading.count() == 2
     assert b"secret text" in content(temporary)
     command = [sys.executable, "-m", "flagstone", "forget", "--user", "ana", "--yes"]
@@ -228,7 +228,7 @@ def test_a_copy_that_is_not_dropped_is_told(tmp_path, temporary, monkeypatch):
     """
     A program that does not answer holds the erasure up, which says so.
     """
-    monkeypatch.setattr("flagstone.operations.forget._PATIENCE", 0.1)
+    monkeypatch.setattr("flagstone.operations.forget._TIMEOUT", 0.1)
     place = tmp_path / "flags"
     fill(open_store(place))
     command = [sys.executable, "-c", READ_AND_STOP, str(place)]
@@ -248,8 +248,8 @@ def test_a_copy_that_is_not_dropped_is_told(tmp_path, temporary, monkeypatch):
 READ_AND_STOP = """
 import os, signal, sys
 from flagstone import open_store
-from flagstone.stores import for_reading
-reading = for_reading(open_store(sys.argv[1]))
+from flagstone.stores import with_index
+reading = with_index(open_store(sys.argv[1]))
 reading.count()
 print("read", flush=True)
 os.kill(os.getpid(), signal.SIGSTOP)

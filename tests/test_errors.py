@@ -31,7 +31,7 @@ def test_the_tree_is_as_drawn():
     ("error", "sentence", "parent"),
     [
         (
-            errors.UnkeepableValueError(where="field 'x'", reason="it is a set"),
+            errors.UnserializableValueError(where="field 'x'", reason="it is a set"),
             "Cannot keep field 'x': it is a set. Nothing was kept. Flag text, numbers, lists, "
             "dicts and files instead, or leave this field out.",
             ValueError,
@@ -41,7 +41,7 @@ def test_the_tree_is_as_drawn():
             "Cannot keep field 'f': it is not what a Image holds on the page but a numpy.ndarray, "
             "which is what a function gets. Nothing was kept. Give the event that calls flag() "
             "preprocess=False.",
-            errors.UnkeepableValueError,
+            errors.UnserializableValueError,
         ),
         (
             errors.WrongPayloadError(field="f", component="Image"),
@@ -72,7 +72,7 @@ def test_the_tree_is_as_drawn():
             ValueError,
         ),
         (
-            errors.ForeignFileError(field="f", path="/etc/passwd", reason="it is not yours"),
+            errors.UntrustedFileError(field="f", path="/etc/passwd", reason="it is not yours"),
             "Cannot keep the file '/etc/passwd' of field 'f': it is not yours. The file was not "
             "read and nothing was kept. Only files that were uploaded to the demo or returned by "
             "its function can be flagged.",
@@ -133,49 +133,49 @@ def test_the_tree_is_as_drawn():
             errors.TooLargeError(size=2_500_000, most=1_000_000),
             "Cannot keep a flag of 2,500,000 bytes: 1,000,000 is the most. Nothing was kept. "
             "Raise flag_size, or None for no limit.",
-            errors.RefusedError,
+            errors.RejectedFlagError,
         ),
         (
             errors.TooLongError(what="mime_type", most=1_000),
             "Cannot keep the flag: its mime type is longer than 1,000 characters. Nothing was "
             "kept. Shorten it.",
-            errors.RefusedError,
+            errors.RejectedFlagError,
         ),
         (
             errors.TooManyFlagsError(most=600),
             "Cannot keep the flag: its session sent more than 600 within a minute. Nothing was "
             "kept. Raise flag_rate, or None for no limit.",
-            errors.RefusedError,
+            errors.RejectedFlagError,
         ),
         (
             errors.NoConsentError(),
             "Cannot keep the flag: the person did not agree to the demo's consent line. Nothing "
             "was kept. The line has to be ticked on the page.",
-            errors.RefusedError,
+            errors.RejectedFlagError,
         ),
         (
-            errors.NotKeptError(),
+            errors.RedactedError(),
             "Cannot keep the flag: the demo's redact function gave None for it. Nothing was kept. "
             "Flag something else, or change redact.",
-            errors.RefusedError,
+            errors.RejectedFlagError,
         ),
         (
             errors.NoSuchReplyError(index=999),
             "Cannot keep the reaction to message 999: the conversation has no such reply. Nothing "
             "was kept. React to a reply that is shown.",
-            errors.RefusedError,
+            errors.RejectedFlagError,
         ),
         (
             errors.WithdrawnFlagError(flag_id="f1"),
             "Cannot keep a comment on flag f1: the flag was taken back or erased. Nothing was "
             "kept. React to the reply again, then comment.",
-            errors.RefusedError,
+            errors.RejectedFlagError,
         ),
         (
             errors.NoSuchOptionError(option="x", options=["a", "b"]),
             "Cannot keep the flag: the demo has no option 'x'. Nothing was kept. Its options are "
             "a, b.",
-            errors.RefusedError,
+            errors.RejectedFlagError,
         ),
         (
             errors.ForeignCallbackError(callback=object(), what="conversations"),
@@ -184,14 +184,14 @@ def test_the_tree_is_as_drawn():
             TypeError,
         ),
         (
-            errors.UnclearFieldsError(functions=["classify", "explain"]),
+            errors.AmbiguousFieldsError(functions=["classify", "explain"]),
             "Cannot tell what to flag: of functions with inputs and outputs the demo has more than "
             "one (classify, explain). The demo was not changed. Say which fields: attach(demo, "
             "inputs=[…], outputs=[…]), once for each panel.",
             ValueError,
         ),
         (
-            errors.UnclearFieldsError(functions=[]),
+            errors.AmbiguousFieldsError(functions=[]),
             "Cannot tell what to flag: of functions with inputs and outputs the demo has none. The "
             "demo was not changed. Say which fields: attach(demo, inputs=[…], outputs=[…]), once "
             "for each panel.",
@@ -249,7 +249,7 @@ def test_the_tree_is_as_drawn():
             LookupError,
         ),
         (
-            errors.SecretCopyError(where="shards:ftp://***@h/f"),
+            errors.RedactedURLError(where="shards:ftp://***@h/f"),
             "Cannot open the copy shards:ftp://***@h/f: its URL had a secret, which is not kept. "
             "Nothing was done there. Name it in full with --also.",
             errors.FlagstoneError,
@@ -369,7 +369,7 @@ def test_a_visitor_reads_no_paths():
             "That is more than 600 in a minute. Nothing was kept; wait a little and try again.",
         ),
         (errors.NoConsentError(), "Tick the line above first. Nothing was kept."),
-        (errors.NotKeptError(), "This demo does not keep what you entered. Nothing was kept."),
+        (errors.RedactedError(), "This demo does not keep what you entered. Nothing was kept."),
         (
             errors.NoSuchReplyError(index=1),
             "There is no such reply any more. Nothing was kept.",

@@ -119,10 +119,10 @@ def test_every_flipped_bit_is_named(tmp_path, kind):
             found, error = read_all(store)
             wrong = [id_ for id_ in found if kept.get(id_) != found[id_]]
             lost = kept.keys() - found.keys()
-            is_told = bool(store.passed_over) or not lost
+            is_told = bool(store.skipped) or not lost
             hides_others = len(lost) > 1 and not is_in_schema(copy, error)
             if error is None and (wrong or hides_others or not is_told):
-                unread.append(f"{which}: {wrong} wrong, {lost} lost, told: {[*store.passed_over]}")
+                unread.append(f"{which}: {wrong} wrong, {lost} lost, told: {[*store.skipped]}")
             damage = examine(store, dry_run=True).damage
         if error is not None and not is_in_schema(copy, error):
             unread.append(f"{which}: {error}")

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from flagstone import Flag, Query, Review, Store, Value, open_store
 from flagstone.cli import app
 from flagstone.core.records import Outcome
-from flagstone.operations.forget import Forgotten, Receipt, forget
+from flagstone.operations.forget import ErasedStore, Receipt, forget
 from flagstone.operations.sync import sync
 from flagstone.testing import make_flag
 
@@ -111,10 +111,10 @@ def test_what_only_a_copy_has_is_forgotten_too(place, flags, tmp_path):
     assert receipt == Receipt(
         flag_ids=tuple(sorted([flags[0].id, flags[1].id, later.id])),
         places=(
-            Forgotten(
+            ErasedStore(
                 where=open_store(place).where, flags=2, records=4, files=1, bytes=len(SECRET)
             ),
-            Forgotten(where=copy.where, flags=1, records=1, files=0, bytes=0),
+            ErasedStore(where=copy.where, flags=1, records=1, files=0, bytes=0),
         ),
     )
     again = forget([open_store(place), copy], query=Query(user="ana"), flag_ids=[later.id])

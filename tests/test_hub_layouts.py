@@ -20,7 +20,7 @@ from flagstone.core.records import Review, Value
 from flagstone.errors import StoreError
 from flagstone.stores.csv_folder.store import CsvFolder
 from flagstone.stores.hub_legacy.flag_folders import FlagFolders
-from flagstone.stores.hub_legacy.repo_folder import CommittedFolder
+from flagstone.stores.hub_legacy.repo_folder import RepoFolderStore
 from flagstone.testing import make_flag
 
 pytestmark = pytest.mark.usefixtures("_hub_by_default")
@@ -236,7 +236,7 @@ def test_a_foreign_dataset_is_left_alone(hub, tmp_path, options, caplog):
 
 def open_on(hub, make):
     commits = Commits("hf://datasets/ana/mistakes", token="hf_ana", endpoint=hub.url)
-    return CommittedFolder(
+    return RepoFolderStore(
         commits,
         lambda folder: make(folder, address=commits.address),
         log=".csv",

@@ -48,7 +48,7 @@ def open_kind(folder: Path, kind: str) -> Store:
         (folder / "tab").mkdir(parents=True, exist_ok=True)
         with open_store(folder / "tab" / "flags.db") as tab:
             tab.append([])
-            tab.mark()
+            tab.cursor()
     return open_store(place_of(folder, kind))
 
 
@@ -75,13 +75,13 @@ def test_newer_records_are_kept_and_copied_as_they_are(tmp_path, kind):
         assert store.count() == 1
         assert store.facets()["user"] == {"ana": 1}
         assert store.state(flag.id).flag == flag
-        assert {passed.reason for passed in store.passed_over} == {
+        assert {passed.reason for passed in store.skipped} == {
             "it has schema 2, and this version reads 1",
             "this version knows no record of type 'thread'",
             "this version knows no value '$decimal'",
             "it has schema 7, and this version reads 1",
         }
-        assert list(store.damage()) == []
+        assert list(store.verify()) == []
 
 
 @pytest.mark.parametrize("kind", KINDS[:4])
@@ -299,7 +299,7 @@ def test_a_review_of_a_damaged_flag_hides_nothing(tmp_path):
     with open_store(place) as store:
         state = store.state(other.id)
         assert (list(store.find()), state.verdict) == ([other], "open")
-        assert [passed.where for passed in store.passed_over] == [
+        assert [passed.where for passed in store.skipped] == [
             f"{place}, row 4",
             f"{place}, row 1",
         ]

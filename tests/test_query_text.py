@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flagstone import Query
-from flagstone.core.query_syntax import parse_query, query_text
+from flagstone.core.query_syntax import format_query, parse_query
 from flagstone.errors import BadQueryError
 
 NOW = datetime(2026, 3, 8, 12, tzinfo=UTC)
@@ -83,4 +83,4 @@ def test_there_and_back(query):
     """
     Any query is written as a text that reads as the same query.
     """
-    assert parse_query(query_text(query)) == query
+    assert parse_query(format_query(query)) == query

@@ -21,8 +21,8 @@ from flagstone import FileRef, Flag, Outcome, Review, Value
 from flagstone.core.records import new_id, record_from_json, unique_names
 from flagstone.errors import (
     InvalidRecordError,
-    UnkeepableValueError,
     UnreadableRecordError,
+    UnserializableValueError,
 )
 from flagstone.testing import make_flag
 
@@ -248,7 +248,7 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     (Review, {"tags": list("abcdefghijklmnopqrstu")}, "tags must be at most 20 texts, not 21"),
     (Review, {"note": ["a"]}, "note must be text or None, not ['a']"),
     (Review, {"assignee": 7}, "assignee must be text or None, not 7"),
-    (Review, {"withdraws": 7}, "withdraws must be text, and an id is made of printable ASCII"),
+    (Review, {"retracts": 7}, "retracts must be text, and an id is made of printable ASCII"),
     (Outcome, {"run_id": None, "model": 7}, "model must be text, not 7"),
     (Outcome, {"status": None}, "status must be one of fixed, still_failing, changed, broken"),
     (Outcome, {"outputs": {"x": object}}, "outputs['x'] must be a Value, text, a number"),
@@ -317,7 +317,7 @@ def test_what_is_too_deep_is_refused_when_it_is_made(around, most):
 
     assert record_from_json(flag.to_json(), where="here") == flag
     for levels in (most + 1, 5_000):
-        with pytest.raises(UnkeepableValueError, match="nested too deeply"):
+        with pytest.raises(UnserializableValueError, match="nested too deeply"):
             Value(kind="json", data=nested(levels, around))
 
 
@@ -327,17 +327,19 @@ def test_what_cannot_be_kept_is_refused_when_it_is_made():
     """
     circle: list[Any] = []
     circle.append(circle)
-    with pytest.raises(UnkeepableValueError, match=r"data\.a\.1: it is a builtins\.object"):
+    with pytest.raises(UnserializableValueError, match=r"data\.a\.1: it is a builtins\.object"):
         Value(kind="json", data={"a": [1, object()]})
-    with pytest.raises(UnkeepableValueError, match=r"keep inputs\.x\.data\.0: it is a b"):
+    with pytest.raises(UnserializableValueError, match=r"keep inputs\.x\.data\.0: it is a b"):
         Flag(inputs={"x": [{1}]})  # type: ignore[dict-item]
-    with pytest.raises(UnkeepableValueError, match=r"data: it is a numpy\.float64"):
+    with pytest.raises(UnserializableValueError, match=r"data: it is a numpy\.float64"):
         Value(kind="number", data=np.float64(1))
-    with pytest.raises(UnkeepableValueError, match="nested too deeply"):
+    with pytest.raises(UnserializableValueError, match="nested too deeply"):
         Value(kind="json", data=circle)
-    with pytest.raises(UnkeepableValueError, match=r"keep context\.x: it is a builtins\.set"):
+    with pytest.raises(UnserializableValueError, match=r"keep context\.x: it is a builtins\.set"):
         Flag(context={"x": {1}})
-    with pytest.raises(UnkeepableValueError, match=r"keep component\.arguments: it is a builtins"):
+    with pytest.raises(
+        UnserializableValueError, match=r"keep component\.arguments: it is a builtins"
+    ):
         Value(kind="text", component={"arguments": object()})
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from flagstone import Review, Store, Value, open_store
 from flagstone.errors import StoreError
-from flagstone.operations.sync import Synced, sync
+from flagstone.operations.sync import SyncResult, sync
 from flagstone.stores.base import Wrapper
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import FailingStore, make_flag
@@ -46,8 +46,8 @@ def test_all_is_copied_and_then_nothing(source, target):
     done = sync(source, target)
     again = sync(source, target)
 
-    assert done == Synced(copied=1201, known=0, files=6)
-    assert again == Synced(copied=0, known=1201, files=0)
+    assert done == SyncResult(copied=1201, known=0, files=6)
+    assert again == SyncResult(copied=0, known=1201, files=0)
     assert list(target.scan()) == list(source.scan())
     for record in target.scan():
         for ref in record.files():
@@ -106,14 +106,14 @@ def test_a_damaged_file_is_not_copied(tmp_path, content, reason):
 
     done = sync(source, target)
 
-    assert done == Synced(copied=1)
+    assert done == SyncResult(copied=1)
     assert list(target.scan()) == [whole]
     assert not target.files.has(ref)
-    (passed,) = source.passed_over
+    (passed,) = source.skipped
     assert passed.where == f"{source.where}, id {damaged.id}"
     assert re.search(f"scan.png.*{reason}", passed.reason)
     path.write_bytes(b"good")
-    assert sync(source, target) == Synced(copied=1, known=1, files=1)
+    assert sync(source, target) == SyncResult(copied=1, known=1, files=1)
 
 
 def test_a_damaged_source_takes_nothing_from_the_target(tmp_path):

@@ -13,7 +13,7 @@ from test_cli import run
 
 from flagstone import Store, open_store
 from flagstone.errors import StoreError
-from flagstone.operations.replicas import Unreached, copies_of, remember, targets_of
+from flagstone.operations.replicas import UnreachableStore, copies_of, remember, targets_of
 from flagstone.operations.sync import sync
 from flagstone.stores.group_commit import GroupCommit
 from flagstone.stores.memory import MemoryStore
@@ -45,7 +45,7 @@ def test_its_url_opens_a_store_from_anywhere(kind, source, tmp_path, monkeypatch
     (tmp_path / "here" / "a:b").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "here")
     store = open_store(Path(kind) if kind.startswith("a:b") else kind)
-    assert not store.is_there()
+    assert not store.exists()
     assert not (tmp_path / "here" / "flags").exists()
     flag = make_flag()
     store.append([flag])
@@ -56,7 +56,7 @@ def test_its_url_opens_a_store_from_anywhere(kind, source, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
 
     with open_store(url) as opened:
-        assert opened.is_there()
+        assert opened.exists()
         assert list(opened.scan()) == [flag]
         assert opened.url == url
     assert [copy.url for copy in copies_of([source])[0]] == [url]
@@ -223,7 +223,7 @@ def test_no_secret_is_noted(source, url, noted):
             f"Cannot open the copy {noted}: its URL had a secret, which is not kept. Nothing was "
             "done there. Name it in full with --also."
         )
-        assert (copies, unreached) == ([], [Unreached(where=noted, reason=reason)])
+        assert (copies, unreached) == ([], [UnreachableStore(where=noted, reason=reason)])
     else:
         assert ([copy.where for copy in copies], unreached) == ([url], [])
     assert copies_of([source, target]) == ([], [])

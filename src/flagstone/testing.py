@@ -1,7 +1,7 @@
 """
 Hold a store to the specification, ours or yours; and stores that fail or dawdle, to test hosts.
 
-    class TestMyStore(StoreContract):
+    class TestMyStore(StoreTests):
         def open(self, place):
             return MyStore(place)
 
@@ -28,8 +28,8 @@ from flagstone.core.records import FileRef, Flag, Outcome, Record, Review, Value
 from flagstone.errors import (
     MissingFileError,
     StoreError,
-    UnkeepableValueError,
     UnknownFlagError,
+    UnserializableValueError,
 )
 from flagstone.stores.base import Store, Wrapper
 
@@ -121,7 +121,7 @@ class SlowStore(Wrapper):
         super().append(records)
 
 
-class StoreContract:
+class StoreTests:
     """What every store keeps. A subclass gives `open` and `texts`; `place` may be overridden."""
 
     def open(self, place: Path) -> Store:
@@ -236,10 +236,10 @@ class StoreContract:
         store.append(flags)
         unknown = [f"unknown {n}" for n in range(1500)]
 
-        told = self.open(place).known([*unknown, flags[2].id, flags[0].id])
+        told = self.open(place).existing_ids([*unknown, flags[2].id, flags[0].id])
 
         assert told == {flags[0].id, flags[2].id}
-        assert store.known([]) == set()
+        assert store.existing_ids([]) == set()
 
     def test_a_sound_store_has_no_damage(self, place: Path) -> None:
         """
@@ -251,7 +251,7 @@ class StoreContract:
         store.append([Review(flag_id=flags[0].id, verdict="accepted")])
         store.erase([flags[1].id])
 
-        assert list(self.open(place).damage()) == []
+        assert list(self.open(place).verify()) == []
 
     def test_all_or_none(self, place: Path) -> None:
         """
@@ -263,7 +263,7 @@ class StoreContract:
         bad.outputs["x"].data.append(object())  # which its constructor would have refused
         later = make_flag("later")
 
-        with pytest.raises(UnkeepableValueError, match=r"outputs\.x\.data.*builtins\.object"):
+        with pytest.raises(UnserializableValueError, match=r"outputs\.x\.data.*builtins\.object"):
             store.append([make_flag(), bad])
         store.append([later])
 
@@ -305,9 +305,9 @@ class StoreContract:
         After a mark come all records appended since, also in a store opened again.
         """
         store = self.open(place)
-        start = store.mark()
+        start = store.cursor()
         store.append([make_flag("before")])
-        mark = store.mark()
+        mark = store.cursor()
         later = make_flag("after")
         other = make_flag("other fields", outputs={})
         store.append([later, other])
@@ -317,7 +317,7 @@ class StoreContract:
         everything = list(self.open(place).scan(start))
         assert everything == list(store.scan())
         assert list(self.open(place).scan(mark)) == [later, other, review]
-        assert list(store.scan(store.mark())) == []
+        assert list(store.scan(store.cursor())) == []
 
     def test_what_was_erased_is_gone(self, place: Path) -> None:
         """
@@ -383,14 +383,14 @@ class StoreContract:
 
     def test_a_withdrawn_review_does_not_count(self, place: Path) -> None:
         """
-        A review that another withdraws stays in the log, and says nothing about the flag.
+        A review that another retracts stays in the log, and says nothing about the flag.
         """
         store = self.open(place)
         flag = make_flag()
         first = Review(flag_id=flag.id, verdict="fixed", tags=("a",), note="n", assignee="bo")
         second = Review(flag_id=flag.id, verdict="accepted", tags=("b",))
         store.append([flag, first, second])
-        store.append([Review(flag_id=flag.id, withdraws=second.id)])
+        store.append([Review(flag_id=flag.id, retracts=second.id)])
 
         state = store.state(flag.id)
 
@@ -408,11 +408,11 @@ class StoreContract:
         store = self.open(place)
         first, second = make_flag("first"), make_flag("second")
         store.append([first])
-        edition = store.edition()
+        edition = store.generation()
         store.append([second])
-        assert store.edition() == edition
+        assert store.generation() == edition
         self.open(place).erase([first.id])
-        assert store.edition() != edition or edition == ""
+        assert store.generation() != edition or edition == ""
 
     def test_an_unknown_flag_is_an_error(self, place: Path) -> None:
         """
@@ -467,18 +467,20 @@ class StoreContract:
             flags[4].id: "open",
         }
         alike = [flags[4].fingerprint, "no-such-print"]
-        assert +store.repeats(alike) == {flags[4].fingerprint: 1}
+        assert +store.count_by_fingerprint(alike) == {flags[4].fingerprint: 1}
         facets = store.facets(Query(app="app 1"))
         assert facets["option"] == {"a": 2, "b": 2, "c": 2}
         assert facets["verdict"] == {"open": 5, "accepted": 1}
         assert facets["tag"] == {"hard": 1}
         assert facets["assignee"] == {"bo": 1, None: 5}
         assert facets["verified"] == {"yes": 2, "no": 2, None: 2}
-        of_days, of_verdicts = store.tally(Query(option="a"), ("day", "app"), ("verdict", "user"))
+        of_days, of_verdicts = store.crosstab(
+            Query(option="a"), ("day", "app"), ("verdict", "user")
+        )
         assert of_days == {("2026-01-01", "app 0"): 2, ("2026-01-01", "app 1"): 2}
         assert of_verdicts == {("accepted", "ana"): 1, ("open", "ana"): 1, ("open", None): 2}
-        assert [state.flag for state in store.discussed(Query())] == [flags[3]]
-        assert list(store.discussed(Query(app="app 0"))) == []
+        assert [state.flag for state in store.reviewed(Query())] == [flags[3]]
+        assert list(store.reviewed(Query(app="app 0"))) == []
 
     def test_threads_lose_nothing(self, place: Path) -> None:
         """

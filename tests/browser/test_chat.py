@@ -196,7 +196,7 @@ def test_a_comment_is_edited_and_goes_with_its_reaction(
 ) -> None:
     """
     Each edit is a flag in the place of the former; saving the same again is none; to take the
-    reaction back withdraws the commented flag.
+    reaction back retracts the commented flag.
     """
     store = MemoryStore()
     page.goto(launch(chat(store, flag_comment=True)))

@@ -27,10 +27,10 @@ from flagstone.stores.open import open_store
 from flagstone.stores.parquet.store import ShardStore
 from flagstone.stores.sql.indexed_store import IndexedStore
 from flagstone.stores.sql.store import SqlStore
-from flagstone.testing import StoreContract
+from flagstone.testing import StoreTests
 
 
-class TestMemoryStore(StoreContract):
+class TestMemoryStore(StoreTests):
     @pytest.fixture(autouse=True)
     def _stores(self) -> None:
         self.stores: dict[Path, MemoryStore] = {}
@@ -47,7 +47,7 @@ class TestMemoryStore(StoreContract):
         return "".join(store._texts.values()).encode() + b"".join(store.files._contents.values())
 
 
-class TestCsvFolder(StoreContract):
+class TestCsvFolder(StoreTests):
     def open(self, place: Path) -> Store:
         return open_store(place)
 
@@ -60,7 +60,7 @@ class TestCsvFolder(StoreContract):
         return [json.dumps(record, separators=(",", ":"), ensure_ascii=False) for record in records]
 
 
-class TestSqlite(StoreContract):
+class TestSqlite(StoreTests):
     def open(self, place: Path) -> Store:
         return open_store(place / "flags.db")
 
@@ -71,7 +71,7 @@ class TestSqlite(StoreContract):
             ]
 
 
-class TestShards(StoreContract):
+class TestShards(StoreTests):
     def open(self, place: Path) -> Store:
         return open_store(f"shards:{place}")
 
@@ -85,7 +85,7 @@ class TestShards(StoreContract):
 
 
 @pytest.mark.slow
-class TestShardsOnS3(StoreContract):
+class TestShardsOnS3(StoreTests):
     @pytest.fixture(autouse=True)
     def _server(self, weed: Weed) -> None:
         self.weed = weed
@@ -110,7 +110,7 @@ class TestShardsOnS3(StoreContract):
 
 
 @pytest.mark.slow
-class TestShardsOnTheHub(StoreContract):
+class TestShardsOnTheHub(StoreTests):
     @pytest.fixture(autouse=True)
     def _server(self, shared_hub: Hub, _online: None) -> None:
         self.hub = shared_hub
@@ -151,7 +151,7 @@ class TestIndexed(TestSqlite):
         return IndexedStore(store)
 
 
-class TestFlagFolders(StoreContract):
+class TestFlagFolders(StoreTests):
     def open(self, place: Path) -> Store:
         return FlagFolders(place)
 

@@ -59,7 +59,7 @@ def store(tmp_path):
     slip = Review(flag_id=flags[1].id, verdict="fixed", created_at=later, tags=("slip",), note="x")
     store.append(
         [
-            slip, Review(flag_id=flags[1].id, withdraws=slip.id),
+            slip, Review(flag_id=flags[1].id, retracts=slip.id),
             Review(flag_id=flags[1].id, verdict="rejected", created_at=later, tags=("b", "a")),
             Review(
                 flag_id=flags[1].id, verdict="accepted", created_at=START, correction=better,
@@ -426,8 +426,8 @@ def test_flags_whose_file_is_damaged_are_passed_over(media, tmp_path, format, co
 
     assert manifest.flags == 3
     wrong = [f"{media.where}, id {flag.id}" for flag in (flags[0], flags[2])]
-    assert [passed.where for passed in media.passed_over] == wrong
-    assert [passed.reason.endswith(f"is {reason}") for passed in media.passed_over] == [True, True]
+    assert [passed.where for passed in media.skipped] == wrong
+    assert [passed.reason.endswith(f"is {reason}") for passed in media.skipped] == [True, True]
 
 
 def test_a_damaged_record_is_named(tmp_path):
@@ -443,7 +443,7 @@ def test_a_damaged_record_is_named(tmp_path):
     database.close()
 
     assert export(store, tmp_path / "out").flags == 1
-    assert "its checksum is that of another record" in str(store.passed_over)
+    assert "its checksum is that of another record" in str(store.skipped)
 
 
 def test_memory_does_not_grow_with_the_flags(tmp_path):

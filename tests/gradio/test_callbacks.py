@@ -19,10 +19,10 @@ from over_http import post_flag
 import flagstone.gradio as gr
 from flagstone import Flag, open_store
 from flagstone.errors import (
-    ForeignFileError,
     NotSetUpError,
     StoreError,
-    UnkeepableValueError,
+    UnserializableValueError,
+    UntrustedFileError,
     WrongFieldsError,
 )
 from flagstone.stores.memory import MemoryStore
@@ -123,7 +123,7 @@ class TestEveryCallback:
         callback.setup([gr.Textbox(label="t"), gr.State()], tmp_path)
 
         with pytest.raises(
-            UnkeepableValueError, match=r"field 'component 1'\.a\.1: it is a builtins\.object"
+            UnserializableValueError, match=r"field 'component 1'\.a\.1: it is a builtins\.object"
         ):
             callback.flag(["x", {"a": [1, object()]}])
         callback.flag(["y", (1, {2: "z"})])
@@ -161,7 +161,7 @@ class TestEveryCallback:
             deep = [deep]
         callback.setup([gr.State()], tmp_path)
 
-        with pytest.raises(UnkeepableValueError, match="nested too deeply"):
+        with pytest.raises(UnserializableValueError, match="nested too deeply"):
             callback.flag([deep])
         callback.flag([[[[]]]])
 
@@ -362,9 +362,9 @@ class TestFiles:
         }
 
         for path, reason in foreign.items():
-            with pytest.raises(ForeignFileError, match=reason):
+            with pytest.raises(UntrustedFileError, match=reason):
                 logger.flag([self.payload(path)])
-        with pytest.raises(ForeignFileError, match="it is a stream"):
+        with pytest.raises(UntrustedFileError, match="it is a stream"):
             logger.flag([{**self.payload(uploaded), "is_stream": True}])
         logger.flag([self.payload(uploaded)])
 
@@ -406,7 +406,9 @@ class TestFiles:
         """
         A payload that is not the component's is refused, naming the field.
         """
-        with pytest.raises(UnkeepableValueError, match="field 'f': it is not what a File holds"):
+        with pytest.raises(
+            UnserializableValueError, match="field 'f': it is not what a File holds"
+        ):
             logger.flag([{"nonsense": 1}])
 
     def test_full_file_data_in_the_cell(self, uploaded, tmp_path):

@@ -14,7 +14,7 @@ from flagstone import FileRef
 from flagstone.errors import OtherDemoError, UnloadableDemoError
 from flagstone.gradio.demos.load import load_demo
 from flagstone.gradio.demos.log_fields import fields_of_demo
-from flagstone.operations.import_gradio import import_logs
+from flagstone.operations.import_gradio import import_gradio_logs
 from flagstone.stores.memory import MemoryStore
 
 HEX = "0123456789abcdef0123"
@@ -160,7 +160,7 @@ def test_fields_are_read_by_their_components(app, tmp_path):
     (tmp_path / "im" / HEX / "a.png").write_bytes(b"picture")
     store = MemoryStore()
 
-    done = import_logs(tmp_path, store, fields=fields_of_demo(load_demo(app(EVERYTHING))))
+    done = import_gradio_logs(tmp_path, store, fields=fields_of_demo(load_demo(app(EVERYTHING))))
 
     (flag,) = store.scan()
     picture = flag.inputs["im"].data
@@ -208,5 +208,5 @@ def test_a_log_of_another_demo(tmp_path):
     store = MemoryStore()
 
     with pytest.raises(OtherDemoError):
-        import_logs(tmp_path, store, fields=fields_of_demo(demo))
+        import_gradio_logs(tmp_path, store, fields=fields_of_demo(demo))
     assert list(store.scan()) == []

@@ -15,7 +15,7 @@ from test_matrix import NOT_ON_A_PAGE
 from ways import Sides, as_browser
 
 from flagstone.core import codec
-from flagstone.errors import RefusedError
+from flagstone.errors import RejectedFlagError
 from flagstone.gradio.payloads.convert import to_value
 from flagstone.gradio.recording.digests import digests_of, posted_digest_of
 from flagstone.stores.memory import MemoryStore
@@ -54,7 +54,7 @@ def record_of(component, payload):
     store = MemoryStore()
     try:
         value = to_value(component, payload, field="f", description={}, files=store.files)
-    except (RefusedError, ValueError):
+    except (RejectedFlagError, ValueError):
         return None
     return codec.dumps(value.data)
 

@@ -18,7 +18,7 @@ from page import numbers_of, running
 import flagstone.gradio as gr
 from flagstone import Flag, redact
 from flagstone.core.query import Query
-from flagstone.errors import TooLargeError, TooLongError, UnclearFieldsError
+from flagstone.errors import AmbiguousFieldsError, TooLargeError, TooLongError
 from flagstone.gradio.recording.policy import Rules
 from flagstone.stores.base import Wrapper
 from flagstone.stores.files import DirectoryFiles
@@ -445,7 +445,7 @@ class TestWrongUse:
             gradio.Button().click(str.lower, two, one)
         functions = len(demo.fns)
 
-        with pytest.raises(UnclearFieldsError) as caught:
+        with pytest.raises(AmbiguousFieldsError) as caught:
             gr.attach(demo, MemoryStore())
 
         assert str(caught.value) == (

@@ -16,7 +16,7 @@ from PIL import Image
 
 import flagstone.gradio as gr
 from flagstone import FileRef, Value, open_store
-from flagstone.errors import ForeignFileError, RefusedError, UnreadableValueError
+from flagstone.errors import RejectedFlagError, UnreadableValueError, UntrustedFileError
 from flagstone.gradio.payloads.convert import to_payload
 from flagstone.gradio.payloads.kinds import _unknown_kind
 from flagstone.stores.memory import MemoryStore
@@ -69,7 +69,7 @@ class TestDrawings:
         """
         payload = {"background": None, "layers": [], "composite": None, "id": "nobody's"}
 
-        with pytest.raises(ForeignFileError, match="the demo has no such drawing"):
+        with pytest.raises(UntrustedFileError, match="the demo has no such drawing"):
             flag_one(gr.ImageEditor(), payload, tmp_path)
 
 
@@ -176,7 +176,7 @@ class TestBackToThePage:
             (gr.Gallery(), [{"image": unmarked, "caption": None}]),
             (chatbot, talk),
         ):
-            with pytest.raises(RefusedError):
+            with pytest.raises(RejectedFlagError):
                 flag_one(component, payload, tmp_path)
 
     def test_a_file_that_is_not_there(self):

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import pytest
 
 from flagstone.core.records import Flag
-from flagstone.errors import NotKeptError
+from flagstone.errors import RedactedError
 from flagstone.filters import raised
 from flagstone.gradio.recording.policy import Rate, RuleOptions, Rules
 from flagstone.redact import emails, phones
@@ -169,9 +169,9 @@ class TestRedacted:
             seen.append(flag)
             return flag
 
-        with pytest.raises(NotKeptError):
+        with pytest.raises(RedactedError):
             Rules(redact=[see, lambda _: None, see]).redacted(self.FLAG)
-        with pytest.raises(NotKeptError):
+        with pytest.raises(RedactedError):
             Rules(redact=lambda _: None).redacted(self.FLAG)
 
         assert seen == [self.FLAG]

@@ -23,7 +23,7 @@ from flagstone.errors import (
     UnreadableRecordError,
 )
 from flagstone.operations.check import examine
-from flagstone.operations.import_gradio import import_logs
+from flagstone.operations.import_gradio import import_gradio_logs
 from flagstone.stores.csv_folder import gradio_cells as why
 from flagstone.stores.csv_folder.gradio_log import NO_MESSAGE, NO_TIME, UNPLACED
 from flagstone.stores.csv_folder.gradio_rows import SURPLUS
@@ -53,7 +53,7 @@ class Logs:
 
     def read(self, name: str, **options) -> list[Flag]:
         store = MemoryStore()
-        import_logs(self.folder / name, store, **options)
+        import_gradio_logs(self.folder / name, store, **options)
         return list(store.scan())
 
     @cached_property
@@ -147,9 +147,9 @@ def test_to_import_again_adds_nothing(logs, tmp_path, target):
     """
     url = target if target == "memory:" else str(tmp_path / target)
     with open_store(url) as store:
-        first = import_logs(logs.folder / "fields", store, outputs=["label"])
+        first = import_gradio_logs(logs.folder / "fields", store, outputs=["label"])
         flags = list(store.scan())
-        again = import_logs(logs.folder / "fields", store, outputs=["label"])
+        again = import_gradio_logs(logs.folder / "fields", store, outputs=["label"])
 
         assert (first.synced.copied, first.synced.known) == (len(flags), 0)
         assert (again.synced.copied, again.synced.known, again.synced.files) == (0, len(flags), 0)
@@ -163,9 +163,9 @@ def test_a_dry_run_tells_all_and_writes_nothing(logs):
     What would be copied and what is in doubt is told as by an import; nothing is kept.
     """
     store = MemoryStore()
-    dry = import_logs(logs.folder / "fields", store, dry_run=True)
+    dry = import_gradio_logs(logs.folder / "fields", store, dry_run=True)
     assert list(store.scan()) == []
-    wet = import_logs(logs.folder / "fields", store)
+    wet = import_gradio_logs(logs.folder / "fields", store)
 
     assert dry == wet
     assert dry.kinds["checkbox"] == ("boolean",)
@@ -246,7 +246,7 @@ class TestByHand:
         folder.mkdir(exist_ok=True)
         (folder / name).write_text(text)
         store = MemoryStore()
-        import_logs(folder, store)
+        import_gradio_logs(folder, store)
         return list(store.scan())
 
     def test_rows_longer_and_shorter_than_the_header(self, tmp_path):
@@ -363,7 +363,7 @@ class TestByHand:
         store = MemoryStore()
 
         for name in ("a", "b", "a", "b"):
-            import_logs(tmp_path / name, store)
+            import_gradio_logs(tmp_path / name, store)
 
         assert [flag.inputs["component 1"].data for flag in store.scan()] == ["cat", *["dog"] * 3]
 
@@ -373,11 +373,11 @@ class TestByHand:
         """
         (tmp_path / "log.csv").write_text("a,timestamp\r\nx,2026-01-01\r\n")
         with pytest.raises(SamePlaceError):
-            import_logs(tmp_path, open_store(tmp_path))
+            import_gradio_logs(tmp_path, open_store(tmp_path))
 
         for copied in (1, 0):
             with open_store(tmp_path / "flags.db") as store:
-                assert import_logs(tmp_path, store).synced.copied == copied
+                assert import_gradio_logs(tmp_path, store).synced.copied == copied
         assert (tmp_path / "log.csv").read_bytes().count(b"\n") == 2
 
     def test_an_output_that_is_no_field(self, tmp_path):
@@ -388,7 +388,7 @@ class TestByHand:
         store = MemoryStore()
 
         with pytest.raises(UnknownFieldError, match=r"'lable'.*The fields are label"):
-            import_logs(tmp_path, store, outputs=["lable"])
+            import_gradio_logs(tmp_path, store, outputs=["lable"])
 
         assert list(store.scan()) == []
 
@@ -400,7 +400,7 @@ class TestByHand:
         for line in ('{"a": "x"', "[1]"):
             (tmp_path / "0a" / "metadata.jsonl").write_text('{"a": "x"}\n' + line)
             with pytest.raises(UnreadableRecordError, match=r"metadata\.jsonl, line 2"):
-                import_logs(tmp_path, MemoryStore())
+                import_gradio_logs(tmp_path, MemoryStore())
 
     def test_nothing_to_import(self, tmp_path):
         """
@@ -408,4 +408,4 @@ class TestByHand:
         """
         for path in (tmp_path, tmp_path / "none"):
             with pytest.raises(NoStoreError):
-                import_logs(path, MemoryStore())
+                import_gradio_logs(path, MemoryStore())

@@ -9,7 +9,7 @@ import pytest
 from logs_by_hand import HEX, PNG, T, log, one
 
 from flagstone.errors import NoStoreError, UnreadableRecordError
-from flagstone.operations.import_gradio import import_logs
+from flagstone.operations.import_gradio import import_gradio_logs
 from flagstone.stores.csv_folder.foreign_csv import MAX_LOG_SIZE
 from flagstone.stores.csv_folder.gradio_files import MAX_FILE_SIZE, NO_FILE, TOO_LARGE
 from flagstone.stores.csv_folder.store import CsvFolder
@@ -28,7 +28,7 @@ def folder(tmp_path):
 
 def read_one(folder):
     store = MemoryStore()
-    import_logs(folder, store)
+    import_gradio_logs(folder, store)
     (flag,) = store.scan()
     return flag.inputs["im"].data, flag.context.get("in_doubt")
 
@@ -70,8 +70,8 @@ def test_a_log_that_is_a_link_out_of_its_folder(folder, tmp_path):
     store = MemoryStore()
 
     with pytest.raises(UnreadableRecordError, match="a link that leads out of its folder"):
-        import_logs(folder, store)
-    assert import_logs(folder / "log.csv", store).synced.copied == 1
+        import_gradio_logs(folder, store)
+    assert import_gradio_logs(folder / "log.csv", store).synced.copied == 1
 
 
 def test_what_is_called_like_a_log_and_is_none(folder):
@@ -86,7 +86,7 @@ def test_what_is_called_like_a_log_and_is_none(folder):
 
     assert read_one(folder) == (None, {"im": NO_FILE})
     with pytest.raises(NoStoreError):
-        import_logs(folder / "dataset2.csv", MemoryStore())
+        import_gradio_logs(folder / "dataset2.csv", MemoryStore())
 
 
 def test_a_hub_folder_that_is_a_link(folder, tmp_path):
@@ -120,7 +120,7 @@ def test_a_log_that_is_too_large_is_refused(folder, name):
         file.truncate(MAX_LOG_SIZE + 1)
 
     with pytest.raises(UnreadableRecordError, match=r"larger than 1,073\.7 MB"):
-        import_logs(folder, MemoryStore())
+        import_gradio_logs(folder, MemoryStore())
 
 
 def test_flags_of_a_foreign_log_are_erased(tmp_path):

@@ -13,7 +13,7 @@ from cases_of_rows import CASES as ROWS
 from logs_by_hand import Kept
 
 from flagstone import FileRef, Flag
-from flagstone.operations.import_gradio import import_logs
+from flagstone.operations.import_gradio import import_gradio_logs
 from flagstone.stores.csv_folder.gradio_log import NO_TIME
 from flagstone.stores.memory import MemoryStore
 
@@ -76,11 +76,11 @@ def test_a_log_is_read_as_it_was_written(tmp_path, case):
 
     if case.error is not None:
         with pytest.raises(case.error) as raised:
-            import_logs(folder / case.path, store, **options)
+            import_gradio_logs(folder / case.path, store, **options)
         assert case.words in str(raised.value)
         assert list(store.scan()) == []
         return
-    import_logs(folder / case.path, store, **options)
+    import_gradio_logs(folder / case.path, store, **options)
 
     assert [facts(record) for record in store.scan()] == [expected(flag) for flag in case.flags]
 

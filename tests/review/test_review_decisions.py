@@ -155,7 +155,7 @@ def test_others_hear_of_it(store, users):
 
 def test_a_decision_is_undone_by_another_review(store, users):
     """
-    Undo appends a review that withdraws another; nothing is taken out of the log.
+    Undo appends a review that retracts another; nothing is taken out of the log.
     """
     right = {"label": Value(kind="label", data={"label": "4", "confidences": None})}
     flag = make_flag(correction=right)
@@ -171,7 +171,7 @@ def test_a_decision_is_undone_by_another_review(store, users):
 
     state = store.state(flag.id)
     assert (state.verdict, state.correction) == ("open", right)
-    assert [(r.by, r.withdraws) for r in state.reviews] == [("ana", None), ("ana", told["id"])]
+    assert [(r.by, r.retracts) for r in state.reviews] == [("ana", None), ("ana", told["id"])]
     stands = {
         "flag": flag.id, "id": state.reviews[1].id, "verdict": "open", "tags": [], "assignee": None,
     }  # fmt: skip
@@ -236,7 +236,7 @@ def test_what_was_undone_meanwhile_is_told(store, users):
     ana.post("/undo", {"reviews": {flag.id: told}})
 
     (faster,) = bo.decide(flag.id, seen=told, verdict="accepted")["faster"]
-    assert (faster["by"], faster["withdraws"]) == ("ana", True)
+    assert (faster["by"], faster["retracts"]) == ("ana", True)
     assert bo.decide(flag.id, seen="", verdict="accepted")["faster"] == []
     assert store.state(flag.id).verdict == "accepted"
 

@@ -62,7 +62,7 @@ def open_kind(kind: str, place: Path, hub: str = "") -> Store:
     from flagstone.blobs.hub_repo import Commits
     from flagstone.stores.csv_folder.store import CsvFolder
     from flagstone.stores.hub_legacy.flag_folders import FlagFolders
-    from flagstone.stores.hub_legacy.repo_folder import CommittedFolder
+    from flagstone.stores.hub_legacy.repo_folder import RepoFolderStore
 
     def make(folder: Path) -> Store:
         if kind == "hub-folders":
@@ -71,7 +71,7 @@ def open_kind(kind: str, place: Path, hub: str = "") -> Store:
 
     commits = Commits("hf://datasets/ana/cut", token="hf_ana", endpoint=hub)
     info = {"info.json": b"{}"}
-    return CommittedFolder(commits, make, log=".csv", configs=lambda _: {}, once=info)
+    return RepoFolderStore(commits, make, log=".csv", configs=lambda _: {}, once=info)
 
 
 def go_online(cut: Cut) -> None:

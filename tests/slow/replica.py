@@ -18,7 +18,7 @@ from pathlib import Path
 import huggingface_hub.constants
 
 from flagstone import Value, open_store
-from flagstone.operations.mirror import Copier
+from flagstone.operations.mirror import BackgroundSync
 from flagstone.stores.base import Store
 from flagstone.stores.parquet.store import ShardStore
 from flagstone.testing import make_flag
@@ -41,7 +41,7 @@ def main(folder: str, hub: str, dataset: str, *, drain: bool) -> None:
     huggingface_hub.constants.HF_HUB_DISABLE_XET = True
     store = open_store(Path(folder) / "flags.db")
     options = {"token": "hf_ana", "endpoint": hub}
-    copier = Copier(
+    copier = BackgroundSync(
         store, lambda: ShardStore(f"hf://datasets/{dataset}", options), to=dataset, every=0.1
     )
     copier.start()

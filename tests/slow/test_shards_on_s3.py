@@ -51,7 +51,7 @@ class Race:
         store, mark = self.open(), "0"
         while not self.done.is_set() or len(self.followed) < len(self.acknowledged):
             with self.patience():
-                next_mark = store.mark()
+                next_mark = store.cursor()
                 self.followed.update(record.id for record in store.scan(mark))
                 mark = next_mark
 

@@ -168,16 +168,16 @@ def test_a_mark_goes_on_in_each(folder):
     After a mark comes what any of them got since.
     """
     store = open_store(folder)
-    mark = store.mark()
+    mark = store.cursor()
     in_tab, in_root = make_flag("in a tab"), make_flag("in the root")
     CsvFolder(folder / "in csv").append([in_tab])
     store.append([in_root])
 
     later = {record.id for record in store.scan(mark) if record.app == "digits"}
     assert later == {in_tab.id, in_root.id}  # rows of Gradio's may come again
-    edition = store.edition()
+    edition = store.generation()
     CsvFolder(folder / "in csv").erase([in_tab.id])
-    assert store.edition() != edition or edition == ""
+    assert store.generation() != edition or edition == ""
 
 
 def test_csv_beside_a_database(tmp_path):

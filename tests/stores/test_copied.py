@@ -13,8 +13,8 @@ import pytest
 
 from flagstone import Flag, Query, Review, Value, open_store
 from flagstone.stores.group_commit import GroupCommit
-from flagstone.stores.indexed_copy import CopiedStore
-from flagstone.stores.open import for_reading
+from flagstone.stores.indexed_copy import IndexedCopy
+from flagstone.stores.open import with_index
 from flagstone.stores.sql.indexed_store import IndexedStore
 from flagstone.testing import make_flag
 
@@ -50,8 +50,8 @@ def test_it_answers_as_the_store_does(url, scratch):
     store, other = open_store(url), open_store(url)
     flags = [*flags_at(3, app="a"), *flags_at(1, 2, app="b", text="dark")]
     store.append(flags)
-    reading = for_reading(store)
-    assert isinstance(reading, CopiedStore)
+    reading = with_index(store)
+    assert isinstance(reading, IndexedCopy)
 
     for written in ([], flags_at(0, text="dark"), [Review(flag_id=flags[0].id, tags=("t",))]):
         other.append(written)
@@ -60,11 +60,11 @@ def test_it_answers_as_the_store_does(url, scratch):
             assert reading.count(query) == other.count(query)
             assert without_zeros(reading.facets(query)) == without_zeros(other.facets(query))
             pairs = [("day", "app"), ("user", "verdict")]
-            assert reading.tally(query, *pairs) == other.tally(query, *pairs)
-            assert list(reading.discussed(query)) == list(other.discussed(query))
+            assert reading.crosstab(query, *pairs) == other.crosstab(query, *pairs)
+            assert list(reading.reviewed(query)) == list(other.reviewed(query))
         assert reading.states([flags[0].id]) == other.states([flags[0].id])
         prints = [flags[0].fingerprint]
-        assert reading.repeats(prints) == other.repeats(prints)
+        assert reading.count_by_fingerprint(prints) == other.count_by_fingerprint(prints)
     reading.close()
 
 
@@ -76,7 +76,7 @@ def test_what_is_written_reaches_the_store(url, scratch):
     ref = store.files.put(io.BytesIO(b"bytes"), name="a.bin")
     flag = Flag(inputs={"file": Value(kind="file", data=ref)})
     store.append([flag])
-    reading = for_reading(store)
+    reading = with_index(store)
 
     reading.append([Review(flag_id=flag.id, verdict="fixed")])
 
@@ -96,7 +96,7 @@ def test_a_file_that_is_gone_is_in_nobodys_way(tmp_path, scratch):
     store.append([flag])
     store.files.remove([ref.sha256])
 
-    assert list(for_reading(store).find()) == [flag]
+    assert list(with_index(store).find()) == [flag]
 
 
 @pytest.mark.parametrize("by_another", [False, True])
@@ -107,7 +107,7 @@ def test_what_is_erased_is_in_no_copy(url, scratch, by_another):
     secret, other = flags_at(1, text="a secret"), flags_at(2, text="b")
     store = open_store(url)
     store.append([*secret, *other])
-    reading = for_reading(store)
+    reading = with_index(store)
     assert reading.count(Query(text="secret")) == 1
 
     (open_store(url) if by_another else reading).erase([secret[0].id])
@@ -128,7 +128,7 @@ def test_a_log_written_anew_twice_may_be_the_same_file(tmp_path, scratch):
     store = open_store(f"csv:{tmp_path}/flags")
     secret, (other,), (late,) = flags_at(1), flags_at(2), flags_at(3, text="longer" * 99)
     store.append([*secret, other])
-    with for_reading(open_store(f"csv:{tmp_path}/flags")) as reading:
+    with with_index(open_store(f"csv:{tmp_path}/flags")) as reading:
         assert reading.count() == 2
         log, same = tmp_path / "flags/dataset1.csv", tmp_path / "flags/same"
         same.hardlink_to(log)
@@ -146,7 +146,7 @@ def test_rows_deleted_within_a_log_are_gone(tmp_path, scratch):
     store = open_store(f"csv:{tmp_path}/flags")
     flags = flags_at(1, 2, 3)
     store.append(flags)
-    with for_reading(open_store(f"csv:{tmp_path}/flags")) as reading:
+    with with_index(open_store(f"csv:{tmp_path}/flags")) as reading:
         assert reading.count() == 3
         log = tmp_path / "flags/dataset1.csv"
         head, _, *rest = log.read_bytes().splitlines(keepends=True)
@@ -160,7 +160,7 @@ def test_nothing_is_left_of_it(url, scratch):
     """
     store = open_store(url)
     store.append(flags_at(1))
-    reading = for_reading(store)
+    reading = with_index(store)
     (folder,) = scratch.iterdir()
     assert folder.stat().st_mode & 0o777 == 0o700
     reading.close()
@@ -175,7 +175,7 @@ def test_many_threads_read_one_copy(url, scratch):
     """
     store = open_store(url)
     store.append(flags_at(*range(5)))
-    reading = for_reading(store)
+    reading = with_index(store)
     seen: list[list[str]] = []
 
     def ask():
@@ -198,7 +198,7 @@ def test_a_store_in_memory_is_read_as_it_is():
     Nothing is gained by a copy of what is in memory already.
     """
     store = open_store("memory:")
-    assert for_reading(store) is store
+    assert with_index(store) is store
 
 
 def test_what_is_edited_by_hand_is_read_anew(tmp_path, scratch):
@@ -208,14 +208,14 @@ def test_what_is_edited_by_hand_is_read_anew(tmp_path, scratch):
     store = open_store(f"csv:{tmp_path / 'flags'}")
     flags = flags_at(1, text="first")
     store.append([*flags, *flags_at(2, text="second"), *flags_at(3, text="third")])
-    reading = for_reading(store)
+    reading = with_index(store)
     log = tmp_path / "flags" / "dataset1.csv"
     assert reading.count() == 3
 
     log.write_bytes(log.read_bytes().replace(b"second", b"another"))
     assert reading.count(Query(text="second")) == 0
     assert reading.count(Query(text="another")) == 0
-    reasons = [passed.reason for passed in reading.passed_over]
+    reasons = [passed.reason for passed in reading.skipped]
     assert reasons == ["its checksum is that of another record"]
 
     rows = log.read_bytes().splitlines(keepends=True)
@@ -228,4 +228,4 @@ def test_a_store_whose_appends_are_grouped_has_its_own_index(tmp_path):
     """
     A database behind a group commit is no other store, and is not copied.
     """
-    assert isinstance(for_reading(GroupCommit(open_store(tmp_path / "flags.db"))), IndexedStore)
+    assert isinstance(with_index(GroupCommit(open_store(tmp_path / "flags.db"))), IndexedStore)

@@ -241,7 +241,7 @@ class TestEditedByHand:
         store = CsvFolder(tmp_path)
 
         assert list(store.scan()) == [second]
-        ((where, reason),) = store.passed_over
+        ((where, reason),) = store.skipped
         assert (where, "unexpected character" in reason) == (str(path), True)
 
     def test_somebody_elses_csv_is_no_log(self, tmp_path):
@@ -346,7 +346,7 @@ def test_a_quote_that_is_never_closed_is_told(tmp_path):
     store = CsvFolder(tmp_path)
 
     assert list(store.scan()) == [other]
-    ((where, reason),) = store.passed_over
+    ((where, reason),) = store.skipped
     assert where == f"{path}, line 2"
     assert reason.startswith("its quotes do not match")
 
@@ -391,10 +391,10 @@ class TestHostileRows:
         (first, *others) = (record.id for record in damaged.scan())
         assert len(others) == 3
 
-        ((where, reason),) = damaged.passed_over
+        ((where, reason),) = damaged.skipped
         assert where == f"{path}, line 3"
         assert reason.startswith("its quotes do not match")
-        (sentence,) = damaged.damage()
+        (sentence,) = damaged.verify()
         assert sentence.startswith(f"Cannot read the record at {path}, line 3: its quotes do not")
         assert examine(damaged).swept == {}
         damaged.erase([first])
@@ -423,7 +423,7 @@ class TestHostileRows:
         flags = append(tmp_path, "one")
 
         assert list(CsvFolder(tmp_path).scan()) == flags
-        assert list(CsvFolder(tmp_path).damage()) == []
+        assert list(CsvFolder(tmp_path).verify()) == []
 
     def test_rows_of_gradios_are_erased_for_good(self, tmp_path):
         """

@@ -158,7 +158,7 @@ def test_a_silent_hub_is_not_waited_for(hub, open_hub, monkeypatch):
     """
     A connection on which nothing comes counts as cut; the flag is there once in the end.
     """
-    monkeypatch.setattr("flagstone.blobs.hub_repo._LONGEST_SILENCE", 0.5)
+    monkeypatch.setattr("flagstone.blobs.hub_repo._MAX_SILENCE", 0.5)
     close_session()  # the client has the bounds it began with
     store = open_hub()
     store.append([make_flag()])
@@ -223,7 +223,7 @@ def test_a_corrupt_shard_is_named(hub, open_hub):
     store, flag = open_hub(), make_flag()
     store.append([flag])
     assert list(store.scan()) == [flag]
-    ((where, _),) = store.passed_over
+    ((where, _),) = store.skipped
     assert where.endswith("shard 000000000001.parquet")
     assert repo.head.files["data/000000000001.parquet"].content == b"no Parquet"
 

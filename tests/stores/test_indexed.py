@@ -15,7 +15,7 @@ from flagstone import Query, Review, Value, open_store
 from flagstone.core.query import texts_of
 from flagstone.errors import StoreError
 from flagstone.stores.memory import MemoryStore
-from flagstone.stores.open import for_reading
+from flagstone.stores.open import with_index
 from flagstone.stores.sql.indexed_store import IndexedStore
 from flagstone.testing import make_flag
 
@@ -117,8 +117,8 @@ QUERIES = [
 PAIRS = [("day", "app"), ("option", "day"), ("model", "verdict"), ("user", "verdict")]
 
 
-def discussed(store, query):
-    return {state.flag.id: state for state in store.discussed(query)}
+def reviewed(store, query):
+    return {state.flag.id: state for state in store.reviewed(query)}
 
 
 @pytest.mark.parametrize("few", [0, 2000])
@@ -131,9 +131,9 @@ def test_it_answers_as_the_records_do(path, seed, few, monkeypatch):
     monkeypatch.setattr("flagstone.stores.sql.indexed_store._BATCH", 7)
     monkeypatch.setattr("flagstone.stores.sql.bitmap_index._UNSAVED", 25)
     monkeypatch.setattr("flagstone.stores.sql.text_index._FREQUENT", 6)
-    monkeypatch.setattr("flagstone.stores.sql.text_index._AT_ONCE", 10)
+    monkeypatch.setattr("flagstone.stores.sql.text_index._BATCH_SIZE", 10)
     chance = random.Random(seed)
-    plain, indexed = MemoryStore(), for_reading(open_store(path))
+    plain, indexed = MemoryStore(), with_index(open_store(path))
     assert isinstance(indexed, IndexedStore)
     flags = [random_flag(chance, number) for number in range(80)]
     for some in [flags[start : start + 20] for start in range(0, 80, 20)]:
@@ -146,7 +146,7 @@ def test_it_answers_as_the_records_do(path, seed, few, monkeypatch):
             )
             for _ in range(9)
         ]
-        said[8] = Review(flag_id=said[0].flag_id, withdraws=said[0].id)
+        said[8] = Review(flag_id=said[0].flag_id, retracts=said[0].id)
         for store in (plain, indexed):
             store.append([*said[:4], *some, *said[4:]])
         for query, order in itertools.product(QUERIES, ["newest", "oldest"]):
@@ -156,8 +156,8 @@ def test_it_answers_as_the_records_do(path, seed, few, monkeypatch):
             assert indexed.count(asked) == len(expected)
             facets = {name: +counts for name, counts in indexed.facets(asked).items()}
             assert facets == {name: {} for name in facets} | plain.facets(asked)
-            assert indexed.tally(asked, *PAIRS) == plain.tally(asked, *PAIRS)
-            assert discussed(indexed, asked) == discussed(plain, asked)
+            assert indexed.crosstab(asked, *PAIRS) == plain.crosstab(asked, *PAIRS)
+            assert reviewed(indexed, asked) == reviewed(plain, asked)
             pages, after = [], None
             while page := list(indexed.find(replace(asked, limit=7, after=after))):
                 pages += page
@@ -175,9 +175,9 @@ def test_texts_are_found_as_in_the_records(path, most_at_once, monkeypatch):
     """
     monkeypatch.setattr("flagstone.stores.sql.bitmap_index._UNSAVED", 25)
     monkeypatch.setattr("flagstone.stores.sql.text_index._FREQUENT", 6)
-    monkeypatch.setattr("flagstone.stores.sql.text_index._AT_ONCE", most_at_once)
+    monkeypatch.setattr("flagstone.stores.sql.text_index._BATCH_SIZE", most_at_once)
     chance = random.Random(most_at_once)
-    indexed = for_reading(open_store(path))
+    indexed = with_index(open_store(path))
     flags = [random_flag(chance, number) for number in range(90)]
     for some in (flags[:40], flags[40:60], flags[60:]):  # some of it written down, some not
         indexed.append(some)
@@ -195,14 +195,14 @@ def test_it_is_kept(path, monkeypatch):
     """
     monkeypatch.setattr("flagstone.stores.sql.bitmap_index._UNSAVED", 3)
     monkeypatch.setattr("flagstone.stores.sql.bitmap_index._WORTH_SAVING", 1)
-    first = for_reading(open_store(path))
+    first = with_index(open_store(path))
     first.append(flags_at(1, 2, 3, 0, 4))
     assert first.count() == 5
     first.close()
     with open_store(path) as writer:
         writer.append(flags_at(5))
     read = []
-    second = for_reading(open_store(path), read.append)
+    second = with_index(open_store(path), read.append)
     assert read == [6]
     assert second.count() == 6
     second.close()
@@ -213,13 +213,13 @@ def test_a_reader_that_dies_leaves_it_sound(path, monkeypatch):
     What was not written down yet is learnt again.
     """
     monkeypatch.setattr("flagstone.stores.sql.bitmap_index._UNSAVED", 4)
-    first = for_reading(open_store(path))
+    first = with_index(open_store(path))
     first.append(flags_at(1, 2, 3, 4, text="alpha"))
     assert first.count() == 4
     first.append(flags_at(5, text="alpha"))
     assert first.count(Query(text="alpha")) == 5
     first._index._db.close()  # as a kill does
-    second = for_reading(open_store(path))
+    second = with_index(open_store(path))
     assert second.count(Query(text="alpha")) == second.count() == 5
     second.close()
     first._index = None
@@ -230,7 +230,7 @@ def test_two_readers(path):
     """
     The second one has an index of its own.
     """
-    first, second = for_reading(open_store(path)), for_reading(open_store(path))
+    first, second = with_index(open_store(path)), with_index(open_store(path))
     first.append(flags_at(1, 2))
     assert first.count() == second.count() == 2
     second.append(flags_at(3))
@@ -244,12 +244,12 @@ def test_what_is_erased_is_in_no_index(path, by_another):
     """
     An erased flag is found no more, and no byte of it is left, whoever erased it.
     """
-    indexed = for_reading(open_store(path))
+    indexed = with_index(open_store(path))
     secret, other = flags_at(1, text="a secret"), flags_at(2, text="b")
     indexed.append([*secret, *other])
     assert indexed.count(Query(text="secret")) == 1
     indexed.close()
-    indexed = for_reading(open_store(path))
+    indexed = with_index(open_store(path))
     assert indexed.count() == 2
     if by_another:
         with open_store(path) as store:
@@ -266,7 +266,7 @@ def test_what_is_erased_is_in_no_index_of_a_second_reader(path):
     """
     A reader that could not have the index beside the database forgets what was erased, too.
     """
-    first, second = for_reading(open_store(path)), for_reading(open_store(path))
+    first, second = with_index(open_store(path)), with_index(open_store(path))
     secret, other = flags_at(1, text="a secret"), flags_at(2, text="b")
     first.append([*secret, *other])
     assert first.count() == second.count() == 2
@@ -284,7 +284,7 @@ def test_an_index_that_proves_damaged_is_made_anew(path, monkeypatch):
     Damage that shows only when something is looked up is told once, and gone at the next question.
     """
     monkeypatch.setattr("flagstone.stores.sql.bitmap_index._WORTH_SAVING", 1)
-    with for_reading(open_store(path)) as indexed:
+    with with_index(open_store(path)) as indexed:
         indexed.append(flags_at(*range(500), text="dark"))
         assert indexed.count(Query(text="dark ")) == 0
     file = Path(f"{path}.index")
@@ -293,7 +293,7 @@ def test_an_index_that_proves_damaged_is_made_anew(path, monkeypatch):
     content = bytearray(file.read_bytes())
     content[start : start + 4096] = b"x" * 4096
     file.write_bytes(content)
-    indexed = for_reading(open_store(path))
+    indexed = with_index(open_store(path))
     indexed.append(flags_at(*range(-9, 0)))
     with pytest.raises(StoreError, match="malformed"):
         indexed.count()
@@ -309,7 +309,7 @@ def test_a_damaged_index_is_made_anew(path, content):
     with open_store(path) as store:
         store.append(flags_at(1))
     Path(f"{path}.index").write_bytes(content * 999)
-    indexed = for_reading(open_store(path))
+    indexed = with_index(open_store(path))
     assert indexed.count() == 1
     indexed.close()
 
@@ -321,7 +321,7 @@ def test_another_database_under_the_name(path, rows, is_open, monkeypatch):
     An index of a database that was replaced is not believed, whichever of the two is longer.
     """
     monkeypatch.setattr("flagstone.stores.sql.bitmap_index._WORTH_SAVING", 1)
-    reading = for_reading(open_store(path))
+    reading = with_index(open_store(path))
     reading.append(flags_at(1, 2, 3, user="ana"))
     assert reading.count() == 3
     if not is_open:
@@ -332,7 +332,7 @@ def test_another_database_under_the_name(path, rows, is_open, monkeypatch):
     with open_store(path) as store:
         store.append(flags_at(*range(rows), user="bo"))
     if not is_open:
-        reading = for_reading(open_store(path))
+        reading = with_index(open_store(path))
     assert reading.facets()["user"] == {"bo": rows}
     assert reading.count(Query(user="ana")) == 0
     reading.close()

@@ -30,8 +30,8 @@ mount -o remount,bind,ro "$1"
 "$2" -c '
 import sys
 from flagstone import open_store
-from flagstone.stores import for_reading
-with for_reading(open_store(sys.argv[1])) as store:
+from flagstone.stores import with_index
+with with_index(open_store(sys.argv[1])) as store:
     print(store.count(), len(list(store.find())), store.facets()["app"])
 ' "$1/flags.db"
 """

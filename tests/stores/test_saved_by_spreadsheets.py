@@ -33,5 +33,5 @@ def test_a_log_saved_again_is_read_exactly(tmp_path, encoding, line_end, delimit
 
     with open_store(f"csv:{tmp_path}") as store:
         read = list(store.scan())
-        assert (read, list(store.passed_over)) == (flags, [])
-        assert list(store.damage()) == []
+        assert (read, list(store.skipped)) == (flags, [])
+        assert list(store.verify()) == []

@@ -116,11 +116,11 @@ def test_a_reader_that_follows_misses_nothing(tmp_path):
     for writer in writers:
         writer.start()
     reader = ShardStore(tmp_path)
-    seen, mark = set(), reader.mark()
+    seen, mark = set(), reader.cursor()
     assert mark.isdigit()
     seen.update(record.id for record in reader.scan())
     while any(writer.is_alive() for writer in writers):
-        next_mark = reader.mark()
+        next_mark = reader.cursor()
         seen.update(record.id for record in reader.scan(mark))
         mark = next_mark
     for writer in writers:
@@ -196,7 +196,7 @@ def test_a_correction_that_was_cut_off_counts(tmp_path, ended_by):
     )
     assert store.count(Query(text="old text")) == 0
     assert store.state(new.id).flag == new
-    assert [each.flag for each in store.discussed(Query())] == [new]
+    assert [each.flag for each in store.reviewed(Query())] == [new]
     texts = str([pq.read_table(path).to_pylist() for path in tmp_path.glob("*.parquet")])
     assert ("old text" in texts) == (ended_by == "nothing")
 
@@ -234,7 +234,7 @@ def test_erasure_is_seen_by_stores_that_are_open(tmp_path):
     assert list(other.scan()) == list(other.find()) == [kept]
     other.append([flag])
     assert list(other.scan()) == [kept]
-    assert other.known([flag.id]) == {flag.id}
+    assert other.existing_ids([flag.id]) == {flag.id}
 
 
 def test_what_a_crash_left_is_swept(shards):
@@ -362,9 +362,9 @@ class TestBadInput:
         store = open_store(f"shards:{shards}")
 
         assert len(list(store.scan())) == 2
-        ((where, _),) = store.passed_over
+        ((where, _),) = store.skipped
         assert where == f"{shards}, shard 000000000001.parquet"
-        (sentence,) = store.damage()
+        (sentence,) = store.verify()
         assert "000000000001.parquet" in sentence
 
     def test_a_foreign_table_under_our_name_is_refused(self, shards):
@@ -378,7 +378,7 @@ class TestBadInput:
         store = open_store(f"shards:{shards}")
         store.append([make_flag()])
 
-        ((_, reason),) = store.passed_over
+        ((_, reason),) = store.skipped
         assert reason == "it has no column 'id'"
         assert path.read_bytes() == before
 
@@ -395,7 +395,7 @@ class TestBadInput:
         store = open_store(f"shards:{shards}")
 
         assert store.count() == 3
-        ((where, _),) = store.passed_over
+        ((where, _),) = store.skipped
         assert where == f"{shards}, shard 000000000003.parquet, id planted"
 
     def test_foreign_files_are_left_alone(self, shards):
@@ -501,7 +501,7 @@ class TestMerging:
         flags = [make_flag(f"{n}") for n in range(9)]
         for flag in flags[:read_before]:
             store.append([flag])
-        mark = store.mark()
+        mark = store.cursor()
         for flag in flags[read_before:]:
             store.append([flag])
         assert list(store.scan(mark)) == flags[read_before:]

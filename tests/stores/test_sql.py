@@ -84,7 +84,7 @@ def test_a_damaged_row_is_told(tmp_path):
 
     assert list(store.scan()) == []
     reason = "its checksum is that of another record"
-    assert list(store.passed_over) == [(f"{tmp_path / 'flags.db'}, row 1", reason)]
+    assert list(store.skipped) == [(f"{tmp_path / 'flags.db'}, row 1", reason)]
 
 
 def test_a_file_that_is_no_database_is_told(tmp_path):

@@ -44,9 +44,9 @@ _TRANSIENT = {408, 429, 500, 502, 503, 504}
 _WAITS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each new try, where the Hub does not say how long."""
 
-_LONGEST_WAIT = 60.0
+_MAX_WAIT = 60.0
 
-_LONGEST_SILENCE = 120.0
+_MAX_SILENCE = 120.0
 """Seconds without a byte after which a connection counts as cut; the client would wait for ever."""
 
 _NET_ERRORS = HfHubHTTPError.__bases__
@@ -264,7 +264,7 @@ def _bound_silence() -> None:
     """Have the client give up on a dead connection, unless its user has said when it should."""
     session = get_session()
     if session.timeout == type(session.timeout)(None):
-        session.timeout = _LONGEST_SILENCE
+        session.timeout = _MAX_SILENCE
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -308,7 +308,7 @@ def _wait_asked(error: Exception) -> float | None:
             seconds = parsedate_to_datetime(asked).timestamp() - time.time()
         except ValueError:
             return None
-    return min(max(seconds, 0.0), _LONGEST_WAIT)
+    return min(max(seconds, 0.0), _MAX_WAIT)
 
 
 def _first_line(error: Exception) -> str:

@@ -21,7 +21,7 @@ from flagstone.errors.safe_text import mask_url, one_line
 from flagstone.operations.forget import finish_on_open
 from flagstone.stores.base import Store
 from flagstone.stores.open import open_store
-from flagstone.stores.skipped import PassedOver
+from flagstone.stores.skipped import SkippedPlaces
 
 _WORD = re.compile(r"[^\s'\"()]+")
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # Typer has it from click, or within
@@ -101,7 +101,7 @@ def telling_errors(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-_opened: ContextVar[list[PassedOver]] = ContextVar("opened")
+_opened: ContextVar[list[SkippedPlaces]] = ContextVar("opened")
 """What the stores that the command opened have passed over."""
 
 
@@ -118,7 +118,7 @@ def open_existing(url: str, *, tells_itself: bool = False, finishes: bool = True
     if finishes:
         finish_on_open(store)
     if not tells_itself:
-        _opened.get().append(store.passed_over)
+        _opened.get().append(store.skipped)
     return store
 
 

@@ -28,7 +28,7 @@ from flagstone.cli.app import (
 from flagstone.cli.output import summary_of, summary_of_receipt
 from flagstone.core import codec
 from flagstone.core.query import Query
-from flagstone.core.query_syntax import parse_query, query_text
+from flagstone.core.query_syntax import format_query, parse_query
 from flagstone.core.text import printable
 from flagstone.errors import FlagstoneError, NotForgottenError, NothingToForgetError
 from flagstone.errors.safe_text import mask_url
@@ -115,7 +115,7 @@ def _tell_what_is_left(receipt: Receipt, stores: Sequence[Store]) -> None:
 def _query_to_forget(user: str | None, older_than: str | None, where: str | None) -> Query | None:
     """What was asked to be forgotten; None where nothing was, rather than everything."""
     until = None if older_than is None else f"until:{older_than}"
-    said = [where, query_text(Query(user=user)), until]
+    said = [where, format_query(Query(user=user)), until]
     query = parse_query(" ".join(filter(None, said)))
     return None if query == Query(order=query.order) else query
 

@@ -17,13 +17,13 @@ from flagstone.core.text import printable, spell, tell_verified
 from flagstone.errors import megabytes
 from flagstone.errors.safe_text import mask_url
 from flagstone.exporters.manifest import Manifest
-from flagstone.operations.check import Finding
+from flagstone.operations.check import CheckReport
 from flagstone.operations.forget import Receipt
-from flagstone.operations.import_gradio import Imported
-from flagstone.operations.sync import Synced
+from flagstone.operations.import_gradio import ImportResult
+from flagstone.operations.sync import SyncResult
 
-_MOST_VALUES = 20
-_LONGEST = 1_000_000
+_MAX_VALUES = 20
+_MAX_LENGTH = 1_000_000
 
 
 def table_of(flags: Iterable[Flag], where: str) -> Table:
@@ -56,7 +56,7 @@ def card_of(state: State) -> RenderableType:
     if state.assignee:
         facts.add_row("assignee", _printable(state.assignee))
     for name, known in flag.context.items():
-        facts.add_row(_printable(name), _printable(spell(known, _LONGEST)))
+        facts.add_row(_printable(name), _printable(spell(known, _MAX_LENGTH)))
     sections = [("inputs", flag.inputs), ("outputs", flag.outputs), ("correct", state.correction)]
     tables = [_values_table(title, values) for title, values in sections if values]
     notes = [
@@ -77,10 +77,10 @@ def table_of_facets(facets: Mapping[str, Counter[str | None]], where: str) -> Ta
     table.add_column("flags", justify="right")
     for facet in FACETS:
         counts = facets.get(facet, Counter())
-        for value, count in counts.most_common(_MOST_VALUES):
+        for value, count in counts.most_common(_MAX_VALUES):
             table.add_row(facet, _printable("(none)" if value is None else value), f"{count:,}")
-        if len(counts) > _MOST_VALUES:
-            table.add_row(facet, f"and {len(counts) - _MOST_VALUES:,} others", "")
+        if len(counts) > _MAX_VALUES:
+            table.add_row(facet, f"and {len(counts) - _MAX_VALUES:,} others", "")
         table.add_section()
     return table
 
@@ -91,7 +91,7 @@ def _values_table(title: str, values: Mapping[str, Value]) -> Table:
         table.add_column(overflow="fold")
     for name, value in values.items():
         table.add_row(
-            _printable(name), _printable(value.kind), _printable(spell(value.data, _LONGEST))
+            _printable(name), _printable(value.kind), _printable(spell(value.data, _MAX_LENGTH))
         )
     return table
 
@@ -105,7 +105,7 @@ def _printable(text: str) -> Text:
     return Text(printable(text))
 
 
-def table_of_import(imported: Imported) -> Table:
+def table_of_import(imported: ImportResult) -> Table:
     """How each field was read, and what of it is in doubt."""
     table = Table(title="What the log tells", title_justify="left")
     for title in ("field", "read as", "cells in doubt", "why"):
@@ -121,7 +121,7 @@ def table_of_import(imported: Imported) -> Table:
     return table
 
 
-def summary_of_import(imported: Imported, target: str, *, dry_run: bool) -> Iterator[str]:
+def summary_of_import(imported: ImportResult, target: str, *, dry_run: bool) -> Iterator[str]:
     """What was imported, in a sentence or three."""
     yield summary_of_copy(imported.synced, "flags", target, dry_run=dry_run)
     if imported.corrected:
@@ -135,7 +135,7 @@ def summary_of_import(imported: Imported, target: str, *, dry_run: bool) -> Iter
         )
 
 
-def summary_of_copy(synced: Synced, what: str, target: str, *, dry_run: bool) -> str:
+def summary_of_copy(synced: SyncResult, what: str, target: str, *, dry_run: bool) -> str:
     """What was copied, *what* being the people's word for the records, in a sentence."""
     would = "Would copy" if dry_run else "Copied"
     return (
@@ -174,7 +174,7 @@ def summary_of_receipt(receipt: Receipt, *, dry_run: bool) -> str:
     return printable("\n".join([*lines, *receipt.flag_ids]))
 
 
-def summary_of(finding: Finding, where: str, *, dry_run: bool) -> str:
+def summary_of(finding: CheckReport, where: str, *, dry_run: bool) -> str:
     """What the doctor found, in a sentence or two."""
     erased = "is to be" if dry_run else "is"
     told = [finding.unfinished] if finding.unfinished else []
@@ -184,7 +184,7 @@ def summary_of(finding: Finding, where: str, *, dry_run: bool) -> str:
     return "\n".join([*told, _summary_of_records(finding, where, dry_run=dry_run)])
 
 
-def _summary_of_records(finding: Finding, where: str, *, dry_run: bool) -> str:
+def _summary_of_records(finding: CheckReport, where: str, *, dry_run: bool) -> str:
     damaged = len(finding.damage)
     if damaged and not finding.records:
         return f"{where}: {damaged} damaged records; mend them to have the files examined."

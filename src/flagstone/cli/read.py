@@ -22,7 +22,7 @@ from flagstone.cli.app import (
 from flagstone.cli.output import card_of, table_of, table_of_facets
 from flagstone.core import codec
 from flagstone.core.query import Query
-from flagstone.core.query_syntax import parse_query, query_text
+from flagstone.core.query_syntax import format_query, parse_query
 
 
 @app.command("list")
@@ -45,7 +45,7 @@ def list_(
     Show what was flagged, the newest first.
     """
     options = Query(app=app, option=option, user=user, text=text, order=order)
-    asked = _query_of(query, where, query_text(options))
+    asked = _query_of(query, where, format_query(options))
     with open_existing(store) as opened:
         flags = list(opened.find(replace(asked, limit=limit or None)))
         if as_json:

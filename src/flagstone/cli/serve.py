@@ -16,7 +16,7 @@ from flagstone.core import codec
 from flagstone.errors import MissingExtraError
 from flagstone.errors.safe_text import mask_url
 from flagstone.stores.base import Store
-from flagstone.stores.open import DATABASE, for_reading
+from flagstone.stores.open import DATABASE, with_index
 
 
 @app.command()
@@ -157,4 +157,4 @@ def _open_indexed(url: str) -> Store:
     store = open_existing(url)
     with progress_bar() as bar:
         task = bar.add_task(f"Reading {mask_url(url)}", total=None)
-        return for_reading(store, lambda row: bar.update(task, completed=row))
+        return with_index(store, lambda row: bar.update(task, completed=row))

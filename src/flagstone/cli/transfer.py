@@ -34,8 +34,8 @@ from flagstone.errors import MissingExtraError, SamePlaceError, StoreError
 from flagstone.errors.safe_text import mask_url
 from flagstone.exporters.export import Format
 from flagstone.exporters.export import export as export_flags
-from flagstone.operations.import_gradio import Field, import_logs
-from flagstone.operations.sync import Synced, sync, waiting_in
+from flagstone.operations.import_gradio import Field, import_gradio_logs
+from flagstone.operations.sync import SyncResult, sync, waiting_in
 
 
 @app.command("sync")
@@ -64,9 +64,9 @@ def sync_(
         if (opened.url or opened.where) == (into.url or into.where):
             raise SamePlaceError(where=opened.where)
         task = bar.add_task(f"{mask_url(source)} to {mask_url(target)}", total=None)
-        synced = Synced()
+        synced = SyncResult()
 
-        def show(done: Synced) -> None:
+        def show(done: SyncResult) -> None:
             nonlocal synced
             synced = done
             bar.update(task, completed=done.copied)
@@ -121,7 +121,7 @@ def import_(
     """
     fields = _fields_of(demo) if demo else ()
     with open_target(store, dry_run=dry_run) as target:
-        imported = import_logs(
+        imported = import_gradio_logs(
             path, target, outputs=output or (), fields=fields, encoding=encoding, dry_run=dry_run
         )
     if as_json:

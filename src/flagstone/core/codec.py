@@ -13,8 +13,8 @@ with a dollar sign:
     {"$text": "\\ud800"}    text with a lone surrogate, escaped as in Python
     {"$bytes": "…"}        bytes, in base 64
 
-Everything else is refused by `UnkeepableValueError`: a value that only looks right is worse than
-one that is missing.
+Everything else raises `UnserializableValueError`: a value that only looks right is worse than a
+missing one.
 """
 
 import base64
@@ -27,7 +27,7 @@ from typing import Any
 
 import orjson
 
-from flagstone.errors import InvalidRecordError, UnkeepableValueError
+from flagstone.errors import InvalidRecordError, UnserializableValueError
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 _A_TAG = re.compile(r"\$[a-z][a-z0-9_]*")
@@ -74,28 +74,28 @@ def dumps(value: Any, where: str = "") -> str:
     """
     Write *value* as strict JSON.
 
-    Raises `UnkeepableValueError`, which names the place within *value* below *where*.
+    Raises `UnserializableValueError`, which names the place within *value* below *where*.
     """
     try:
         return _dumps(value).decode()
     except _CannotEncodeError as error:
         raise _refusal(value, error.value, where) from None
     except (RecursionError, orjson.JSONEncodeError) as error:
-        raise UnkeepableValueError(where=where, reason=_TOO_DEEP) from error
+        raise UnserializableValueError(where=where, reason=_TOO_DEEP) from error
 
 
 def copied(value: Any, where: str = "") -> Any:
     """
     A copy of *value* that shares no list and no dict with it.
 
-    Raises `UnkeepableValueError`, as `dumps` does, for a value that a record cannot hold.
+    Raises `UnserializableValueError`, as `dumps` does, for a value that a record cannot hold.
     """
     try:
         return _copy(value, _MAX_LEVELS)
     except _CannotEncodeError as error:
         raise _refusal(value, error.value, where) from None
     except RecursionError as error:
-        raise UnkeepableValueError(where=where, reason=_TOO_DEEP) from error
+        raise UnserializableValueError(where=where, reason=_TOO_DEEP) from error
 
 
 def loads(text: str | bytes) -> Any:
@@ -252,11 +252,11 @@ def _is_plain_key(key: Any) -> bool:
     return type(key) is str and (key.isascii() or _encode_text(key) is key)
 
 
-def _refusal(value: Any, culprit: Any, where: str) -> UnkeepableValueError:
+def _refusal(value: Any, culprit: Any, where: str) -> UnserializableValueError:
     kind = type(culprit)
     where = ".".join([where, *_trail(value, culprit)]).strip(".")
     reason = f"it is a {kind.__module__}.{kind.__qualname__}"
-    return UnkeepableValueError(where=where, reason=reason)
+    return UnserializableValueError(where=where, reason=reason)
 
 
 def _trail(value: Any, culprit: Any) -> list[str]:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, NoReturn
 
 from flagstone.core import codec
-from flagstone.errors import InvalidRecordError, UnkeepableValueError
+from flagstone.errors import InvalidRecordError, UnserializableValueError
 
 MAX_TAGS = 20
 """How many tags one review may add."""
@@ -41,7 +41,7 @@ def parse_fields(record: Any, parsers: Iterable[Parser]) -> None:
     """
     Give the fields of the new *record* what their parsers make of them.
 
-    Raises `InvalidRecordError`, which names the field, and `UnkeepableValueError`.
+    Raises `InvalidRecordError`, which names the field, and `UnserializableValueError`.
     """
     for name, plain, parse in parsers:
         given = getattr(record, name)
@@ -56,7 +56,7 @@ def parse_fields(record: Any, parsers: Iterable[Parser]) -> None:
                 expected=misfit.expected,
                 given=misfit.given,
             ) from None
-        except UnkeepableValueError as error:
+        except UnserializableValueError as error:
             raise _within(name, error) from error.__cause__
         if parsed is not given:
             object.__setattr__(record, name, parsed)
@@ -176,7 +176,7 @@ def parse_values(make: Callable[[Any], Any], kind: type) -> Parse:
                 except MisfitError as misfit:
                     misfit.within = f"[{name!r}]"
                     raise
-                except UnkeepableValueError as error:
+                except UnserializableValueError as error:
                     raise _within(name, error) from error.__cause__
         return values
 
@@ -199,8 +199,8 @@ def parse_tags(given: Any) -> tuple[str, ...]:
     return tuple(map(parse_text, given))
 
 
-def _within(name: str, error: UnkeepableValueError) -> UnkeepableValueError:
-    return UnkeepableValueError(where=f"{name}.{error.where}".strip("."), reason=error.reason)
+def _within(name: str, error: UnserializableValueError) -> UnserializableValueError:
+    return UnserializableValueError(where=f"{name}.{error.where}".strip("."), reason=error.reason)
 
 
 def _parse_dict(given: Any) -> dict[str, Any]:

@@ -94,7 +94,7 @@ class State:
     @property
     def standing(self) -> tuple[Review, ...]:
         """The reviews that count: all but those that were withdrawn."""
-        withdrawn = {review.withdraws for review in self.reviews}
+        withdrawn = {review.retracts for review in self.reviews}
         return tuple(review for review in self.reviews if review.id not in withdrawn)
 
     @property
@@ -150,7 +150,7 @@ def model_of(flag: Flag) -> str | None:
     return None
 
 
-def fold(records: Iterable[Record]) -> Iterator[State]:
+def build_states(records: Iterable[Record]) -> Iterator[State]:
     """The states of the flags among *records*, in their order; newer records say nothing."""
     flags: dict[str, Flag] = {}
     about: dict[str, list[Review | Outcome]] = defaultdict(list)

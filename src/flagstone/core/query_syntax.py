@@ -53,7 +53,7 @@ def parse_query(text: str, *, now: datetime | None = None) -> Query:
     return Query(**found, text=" ".join(words) or None)
 
 
-def query_text(query: Query) -> str:
+def format_query(query: Query) -> str:
     """*query* as `parse_query` reads it; `limit` and `after`, which page it, are left out."""
     terms = []
     for field in fields(Query):

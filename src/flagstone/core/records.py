@@ -100,7 +100,7 @@ class Value:
     `component` names the exact component class and the configuration that shows it again.
     `files` is where the bytes of its files are; a store gives it to what it reads.
 
-    The data is copied. Raises `UnkeepableValueError` for data that would not come back as it is.
+    The data is copied. Raises `UnserializableValueError` for data that would not come back equal.
     """
 
     kind: str
@@ -152,7 +152,7 @@ class _Record:
         """
         This record as one line of strict JSON; fields that hold their default are left out.
 
-        Raises `UnkeepableValueError` for a value that would not come back as it is.
+        Raises `UnserializableValueError` for a value that would not come back as it is.
         """
         return codec.dumps(_to_dict(self), where=self.type)
 
@@ -202,7 +202,7 @@ class Review(_Record):
     """
     What somebody decided about a flag; each part may be absent.
 
-    `withdraws` is the id of another review of the flag, which counts no more. `speaker` says if
+    `retracts` is the id of another review of the flag, which counts no more. `speaker` says if
     `by` names a visitor of the demo or a reviewer, who may have the same name; None: not known.
     One review adds at most 20 tags; a flag has those of all its reviews.
     """
@@ -216,7 +216,7 @@ class Review(_Record):
     tags: tuple[str, ...] = ()
     note: str | None = None
     assignee: str | None = None
-    withdraws: str | None = None
+    retracts: str | None = None
     speaker: Speaker | None = None
 
 
@@ -390,7 +390,7 @@ _parse_fingerprint = parse_identifier("a fingerprint")
 _PARSE_NAMED: dict[str, Parse] = {
     "id": _parse_id,
     "flag_id": _parse_id,
-    "withdraws": parse_optional(_parse_id),
+    "retracts": parse_optional(_parse_id),
     "fingerprint": lambda given: "" if given in ("", None) else _parse_fingerprint(given),
     "kind": parse_word,
 }

@@ -24,7 +24,7 @@ _VERIFIED_BY_ORIGIN = {
     (None, "failed run"): "not known: the call raised an error, and made no outputs",
 }
 _DEEPEST = 20
-_LONGEST_INTEGER = 10**100  # Python spells none of more than 4,300 digits
+_MAX_INTEGER_LENGTH = 10**100  # Python spells none of more than 4,300 digits
 
 
 def spell(data: Any, most: int, depth: int = 0) -> str:  # noqa: PLR0911 - a line a kind
@@ -40,7 +40,7 @@ def spell(data: Any, most: int, depth: int = 0) -> str:  # noqa: PLR0911 - a lin
             return _spell_dict(data, most, depth)
         case list() | tuple():
             return _joined((spell(part, most, depth + 1) for part in data[:most]), most)
-        case int() if abs(data) >= _LONGEST_INTEGER:
+        case int() if abs(data) >= _MAX_INTEGER_LENGTH:
             return f"an integer of {data.bit_length()} bits"
     return str(data)[:most]
 

@@ -2,50 +2,50 @@
 Everything this library raises on purpose.
 
     FlagstoneError
-    ├── RefusedError               what was to be kept cannot be kept as it is (also a ValueError)
-    │   ├── UnkeepableValueError   a value that JSON cannot give back exactly
-    │   │   └── WrongPayloadError  not what the page of a component holds
-    │   ├── InvalidRecordError     a record's field that was given no such thing (also a TypeError)
-    │   ├── WrongFieldsError       not one value for each field
-    │   │   └── NotSetUpError      a callback that was told of no fields
-    │   ├── ForeignFileError       a file that the host never took in
-    │   ├── ChangingFileError      a file that was written to while it was read
-    │   ├── TooLargeError          a flag of more bytes than the demo keeps
-    │   ├── TooLongError           a short text of a flag, such as a file's name, that is not short
-    │   ├── TooManyFlagsError      more flags of one session than the demo keeps in a minute
-    │   ├── NoConsentError         the person has not agreed to what the demo asks
-    │   ├── NotKeptError           the demo's `redact` lets nothing of the flag be kept
-    │   ├── NoSuchOptionError      an option that the demo does not offer
-    │   ├── NoSuchReplyError       a reaction to a message that is no reply
-    │   ├── WithdrawnFlagError     a comment on a flag that was taken back, or erased
-    │   └── MissingFileError       a record names a file whose bytes the store does not have
-    ├── StoreError                 the medium would not take a record, or give it back
-    │   ├── StoreFullError         no space is left
-    │   ├── UnfinishedErasureError what was erased can still be found for now
-    │   ├── UnreadableRecordError  one stored record is damaged; the others are fine
-    │   │   └── DamagedFileError   its file is gone, or is not what was kept
-    │   └── UnreadableValueError   a value is not what its kind says, or its file is gone
-    ├── UnknownStoreError          a URL that names no kind of store (also a ValueError)
-    ├── NoStoreError               a store to be read is not there (also a LookupError)
-    ├── LostCopyError              a copy is not where it was made (also a LookupError)
-    ├── SecretCopyError            a copy's URL had a secret, which is not kept
-    ├── NotForgottenError          some places still have what was to be forgotten
-    ├── SamePlaceError             a copy from a place to itself (also a ValueError)
-    ├── NothingToForgetError       no flag of this id or user (also a LookupError)
-    ├── UnknownFlagError           no flag has this id (also a LookupError)
-    ├── ForeignCallbackError       somebody's own callback cannot do this (also a TypeError)
-    ├── UnclearFieldsError         nobody said which fields a flag is of (also a ValueError)
-    ├── UnloadableDemoError        a demo that its file does not give (also an ImportError)
-    ├── OtherDemoError             a log that another demo wrote (also a ValueError)
-    ├── UnknownFieldError          no flag has a field of this name (also a LookupError)
-    ├── UnknownFormatError         a format that nothing can be exported in (also a ValueError)
-    ├── ForeignFolderError         something that is no export of ours (also a FileExistsError)
-    ├── NothingToExportError       no flag that could be exported (also a LookupError)
-    ├── MissingExtraError          an optional dependency is not installed (also an ImportError)
-    ├── NoUsersError               a review page that anybody could reach (also a ValueError)
-    ├── UntrustedProxyError        a header that anybody could send (also a ValueError)
-    ├── UsersError                 a file of users that cannot be read, or written so
-    └── BadQueryError              a query that says nothing we understand (also a ValueError)
+    ├── RejectedFlagError            a flag that cannot be saved exactly (also a ValueError)
+    │   ├── UnserializableValueError a value that JSON cannot give back exactly
+    │   │   └── WrongPayloadError    not what the page of a component holds
+    │   ├── InvalidRecordError       a record's field of a wrong type (also a TypeError)
+    │   ├── WrongFieldsError         not one value for each field
+    │   │   └── NotSetUpError        a callback that was told of no fields
+    │   ├── UntrustedFileError       a file that the host never took in
+    │   ├── ChangingFileError        a file that was written to while it was read
+    │   ├── TooLargeError            a flag of more bytes than the demo keeps
+    │   ├── TooLongError             a file name or another short text that is too long
+    │   ├── TooManyFlagsError        more flags of one session than the demo keeps in a minute
+    │   ├── NoConsentError           the person has not agreed to what the demo asks
+    │   ├── RedactedError            the demo's `redact` lets nothing of the flag be kept
+    │   ├── NoSuchOptionError        an option that the demo does not offer
+    │   ├── NoSuchReplyError         a reaction to a message that is no reply
+    │   ├── WithdrawnFlagError       a comment on a flag that was taken back, or erased
+    │   └── MissingFileError         a record names a file whose bytes the store does not have
+    ├── StoreError                   the medium would not take a record, or give it back
+    │   ├── StoreFullError           no space is left
+    │   ├── UnfinishedErasureError   what was erased can still be found for now
+    │   ├── UnreadableRecordError    one stored record is damaged; the others are fine
+    │   │   └── DamagedFileError     its file is gone, or is not what was kept
+    │   └── UnreadableValueError     a value is not what its kind says, or its file is gone
+    ├── UnknownStoreError            a URL that names no kind of store (also a ValueError)
+    ├── NoStoreError                 a store to be read is not there (also a LookupError)
+    ├── LostCopyError                a copy is not where it was made (also a LookupError)
+    ├── RedactedURLError             a copy's URL had a secret, which is not kept
+    ├── NotForgottenError            some places still have what was to be forgotten
+    ├── SamePlaceError               a copy from a place to itself (also a ValueError)
+    ├── NothingToForgetError         no flag of this id or user (also a LookupError)
+    ├── UnknownFlagError             no flag has this id (also a LookupError)
+    ├── ForeignCallbackError         somebody's own callback cannot do this (also a TypeError)
+    ├── AmbiguousFieldsError         nobody said which fields a flag is of (also a ValueError)
+    ├── UnloadableDemoError          a demo that its file does not give (also an ImportError)
+    ├── OtherDemoError               a log that another demo wrote (also a ValueError)
+    ├── UnknownFieldError            no flag has a field of this name (also a LookupError)
+    ├── UnknownFormatError           a format that nothing can be exported in (also a ValueError)
+    ├── ForeignFolderError           something that is no export of ours (also a FileExistsError)
+    ├── NothingToExportError         no flag that could be exported (also a LookupError)
+    ├── MissingExtraError            an optional dependency is not installed (also an ImportError)
+    ├── NoUsersError                 a review page that anybody could reach (also a ValueError)
+    ├── UntrustedProxyError          a header that anybody could send (also a ValueError)
+    ├── UsersError                   a file of users that cannot be read, or written so
+    └── BadQueryError                a query that says nothing we understand (also a ValueError)
 
 Each constructor takes facts and words the sentence: what could not be done, where, why, what is
 untouched, and the way out. A sentence is one line of printable characters and shows no secret of a
@@ -71,11 +71,11 @@ class FlagstoneError(Exception):
         super().__init__(one_line(mask_text(sentence)))
 
 
-class RefusedError(FlagstoneError, ValueError):
+class RejectedFlagError(FlagstoneError, ValueError):
     """What was to be kept cannot be kept as it is; nothing was kept."""
 
 
-class UnkeepableValueError(RefusedError):
+class UnserializableValueError(RejectedFlagError):
     """A value that would not come back as it went in."""
 
     def __init__(self, *, where: str, reason: str) -> None:
@@ -87,7 +87,7 @@ class UnkeepableValueError(RefusedError):
         )
 
 
-class WrongPayloadError(UnkeepableValueError):
+class WrongPayloadError(UnserializableValueError):
     """Not what the page of a component holds, but, it may be, what a function gets of it."""
 
     def __init__(self, *, field: str, component: str, found: str = "") -> None:
@@ -101,7 +101,7 @@ class WrongPayloadError(UnkeepableValueError):
         self.args = (f"Cannot keep field {field!r}: {cause}. Nothing was kept. {way_out}.",)
 
 
-class InvalidRecordError(RefusedError, TypeError):
+class InvalidRecordError(RejectedFlagError, TypeError):
     """A field of a `Flag`, `Review`, `Outcome`, `Value` or `FileRef` was given no such thing."""
 
     def __init__(self, *, record: str, field: str, expected: str, given: object) -> None:
@@ -112,7 +112,7 @@ class InvalidRecordError(RefusedError, TypeError):
         )
 
 
-class WrongFieldsError(RefusedError):
+class WrongFieldsError(RejectedFlagError):
     """Not one value for each field."""
 
     def __init__(self, *, fields: list[str], values: int) -> None:
@@ -136,7 +136,7 @@ class NotSetUpError(WrongFieldsError):
         )
 
 
-class ForeignFileError(RefusedError):
+class UntrustedFileError(RejectedFlagError):
     """A file that the host never took in, so that it may be anybody's."""
 
     def __init__(self, *, field: str, path: str, reason: str) -> None:
@@ -148,7 +148,7 @@ class ForeignFileError(RefusedError):
         )
 
 
-class ChangingFileError(RefusedError):
+class ChangingFileError(RejectedFlagError):
     """A file that was written to while it was read: no one moment's content was seen."""
 
     to_person = "A file changed while it was saved. Nothing was kept; you can try again."
@@ -160,7 +160,7 @@ class ChangingFileError(RefusedError):
         )
 
 
-class TooLargeError(RefusedError):
+class TooLargeError(RejectedFlagError):
     """A flag of more bytes than the demo keeps."""
 
     def __init__(self, *, size: int, most: int) -> None:
@@ -173,7 +173,7 @@ class TooLargeError(RefusedError):
         )
 
 
-class TooLongError(RefusedError):
+class TooLongError(RejectedFlagError):
     """A short text of a flag, such as the name of a file, that is not short."""
 
     def __init__(self, *, what: str, most: int) -> None:
@@ -185,7 +185,7 @@ class TooLongError(RefusedError):
         )
 
 
-class TooManyFlagsError(RefusedError):
+class TooManyFlagsError(RejectedFlagError):
     """More flags of one session than the demo keeps in a minute."""
 
     def __init__(self, *, most: int) -> None:
@@ -198,7 +198,7 @@ class TooManyFlagsError(RefusedError):
         )
 
 
-class NoConsentError(RefusedError):
+class NoConsentError(RejectedFlagError):
     """The person has not agreed to what the demo asks."""
 
     to_person = "Tick the line above first. Nothing was kept."
@@ -210,7 +210,7 @@ class NoConsentError(RefusedError):
         )
 
 
-class NotKeptError(RefusedError):
+class RedactedError(RejectedFlagError):
     """The demo's `redact` lets nothing of the flag be kept."""
 
     to_person = "This demo does not keep what you entered. Nothing was kept."
@@ -222,7 +222,7 @@ class NotKeptError(RefusedError):
         )
 
 
-class NoSuchOptionError(RefusedError):
+class NoSuchOptionError(RejectedFlagError):
     """An option that the demo does not offer."""
 
     to_person = "There is no such option. Nothing was kept."
@@ -234,7 +234,7 @@ class NoSuchOptionError(RefusedError):
         )
 
 
-class NoSuchReplyError(RefusedError):
+class NoSuchReplyError(RejectedFlagError):
     """A reaction to a message that is no reply."""
 
     to_person = "There is no such reply any more. Nothing was kept."
@@ -246,7 +246,7 @@ class NoSuchReplyError(RefusedError):
         )
 
 
-class WithdrawnFlagError(RefusedError):
+class WithdrawnFlagError(RejectedFlagError):
     """A comment on a flag that was taken back, or erased."""
 
     to_person = "The reaction was taken back. Nothing was kept; react again to comment."
@@ -258,7 +258,7 @@ class WithdrawnFlagError(RefusedError):
         )
 
 
-class MissingFileError(RefusedError):
+class MissingFileError(RejectedFlagError):
     """A record names a file whose bytes the store does not have."""
 
     def __init__(self, *, where: str, record: str, name: str, sha256: str) -> None:
@@ -372,7 +372,7 @@ class LostCopyError(FlagstoneError, LookupError):
         )
 
 
-class SecretCopyError(FlagstoneError):
+class RedactedURLError(FlagstoneError):
     """The URL of a copy had a secret, which is not kept."""
 
     def __init__(self, *, where: str) -> None:
@@ -459,7 +459,7 @@ class ForeignCallbackError(FlagstoneError, TypeError):
         )
 
 
-class UnclearFieldsError(FlagstoneError, ValueError):
+class AmbiguousFieldsError(FlagstoneError, ValueError):
     """Nobody said which fields a flag is of, and the demo leaves it open."""
 
     def __init__(self, *, functions: list[str]) -> None:

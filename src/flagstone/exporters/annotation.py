@@ -14,9 +14,9 @@ from flagstone.core.records import unique_names
 from flagstone.exporters.columns import Column, Table
 from flagstone.exporters.source import FlagsInOrder
 
-_MOST_LABELS = 250
-_LONGEST_LABEL = 200  # what Argilla takes
-_LONGEST_NAME = 100  # of the 200 characters that Argilla takes
+_MAX_LABELS = 250
+_MAX_LABEL_LENGTH = 200  # what Argilla takes
+_MAX_NAME_LENGTH = 100  # of the 200 characters that Argilla takes
 _UNSAFE = re.compile(r"[^a-z0-9]+")
 
 
@@ -95,7 +95,7 @@ def labels_of(flags: FlagsInOrder) -> dict[str, tuple[str, ...]]:
                 parts = [data, *(data.get("confidences") or ())]
                 names = found.setdefault(name, set())
                 names |= {str(part["label"]) for part in parts if part.get("label") is not None}
-                if len(names) > _MOST_LABELS:
+                if len(names) > _MAX_LABELS:
                     others.add(name)
     return {
         name: tuple(sorted(names))
@@ -105,9 +105,11 @@ def labels_of(flags: FlagsInOrder) -> dict[str, tuple[str, ...]]:
 
 
 def _can_be_shown(label: str) -> bool:
-    return 0 < len(label) <= _LONGEST_LABEL and label.isprintable()
+    return 0 < len(label) <= _MAX_LABEL_LENGTH and label.isprintable()
 
 
 def _names_for(columns: Sequence[Column]) -> list[str]:
-    names = [_UNSAFE.sub("_", column.name.lower()[:_LONGEST_NAME]).strip("_") for column in columns]
+    names = [
+        _UNSAFE.sub("_", column.name.lower()[:_MAX_NAME_LENGTH]).strip("_") for column in columns
+    ]
     return unique_names(name or "field" for name in names)

@@ -24,7 +24,7 @@ _WHY = "flag"
 
 _METADATA = ("app", "option", "verdict")
 
-_LONGEST_TITLE = 500  # characters, as Argilla's server takes them
+_MAX_TITLE_LENGTH = 500  # characters, as Argilla's server takes them
 _LARGEST_PICTURE = 3_700_000  # bytes, which it takes as 5 million characters
 
 _PICTURES = {f"image/{kind}" for kind in ("avif", "gif", "jpeg", "png", "webp")}
@@ -122,7 +122,7 @@ def _title(part: Shown) -> str:
 
 
 def _cut(title: str) -> str:
-    return title if len(title) <= _LONGEST_TITLE else title[: _LONGEST_TITLE - 1] + "…"
+    return title if len(title) <= _MAX_TITLE_LENGTH else title[: _MAX_TITLE_LENGTH - 1] + "…"
 
 
 def _field(name: str, title: str, kind: str, *, required: bool = False) -> dict[str, Any]:

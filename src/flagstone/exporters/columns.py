@@ -37,7 +37,7 @@ FIXED: dict[str, Type] = {
 _EXACT = 2**53
 """Below this, every integer has a float of its own."""
 
-_LONGEST_INTEGER = 10**4000  # Python spells none of more than 4,300 digits
+_MAX_INTEGER_LENGTH = 10**4000  # Python spells none of more than 4,300 digits
 
 MEDIA: frozenset[Type] = frozenset(["image", "audio"])
 
@@ -191,7 +191,7 @@ def _json(data: Any, place: Place) -> str | None:
     if data is None:
         return None
     if type(data) is int:
-        return str(data) if abs(data) < _LONGEST_INTEGER else hex(data)
+        return str(data) if abs(data) < _MAX_INTEGER_LENGTH else hex(data)
     return codec.dumps(_with_places(data, place))
 
 

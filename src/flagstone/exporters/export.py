@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from flagstone.core.query import Query
-from flagstone.core.query_syntax import query_text
+from flagstone.core.query_syntax import format_query
 from flagstone.errors import (
     DamagedFileError,
     ForeignFolderError,
@@ -74,7 +74,7 @@ def export(
     `UnknownFormatError`, `ForeignFolderError` where *out* is something else,
     `NothingToExportError` where no flag would be in it, `MissingExtraError` where a library is
     missing, and `StoreError`; then *out* is as it was. A flag that cannot be read, or whose file is
-    gone or damaged, is passed over, and noted in `store.passed_over`.
+    gone or damaged, is passed over, and noted in `store.skipped`.
     """
     out = Path(out).absolute()
     write = _writer_of(format)
@@ -97,7 +97,7 @@ def export(
                 found = sum(map(len, flags.batches()))
                 raise NothingToExportError(where=store.where, format=format, flags=found)
             manifest = make_manifest(
-                part, format=format, query=query_text(query), flags=flags.found, rows=rows
+                part, format=format, query=format_query(query), flags=flags.found, rows=rows
             )
             _put(part, out, scratch / "before")
     except OSError as error:

@@ -18,7 +18,7 @@ import orjson
 
 from flagstone.core import codec
 from flagstone.core.codec import FileRef, spelled
-from flagstone.core.query import Query, fold
+from flagstone.core.query import Query, build_states
 from flagstone.core.records import SCHEMA, Flag, NewerRecord, Record, record_from_json, utc_text
 from flagstone.errors import StoreError, UnreadableRecordError
 from flagstone.fs.atomic import hash_of
@@ -28,7 +28,7 @@ from flagstone.stores.files import Files
 Flagged = dict[str, Any]
 """A flag as its JSON has it, with today's `verdict`, `assignee`, `tags`, `notes`, `correction`."""
 
-_AT_ONCE = 50
+_BATCH_SIZE = 50
 """Flags held at a time: more of them, and the garbage collector looks at them again and again."""
 
 _UTC = "+00:00"
@@ -135,7 +135,7 @@ class FlagsInOrder:
             for ref in record.files():
                 if ref.sha256 in self._damaged:
                     reason = self._damaged[ref.sha256]
-                    self._store.passed_over.add(f"{self.where}, id {id_}", reason)
+                    self._store.skipped.add(f"{self.where}, id {id_}", reason)
                     return False
         return True
 
@@ -145,7 +145,7 @@ class FlagsInOrder:
         return [self._record(text) for text in texts if self._is_readable(text, id_)]
 
     def _is_asked_for(self, id_: str, flag: str, reviews: str | None) -> bool:
-        return any(map(self._query.matches, fold(self._records(id_, flag, reviews))))
+        return any(map(self._query.matches, build_states(self._records(id_, flag, reviews))))
 
     def _read_reviews(self, texts: list[str], flag_id: str) -> list[dict[str, Any]]:
         try:
@@ -158,7 +158,7 @@ class FlagsInOrder:
         try:
             self._record(text)
         except UnreadableRecordError as error:
-            self._store.passed_over.add(f"{self.where}, id {flag_id}", error.reason)
+            self._store.skipped.add(f"{self.where}, id {flag_id}", error.reason)
             return False
         return True
 
@@ -167,7 +167,7 @@ class FlagsInOrder:
         if kind == "text" and checksum in (None, crc32(content or b"")):
             return True
         reason = "it is no text" if kind != "text" else "its checksum is that of another record"
-        self._store.passed_over.add(f"{self.where}, row {row}", reason)
+        self._store.skipped.add(f"{self.where}, row {row}", reason)
         return False
 
     def _read_all(self, texts: list[str]) -> list[dict[str, Any]]:
@@ -200,7 +200,7 @@ class FlagsInOrder:
             ((total,),) = database.execute("SELECT count(*) FROM in_order")
             rows = database.execute(_IN_ORDER)
             read = 0
-            while some := rows.fetchmany(_AT_ONCE):
+            while some := rows.fetchmany(_BATCH_SIZE):
                 read += len(some)
                 yield some
                 if self._progress:
@@ -236,7 +236,7 @@ _OPEN: Flagged = {"verdict": "open", "assignee": None, "tags": (), "notes": ()}
 
 def _tell_state(flag: Flagged, reviews: Sequence[Mapping[str, Any]]) -> None:
     """Put into *flag* what `State` says of it and its *reviews*."""
-    withdrawn = {review.get("withdraws") for review in reviews}
+    withdrawn = {review.get("retracts") for review in reviews}
     reviews = [review for review in reviews if review["id"] not in withdrawn]
     for name in ("verdict", "assignee", "correction"):
         said = [review[name] for review in reviews if review.get(name)]
@@ -294,7 +294,7 @@ def _database_from(store: Store, path: Path) -> str:
             utc_text(record.created_at),
             record.to_json(),
         )
-        for record in store.passed_over.readable(store.scan(), store.where)
+        for record in store.skipped.readable(store.scan(), store.where)
     )
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA journal_mode = OFF")

@@ -110,8 +110,8 @@ class StoreCallback(FlaggingCallback):
         Keep one flag: a value for each component, the option pressed, the user logged in.
 
         Returns how many flags there are, as a `Receipt`, when the flag is on the medium. Raises
-        `RefusedError` for what cannot be kept as it is and `StoreError` where the medium fails;
-        nothing is kept then, and the next flag works.
+        `RejectedFlagError` for a flag that cannot be saved exactly and `StoreError` if the medium
+        fails; nothing is saved then, and the next flag works.
         """
         try:
             keeper, values = self._find_keeper(flag_data)

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
 
-_MOST = 40
+_MAX_ITEMS = 40
 """As many as Gradio has for predictions; a store puts together what waits at once."""
 
-_threads = ThreadPoolExecutor(_MOST, thread_name_prefix="flagstone")
+_threads = ThreadPoolExecutor(_MAX_ITEMS, thread_name_prefix="flagstone")
 
 
 def aside(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:

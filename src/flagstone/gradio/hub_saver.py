@@ -18,7 +18,7 @@ from flagstone.gradio.callbacks import FlagLogger
 from flagstone.gradio.payloads.fields import Fields
 from flagstone.gradio.payloads.kinds import kind_of
 from flagstone.gradio.signatures import takes_the_order_of_gradio_3
-from flagstone.operations.mirror import Copier
+from flagstone.operations.mirror import BackgroundSync
 from flagstone.stores.base import Store
 from flagstone.stores.csv_folder.store import CsvFolder
 from flagstone.stores.files import safe_name
@@ -85,7 +85,7 @@ class HuggingFaceDatasetSaver(FlagLogger):
         self.layout = layout
         self._token = hf_token
         self._every = every
-        self._copiers: dict[str, Copier] = {}
+        self._copiers: dict[str, BackgroundSync] = {}
         self._features: dict[str, dict[str, str]] = {}
 
     def __repr__(self) -> str:
@@ -98,7 +98,7 @@ class HuggingFaceDatasetSaver(FlagLogger):
     def open_store(self, flagging_dir: Path, names: Sequence[str]) -> Store:
         store = self._open_local(flagging_dir, names)
         if store.where not in self._copiers:
-            self._copiers[store.where] = Copier(
+            self._copiers[store.where] = BackgroundSync(
                 store,
                 lambda: self._open_dataset(names),
                 to=f"the dataset {self.dataset_name} on the Hub",
@@ -147,7 +147,7 @@ class HuggingFaceDatasetSaver(FlagLogger):
         return self._open_classic(Commits(url, token=self._token, private=private), names)
 
     def _open_classic(self, commits: "Commits", names: Sequence[str]) -> Store:
-        from flagstone.stores.hub_legacy.repo_folder import CommittedFolder
+        from flagstone.stores.hub_legacy.repo_folder import RepoFolderStore
 
         def open_folder(folder: Path) -> Store:
             if self.separate_dirs:
@@ -155,7 +155,7 @@ class HuggingFaceDatasetSaver(FlagLogger):
             return CsvFolder(folder, file_name=_CSV, order=names, address=commits.address)
 
         info = json.dumps({"flagged": {"features": self._features}})
-        return CommittedFolder(
+        return RepoFolderStore(
             commits,
             open_folder,
             log=".csv",

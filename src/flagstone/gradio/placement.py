@@ -13,7 +13,7 @@ from gradio.components import Button, Component
 from gradio.context import Context
 from gradio.flagging import FlagMethod
 
-from flagstone.errors import UnclearFieldsError
+from flagstone.errors import AmbiguousFieldsError
 from flagstone.gradio.auto_mode import ask_consent, keep_each
 from flagstone.gradio.callbacks import DEFAULT_FOLDER, FlagLogger
 from flagstone.gradio.chat.interface import attach_to_chat
@@ -97,7 +97,7 @@ def attach(
     them, those of its only function count. The other arguments are those of `flag_panel`; a chat
     takes the rules, and shows options by their values.
 
-    Returns *demo*. Raises `UnclearFieldsError` where there are several functions, or none.
+    Returns *demo*. Raises `AmbiguousFieldsError` where there are several functions, or none.
     """
     asked: dict[str, Any] = {"comment": comment, "correction": correction, "app": app, **others}
     if isinstance(demo, gradio.ChatInterface):
@@ -155,7 +155,7 @@ def _fields_of(demo: Blocks) -> tuple[list[Component], list[Component]]:
             key = (tuple(number_of(c) for c in inputs), tuple(number_of(c) for c in outputs))
             found.setdefault(key, (inputs, outputs, function.name))
     if len(found) != 1:
-        raise UnclearFieldsError(functions=[name for *_, name in found.values()])
+        raise AmbiguousFieldsError(functions=[name for *_, name in found.values()])
     ((inputs, outputs, _),) = found.values()
     return inputs, outputs
 

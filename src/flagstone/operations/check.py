@@ -17,12 +17,12 @@ from flagstone.stores.base import Store
 _GRACE = 3600.0
 """Seconds for which a file that no record refers to may be on its way to one."""
 
-_MOST_NEWER = 1_000
+_MAX_NEWER = 1_000
 """Records of a newer version that are told one by one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
+class CheckReport:
     """
     What a store is found to be: how many records and files it has, and what is wrong.
 
@@ -41,7 +41,7 @@ class Finding:
     unfinished: str | None = None
 
 
-def examine(store: Store, *, dry_run: bool = False) -> Finding:
+def examine(store: Store, *, dry_run: bool = False) -> CheckReport:
     """
     Read everything in *store*, finish erasures that were cut off, and remove files that nothing
     refers to, with what killed processes left in the temporary folder.
@@ -58,8 +58,8 @@ def examine(store: Store, *, dry_run: bool = False) -> Finding:
         unfinished = str(error)
     except StoreError as error:  # as of a damaged one, which is told below
         failed = str(error)
-    finding = partial(Finding, finished=finished, unfinished=unfinished)
-    damage = [*store.damage(), *damage_of_orders(store)] or [*filter(None, [failed])]
+    finding = partial(CheckReport, finished=finished, unfinished=unfinished)
+    damage = [*store.verify(), *damage_of_orders(store)] or [*filter(None, [failed])]
     if damage:
         return finding(records=0, files=0, damage=tuple(damage), swept={})
     records = 0
@@ -70,7 +70,7 @@ def examine(store: Store, *, dry_run: bool = False) -> Finding:
         if isinstance(record, NewerRecord):
             newer.append(f"{store.where}, id {record.id}: {record.reason}")
         needed.update((ref.sha256, ref) for ref in record.files())
-    newer += [f"{where}: {reason}" for where, reason in store.passed_over]
+    newer += [f"{where}: {reason}" for where, reason in store.skipped]
     damage += _damaged_files(store, needed)
     swept: dict[str, int] = {}
     if not damage and not newer:  # which may need files in a way that is not known here
@@ -81,7 +81,7 @@ def examine(store: Store, *, dry_run: bool = False) -> Finding:
         files=len(needed),
         damage=tuple(damage),
         swept=swept,
-        newer=tuple(newer[:_MOST_NEWER]),
+        newer=tuple(newer[:_MAX_NEWER]),
     )
 
 

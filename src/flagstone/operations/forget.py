@@ -20,7 +20,7 @@ from flagstone.core.records import Flag, Record
 from flagstone.errors import FlagstoneError, UnfinishedErasureError
 from flagstone.errors.safe_logs import logger_of
 from flagstone.fs.tempdirs import drop_copies_of, has_copies_of, sweep_scratch
-from flagstone.operations.replicas import Unreached, copies_of, open_noted, url_of
+from flagstone.operations.replicas import UnreachableStore, copies_of, open_noted, url_of
 from flagstone.stores.base import Store, of_flags
 from flagstone.stores.erasures import Erasure, Erasures
 
@@ -28,13 +28,13 @@ logger = logger_of(__name__)
 
 _Answer = TypeVar("_Answer")
 
-_PATIENCE = 10.0
+_TIMEOUT = 10.0
 _PAUSE = 0.05
 """Seconds to wait for those who show flags to drop what was erased; how often it is looked."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Forgotten:
+class ErasedStore:
     """
     What one place has forgotten: so many flags, and in all so many records, files and bytes.
 
@@ -59,9 +59,9 @@ class Receipt:
     """
 
     flag_ids: tuple[str, ...]
-    places: tuple[Forgotten, ...]
-    unreached: tuple[Unreached, ...] = ()
-    unfinished: tuple[Unreached, ...] = ()
+    places: tuple[ErasedStore, ...]
+    unreached: tuple[UnreachableStore, ...] = ()
+    unfinished: tuple[UnreachableStore, ...] = ()
     unknown: tuple[str, ...] = ()
 
 
@@ -153,7 +153,7 @@ def finish_on_open(store: Store) -> None:
 
 def damage_of_orders(store: Store) -> list[str]:
     """A sentence for each note beside *store* that does not say any more what is to be erased."""
-    return [sentence for orders in _orders_of(store) for sentence in orders.damage()]
+    return [sentence for orders in _orders_of(store) for sentence in orders.verify()]
 
 
 def _carry_out(order: Erasure, *, store: Store, noted_in: str) -> None:
@@ -206,7 +206,7 @@ def _drop_copies(store: Store) -> None:
     """
     urls = [one.url for one in (store, *store.parts) if one.url is not None]
     drop_copies_of(urls)
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _TIMEOUT
     while has_copies_of(urls):
         if time.monotonic() > deadline:
             reason = "a program that shows its flags still has a copy in the temporary folder"
@@ -250,7 +250,7 @@ class _Place:
                 self.no_flags.add(record.id)
             yield record
 
-    def forget(self, doomed: Sequence[str], *, dry_run: bool) -> Forgotten:
+    def forget(self, doomed: Sequence[str], *, dry_run: bool) -> ErasedStore:
         """What goes with the records that are *doomed*; with *dry_run*, what would."""
         files = self._files
         if not dry_run and self.record_ids:
@@ -261,7 +261,7 @@ class _Place:
             except UnfinishedErasureError as error:
                 self.unfinished = str(error)
             files = self.store.files.missing(files)
-        return Forgotten(
+        return ErasedStore(
             where=self.store.where,
             flags=self._flags,
             records=len(self.record_ids),
@@ -274,7 +274,7 @@ class _Place:
 class _Places:
     """Places that are asked one thing after the other; those that fail are *lost* from then on."""
 
-    def __init__(self, places: list[_Place], lost: list[Unreached]) -> None:
+    def __init__(self, places: list[_Place], lost: list[UnreachableStore]) -> None:
         self._places = places
         self.lost = lost
 
@@ -287,7 +287,7 @@ class _Places:
             except FlagstoneError as error:
                 self._places.remove(place)
                 if place.store.where not in {lost.where for lost in self.lost}:
-                    self.lost.append(Unreached(where=place.store.where, reason=str(error)))
+                    self.lost.append(UnreachableStore(where=place.store.where, reason=str(error)))
         return answers
 
     def record_ids(self) -> set[str]:
@@ -303,10 +303,10 @@ class _Places:
         return [url for url, written in found if url is not None and url == written]
 
     @property
-    def unfinished(self) -> list[Unreached]:
+    def unfinished(self) -> list[UnreachableStore]:
         """The places that have what they erased on their medium for now."""
         return [
-            Unreached(where=place.store.where, reason=place.unfinished)
+            UnreachableStore(where=place.store.where, reason=place.unfinished)
             for place in self._places
             if place.unfinished is not None
         ]
@@ -321,7 +321,7 @@ def _unknown(
 ) -> Iterator[str]:
     """What was asked for and no place knows, now or as erased."""
     if ids:
-        erased = places.ask(lambda place: place.store.known(ids) - place.no_flags)
+        erased = places.ask(lambda place: place.store.existing_ids(ids) - place.no_flags)
         yield from sorted(set(ids).difference(*erased))
     if query is None or query.user is None or found or places.has_finished():
         return

@@ -19,20 +19,20 @@ from flagstone.errors import (
     UnknownFieldError,
 )
 from flagstone.operations.gradio_logs import Logs, folders_with_logs
-from flagstone.operations.sync import Synced, copy_files, sync
+from flagstone.operations.sync import SyncResult, copy_files, sync
 from flagstone.stores.base import Store
 from flagstone.stores.csv_folder.gradio_cells import Field
 from flagstone.stores.csv_folder.gradio_log import READ_BY_DEMO
 from flagstone.stores.csv_folder.reader import Hints
 
-__all__ = ["Doubt", "Field", "Imported", "import_logs"]
+__all__ = ["AmbiguousCell", "Field", "ImportResult", "import_gradio_logs"]
 
 _OUTPUT = re.compile(r"output( \d+)?|label", re.IGNORECASE)
 """What Gradio calls the outputs of an Interface that have no label of their own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Doubt:
+class AmbiguousCell:
     """One cell of a flag that may have been something else, and why."""
 
     flag_id: str
@@ -41,7 +41,7 @@ class Doubt:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Imported:
+class ImportResult:
     """
     What an import did, or with `dry_run` would do; `kinds` is how each field was read.
 
@@ -49,14 +49,14 @@ class Imported:
     were taken for outputs by their names.
     """
 
-    synced: Synced
-    doubts: tuple[Doubt, ...]
+    synced: SyncResult
+    doubts: tuple[AmbiguousCell, ...]
     kinds: dict[str, tuple[str, ...]]
     corrected: int = 0
     guessed: tuple[str, ...] = ()
 
 
-def import_logs(
+def import_gradio_logs(
     path: str | Path,
     target: Store,
     *,
@@ -64,7 +64,7 @@ def import_logs(
     fields: Sequence[Field] = (),
     encoding: str | None = None,
     dry_run: bool = False,
-) -> Imported:
+) -> ImportResult:
     """
     Copy the flags in the logs at *path* to *target*: those of Gradio 2 to 6, and ours.
 
@@ -103,7 +103,7 @@ def import_logs(
     )
 
 
-def _import(source: "_Source", target: Store, roles: "_Roles", *, dry_run: bool) -> Imported:
+def _import(source: "_Source", target: Store, roles: "_Roles", *, dry_run: bool) -> ImportResult:
     with source:
         changed = list(_changed(source, target)) if roles.are_said else []
         if changed and not dry_run:
@@ -112,7 +112,7 @@ def _import(source: "_Source", target: Store, roles: "_Roles", *, dry_run: bool)
         source.clear()
         synced = sync(source, target, dry_run=dry_run)
         kinds = {name: tuple(sorted(found)) for name, found in source.kinds.items() if found}
-        return Imported(
+        return ImportResult(
             synced=replace(synced, known=synced.known - len(changed)),
             doubts=tuple(source.doubts),
             kinds=kinds,
@@ -194,7 +194,7 @@ class _Source(Logs):
 
     def clear(self) -> None:
         """Forget what was noted."""
-        self.doubts: list[Doubt] = []
+        self.doubts: list[AmbiguousCell] = []
         self.kinds: dict[str, set[str]] = {}
         self.guessed: dict[str, None] = {}
         self.is_by_demo = False
@@ -205,7 +205,7 @@ class _Source(Logs):
         self.is_by_demo = self.is_by_demo or flag.context.get("read_from") == READ_BY_DEMO
         doubts = flag.context.get("in_doubt")
         for name, reason in doubts.items() if isinstance(doubts, dict) else ():
-            self.doubts.append(Doubt(flag_id=flag.id, field=str(name), reason=str(reason)))
+            self.doubts.append(AmbiguousCell(flag_id=flag.id, field=str(name), reason=str(reason)))
         for name, value in (*flag.inputs.items(), *flag.outputs.items()):
             kinds = self.kinds.setdefault(name, set())
             if value.data is not None:
@@ -213,15 +213,15 @@ class _Source(Logs):
         return flag
 
 
-def _sum(parts: Sequence[Imported]) -> Imported:
+def _sum(parts: Sequence[ImportResult]) -> ImportResult:
     """All of *parts* as one."""
     kinds: dict[str, set[str]] = {}
     for part in parts:
         for name, found in part.kinds.items():
             kinds.setdefault(name, set()).update(found)
     synced = [part.synced for part in parts]
-    return Imported(
-        synced=Synced(
+    return ImportResult(
+        synced=SyncResult(
             copied=sum(each.copied for each in synced),
             known=sum(each.known for each in synced),
             files=sum(each.files for each in synced),

@@ -10,17 +10,17 @@ from collections.abc import Callable
 
 from flagstone.errors import FlagstoneError
 from flagstone.errors.safe_logs import logger_of
-from flagstone.operations.sync import Waiting, sync, waiting_in
+from flagstone.operations.sync import PendingSync, sync, waiting_in
 from flagstone.stores.base import Store
 
 logger = logger_of(__name__)
 
 _FIRST_PAUSE = 2.0
-_LONGEST_PAUSE = 60.0
+_MAX_PAUSE = 60.0
 """Seconds before the next try after a failure; each is twice as long as the one before."""
 
 
-class Copier:
+class BackgroundSync:
     """
     Copies *source* to the store that *open_target* gives, *every* so many seconds, on a thread.
 
@@ -78,7 +78,7 @@ class Copier:
             is_settled = self._turn.wait_for(lambda: self._settled >= wanted, timeout)
             return is_settled and self.error is None
 
-    def waiting(self) -> Waiting:
+    def waiting(self) -> PendingSync:
         """What the target does not have yet, as far as this process knows."""
         return waiting_in(self._source, after=self._mark)
 
@@ -107,7 +107,7 @@ class Copier:
             if self.error is None:
                 pause, next_pause = self._every, _FIRST_PAUSE
             else:
-                pause, next_pause = next_pause, min(2 * next_pause, _LONGEST_PAUSE)
+                pause, next_pause = next_pause, min(2 * next_pause, _MAX_PAUSE)
                 self._tell(self.error, None if is_last else pause)
             with self._turn:
                 self._settled = self._begun
@@ -118,7 +118,7 @@ class Copier:
     def _copy(self) -> Exception | None:
         """Copy what is new; gives what went wrong."""
         try:
-            mark = self._source.mark()
+            mark = self._source.cursor()
             if mark != self._mark:
                 if self._target is None:
                     self._target = self._open_target()

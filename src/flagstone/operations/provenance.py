@@ -16,7 +16,7 @@ _LIBRARIES = (
 )  # fmt: skip
 """Modules whose version may change what a model answers."""
 
-_PATIENCE = 5.0
+_TIMEOUT = 5.0
 """Seconds to wait for git, which may have a large tree to look at."""
 
 
@@ -51,6 +51,6 @@ def _git(*arguments: str) -> str:
         encoding="utf-8",
         errors="replace",
         check=True,
-        timeout=_PATIENCE,
+        timeout=_TIMEOUT,
     )
     return run.stdout.strip()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from flagstone.errors import (
     FlagstoneError,
     LostCopyError,
-    SecretCopyError,
+    RedactedURLError,
     StoreError,
     UnknownStoreError,
     store_error,
@@ -28,7 +28,7 @@ logger = logger_of(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Unreached:
+class UnreachableStore:
     """A place that could not be asked, and why, in a sentence."""
 
     where: str
@@ -72,14 +72,14 @@ def targets_of(store: Store) -> list[str]:
     return list(dict.fromkeys(_parse(line) for line in lines if line.strip()))
 
 
-def copies_of(stores: Iterable[Store]) -> tuple[list[Store], list[Unreached]]:
+def copies_of(stores: Iterable[Store]) -> tuple[list[Store], list[UnreachableStore]]:
     """
     The copies of *stores*, copies of those, and so on, opened; and what could not be opened.
     """
     waiting = [part for store in stores for part in _with_parts(store)]
     seen = {url_of(store) for store in waiting}
     copies: list[Store] = []
-    unreached: list[Unreached] = []
+    unreached: list[UnreachableStore] = []
     while waiting:
         store = waiting.pop(0)
         for url in _noted(store, unreached):
@@ -89,7 +89,7 @@ def copies_of(stores: Iterable[Store]) -> tuple[list[Store], list[Unreached]]:
             try:
                 copy = open_noted(url, noted_in=str(store.targets))
             except FlagstoneError as error:
-                unreached.append(Unreached(where=url, reason=str(error)))
+                unreached.append(UnreachableStore(where=url, reason=str(error)))
             else:
                 copies.append(copy)
                 waiting += _with_parts(copy)
@@ -101,11 +101,11 @@ def _with_parts(store: Store) -> list[Store]:
     return [store, *(part for part in store.parts if part is not store)]
 
 
-def _noted(store: Store, unreached: list[Unreached]) -> list[str]:
+def _noted(store: Store, unreached: list[UnreachableStore]) -> list[str]:
     try:
         return targets_of(store)
     except FlagstoneError as error:
-        unreached.append(Unreached(where=str(store.targets), reason=str(error)))
+        unreached.append(UnreachableStore(where=str(store.targets), reason=str(error)))
         return []
 
 
@@ -116,15 +116,15 @@ def open_noted(url: str, *, noted_in: str) -> Store:
     Raises one of our errors where it cannot be opened, and `LostCopyError` where nothing is there.
     """
     if "://" in url and MASK in url:
-        raise SecretCopyError(where=url)
+        raise RedactedURLError(where=url)
     try:
         store = open_store(url)
-        is_there = store.is_there()
+        exists = store.exists()
     except FlagstoneError:
         raise
     except Exception as error:  # a line may hold anything, and drivers tell in their own ways
         raise UnknownStoreError(url=url) from error
-    if not is_there:  # perhaps on a drive that is not mounted: to find nothing says nothing
+    if not exists:  # perhaps on a drive that is not mounted: to find nothing says nothing
         raise LostCopyError(where=url, noted_in=noted_in)
     return store
 

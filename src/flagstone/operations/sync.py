@@ -19,17 +19,17 @@ from flagstone.stores.base import Store
 
 logger = logger_of(__name__)
 
-_MOST_BYTES = 64 << 20
+_MAX_BYTES = 64 << 20
 """Of files that are copied before the records that refer to them are."""
 
-_MOST_LOOKED_UP = 1000
+_MAX_LOOKED_UP = 1000
 _PAUSE = 1.0
-_LONGEST_PAUSE = 60.0
+_MAX_PAUSE = 60.0
 """Seconds between two looks at a source that is followed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Synced:
+class SyncResult:
     """What a `sync` did: records copied and passed over as known, and files copied."""
 
     copied: int = 0
@@ -37,7 +37,7 @@ class Synced:
     files: int = 0
 
 
-Progress = Callable[[Synced], None]
+Progress = Callable[[SyncResult], None]
 """What is called with all that was done so far, after each batch."""
 
 
@@ -50,7 +50,7 @@ def sync(
     follow: bool = False,
     stop: threading.Event | None = None,
     progress: Progress | None = None,
-) -> Synced:
+) -> SyncResult:
     """
     Append to *target* every record of *source* that it lacks, files first.
 
@@ -59,37 +59,37 @@ def sync(
 
     May be cut off at any moment and begun again: what is done is read off *target*. With *dry_run*
     nothing is written. Raises `StoreError` where either fails; what was copied before stays. A
-    record whose file is gone or damaged is not copied, and noted in `source.passed_over`.
+    record whose file is gone or damaged is not copied, and noted in `source.skipped`.
 
     With *follow* it goes on with what *source* gets, until *stop* is set, and a failure is logged
     and tried again, at growing intervals of at most a minute.
     """
     progress = progress or _silent
     if not follow:
-        return _copy(source, after, target, Synced(), progress, dry_run=dry_run)
+        return _copy(source, after, target, SyncResult(), progress, dry_run=dry_run)
     stop = stop or threading.Event()
-    done, mark, pause = Synced(), after, _PAUSE
+    done, mark, pause = SyncResult(), after, _PAUSE
     while not stop.is_set():
         try:
-            next_mark = source.mark()
+            next_mark = source.cursor()
             done = _copy(source, mark, target, done, progress, dry_run=dry_run)
             mark, pause = next_mark, _PAUSE
         except StoreError:
             logger.exception("The copy to %s waits; trying again in %.0f s", target.where, pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            pause = min(2 * pause, _MAX_PAUSE)
         stop.wait(pause)
     return done
 
 
 def _copy(
-    source: Store, after: str | None, target: Store, done: Synced, progress: Progress, *,
+    source: Store, after: str | None, target: Store, done: SyncResult, progress: Progress, *,
     dry_run: bool,
-) -> Synced:  # fmt: skip
+) -> SyncResult:  # fmt: skip
     """Copy what *source* has from its mark *after* on; gives *done* and what this added."""
     files: set[str] = set()  # each counts once, also where nothing is written
     lost: set[str] = set()
     for batch in _batches(source.scan(after), target.most_at_once):
-        here = target.known(record.id for record in batch)
+        here = target.existing_ids(record.id for record in batch)
         missing = [record for record in batch if record.id not in here]
         missing_files = _missing_files(missing, target)
         if not dry_run:
@@ -99,7 +99,7 @@ def _copy(
             target.append(missing)
         new_files = {ref.sha256 for ref in missing_files} - files - lost
         files |= new_files
-        done = Synced(
+        done = SyncResult(
             copied=done.copied + len(missing),
             known=done.known + len(here),
             files=done.files + len(new_files),
@@ -109,7 +109,7 @@ def _copy(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Waiting:
+class PendingSync:
     """What a store has that another lacks: how many records, and when the oldest was made."""
 
     records: int = 0
@@ -122,15 +122,17 @@ class Waiting:
         return f"{some} (the oldest since {self.oldest.astimezone():%Y-%m-%d %H:%M:%S})"
 
 
-def waiting_in(source: Store, target: Store | None = None, *, after: str | None = None) -> Waiting:
+def waiting_in(
+    source: Store, target: Store | None = None, *, after: str | None = None
+) -> PendingSync:
     """What of *source* waits for *target*; without one, all that it got since its mark *after*."""
     count, oldest = 0, None
-    for batch in _batches(source.scan(after), _MOST_LOOKED_UP):
-        here = target.known(record.id for record in batch) if target else set()
+    for batch in _batches(source.scan(after), _MAX_LOOKED_UP):
+        here = target.existing_ids(record.id for record in batch) if target else set()
         moments = [record.created_at for record in batch if record.id not in here]
         count += len(moments)
         oldest = min([*moments, *([oldest] if oldest else [])], default=None)
-    return Waiting(records=count, oldest=oldest)
+    return PendingSync(records=count, oldest=oldest)
 
 
 def _batches(records: Iterable[Record], most: int) -> Iterator[list[Record]]:
@@ -139,7 +141,7 @@ def _batches(records: Iterable[Record], most: int) -> Iterator[list[Record]]:
     size = 0
     for record in records:
         record_size = sum(ref.size for ref in record.files())
-        if batch and (len(batch) >= most or size + record_size > _MOST_BYTES):
+        if batch and (len(batch) >= most or size + record_size > _MAX_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(record)
@@ -148,7 +150,7 @@ def _batches(records: Iterable[Record], most: int) -> Iterator[list[Record]]:
         yield batch
 
 
-def _silent(done: Synced) -> None:
+def _silent(done: SyncResult) -> None:
     """Tell nobody."""
 
 
@@ -167,7 +169,7 @@ def _copy_files(files: dict[FileRef, Record], source: Store, target: Store) -> s
             _copy_file(ref, record, source, target)
         except UnreadableRecordError as error:
             logger.warning("%s", error)
-            source.passed_over.note(error)
+            source.skipped.note(error)
             lost.add(ref.sha256)
     return lost
 

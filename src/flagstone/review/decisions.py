@@ -13,16 +13,16 @@ from typing import Any, get_args
 from flagstone.core.codec import FileRef, files_in
 from flagstone.core.query import State
 from flagstone.core.records import MAX_TAGS, Review, Value, Verdict
-from flagstone.errors import UnkeepableValueError, UnknownFlagError
+from flagstone.errors import UnknownFlagError, UnserializableValueError
 from flagstone.review.auth.users import Person
 from flagstone.review.speakers import is_by
 from flagstone.review.uploads import Uploads
 from flagstone.review.values.parsing import read
 from flagstone.stores.base import Store
 
-_MOST_FLAGS = 500
-_LONGEST_WORD = 100
-_LONGEST_NOTE = 10_000
+_MAX_FLAGS = 500
+_MAX_WORD_LENGTH = 100
+_MAX_NOTE_LENGTH = 10_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,11 +53,11 @@ def read_decision(body: Any) -> Decision:
     """
     The decision that a page posted as JSON.
 
-    Raises `UnkeepableValueError` for what no page of ours posts.
+    Raises `UnserializableValueError` for what no page of ours posts.
     """
     seen = _expect(dict, body.get("flags") if isinstance(body, dict) else None, "flags")
-    if not 0 < len(seen) <= _MOST_FLAGS:
-        raise _refusal("flags", f"one to {_MOST_FLAGS} can be decided at once")
+    if not 0 < len(seen) <= _MAX_FLAGS:
+        raise _refusal("flags", f"one to {_MAX_FLAGS} can be decided at once")
     verdict = body.get("verdict")
     if verdict not in (*get_args(Verdict), None):
         raise _refusal("verdict", "there is no such verdict")
@@ -68,17 +68,17 @@ def read_decision(body: Any) -> Decision:
         seen={_word(flag_id): _expect(str, review, "flags") for flag_id, review in seen.items()},
         verdict=verdict,
         tags=tuple(map(_word, tags)),
-        note=_text(body.get("note"), "note", _LONGEST_NOTE),
-        assignee=_text(body.get("assignee"), "assignee", _LONGEST_WORD),
+        note=_text(body.get("note"), "note", _MAX_NOTE_LENGTH),
+        assignee=_text(body.get("assignee"), "assignee", _MAX_WORD_LENGTH),
         entered=_expect(dict, body.get("correction", {}), "correction"),
     )
 
 
 def read_undo(body: Any) -> Mapping[str, str]:
-    """By flag the review to be undone. Raises `UnkeepableValueError` as `read_decision` does."""
+    """By flag the review to be undone. Raises as `read_decision` does."""
     asked = _expect(dict, body.get("reviews") if isinstance(body, dict) else None, "reviews")
-    if len(asked) > _MOST_FLAGS:
-        raise _refusal("reviews", f"at most {_MOST_FLAGS} can be undone at once")
+    if len(asked) > _MAX_FLAGS:
+        raise _refusal("reviews", f"at most {_MAX_FLAGS} can be undone at once")
     return {flag_id: _expect(str, review, "reviews") for flag_id, review in asked.items()}
 
 
@@ -94,7 +94,7 @@ class Decider:
         """
         Append what *person* says about each flag that nobody else has decided meanwhile.
 
-        Raises `UnknownFlagError`, and `UnkeepableValueError` for an unfit correction.
+        Raises `UnknownFlagError`, and `UnserializableValueError` for an unfit correction.
         """
         decided = Decided()
         with self._mutex:
@@ -112,14 +112,14 @@ class Decider:
 
     def undo(self, reviews: Mapping[str, str], person: Person) -> list[Review]:
         """
-        Append, for each of *reviews*, by flag, one that withdraws it.
+        Append, for each of *reviews*, by flag, one that retracts it.
 
         Left out are those that are no longer there to be withdrawn, or are somebody else's and
         *person* no admin.
         """
         with self._mutex:
             withdrawals = [
-                Review(flag_id=flag_id, by=person.name, speaker="reviewer", withdraws=review.id)
+                Review(flag_id=flag_id, by=person.name, speaker="reviewer", retracts=review.id)
                 for flag_id, state in self._store.states(reviews).items()
                 for review in state.standing
                 if review.id == reviews[flag_id] and may_be_withdrawn(review, person)
@@ -160,7 +160,7 @@ class Decider:
 def may_be_withdrawn(review: Review, person: Person) -> bool:
     """Whether *person* may take back *review*: their own, or as an admin, but no withdrawal."""
     is_theirs = is_by(review, person.name) or person.role == "admin"
-    return person.may_decide and is_theirs and review.withdraws is None
+    return person.may_decide and is_theirs and review.retracts is None
 
 
 def _decided_since(state: State, seen: str, person: Person) -> Review | None:
@@ -175,7 +175,7 @@ def _decided_since(state: State, seen: str, person: Person) -> Review | None:
         (
             r
             for r in others
-            if (r.id in standing and (r.verdict or r.correction)) or r.withdraws in before
+            if (r.id in standing and (r.verdict or r.correction)) or r.retracts in before
         ),
         None,
     )
@@ -201,8 +201,8 @@ def _expect(kind: type, value: Any, name: str) -> Any:
 
 def _word(value: Any) -> str:
     word = str(_expect(str, value, "a word")).strip()
-    if not 0 < len(word) <= _LONGEST_WORD:
-        raise _refusal("a word", f"it has one to {_LONGEST_WORD} characters")
+    if not 0 < len(word) <= _MAX_WORD_LENGTH:
+        raise _refusal("a word", f"it has one to {_MAX_WORD_LENGTH} characters")
     return word
 
 
@@ -215,5 +215,5 @@ def _text(value: Any, name: str, longest: int) -> str | None:
     return text or None
 
 
-def _refusal(name: str, reason: str) -> UnkeepableValueError:
-    return UnkeepableValueError(where=name, reason=reason)
+def _refusal(name: str, reason: str) -> UnserializableValueError:
+    return UnserializableValueError(where=name, reason=reason)

@@ -29,7 +29,7 @@ def review_told(review: Review) -> dict[str, Any]:
         "verdict": review.verdict,
         "tags": list(map(plain, review.tags)),
         "corrected": bool(review.correction),
-        "withdraws": bool(review.withdraws),
+        "retracts": bool(review.retracts),
     }
 
 

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse
 
 import flagstone
 from flagstone.core.query import Query
-from flagstone.core.query_syntax import query_text
+from flagstone.core.query_syntax import format_query
 from flagstone.core.records import Value
 from flagstone.core.text import tell_verified
 from flagstone.review.auth.access import WithLogin
@@ -78,7 +78,7 @@ def address(path: str, **arguments: str | None) -> str:
 
 def list_address(query: Query, after: str | None = None, path: str = "/") -> str:
     """Where the flags that *query* asks for are listed."""
-    return address(path, q=query_text(query), after=after)
+    return address(path, q=format_query(query), after=after)
 
 
 def _ago(moment: datetime) -> str:
@@ -133,8 +133,8 @@ _ENVIRONMENT.globals.update(
     address=address,
     list_address=list_address,
     most_parts=MOST_PARTS,
-    list_order=lambda query, order: query_text(replace(query, order=order)),
+    list_order=lambda query, order: format_query(replace(query, order=order)),
     narrowed=replace,
     query_of=Query,
-    query_text=query_text,
+    format_query=format_query,
 )

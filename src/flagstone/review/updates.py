@@ -10,7 +10,7 @@ from flagstone.core.records import Review
 from flagstone.stores.base import Store
 
 _PAUSE = 1.0
-_MOST_KEPT = 1000
+_MAX_KEPT = 1000
 
 
 class News:
@@ -21,7 +21,7 @@ class News:
         self._mutex = threading.Lock()
         self._mark: str | None = None
         self._asked_at = 0.0
-        self._reviews: deque[tuple[int, Review]] = deque(maxlen=_MOST_KEPT)
+        self._reviews: deque[tuple[int, Review]] = deque(maxlen=_MAX_KEPT)
         self._known: set[str] = set()
         self._number = 0
 
@@ -40,11 +40,11 @@ class News:
     def _follow(self) -> None:
         now = time.monotonic()
         if self._mark is None:
-            self._mark = self._store.mark()
+            self._mark = self._store.cursor()
         elif now - self._asked_at < _PAUSE:
             return
         self._asked_at = now
-        mark = self._store.mark()
+        mark = self._store.cursor()
         if mark == self._mark:
             return
         for record in self._store.scan(after=self._mark):

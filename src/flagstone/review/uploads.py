@@ -12,7 +12,7 @@ from flagstone.core.codec import FileRef
 LIFE = 3600.0
 """Seconds after which it is forgotten; `flagstone doctor` then removes what no record names."""
 
-_MOST = 10_000
+_MAX_ITEMS = 10_000
 
 
 class Uploads:
@@ -38,5 +38,7 @@ class Uploads:
 
     def _forget(self) -> None:
         oldest = self._clock() - LIFE
-        while self._sent and (len(self._sent) > _MOST or next(iter(self._sent.values())) < oldest):
+        while self._sent and (
+            len(self._sent) > _MAX_ITEMS or next(iter(self._sent.values())) < oldest
+        ):
             self._sent.popitem(last=False)

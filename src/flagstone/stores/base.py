@@ -2,7 +2,7 @@
 The interface of every store: an append-only log of records.
 
 A store gives five methods and a place for files; all else is built on them here, and overridden
-only for speed. `flagstone.testing.StoreContract` is this specification as tests.
+only for speed. `flagstone.testing.StoreTests` is this specification as tests.
 """
 
 from abc import ABC, abstractmethod
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from flagstone.core.codec import FileRef
-from flagstone.core.query import FACETS, SAID, Pair, Query, State, fold, select
+from flagstone.core.query import FACETS, SAID, Pair, Query, State, build_states, select
 from flagstone.core.records import Flag, Outcome, Record, Review, record_from_json
 from flagstone.errors import (
     MissingFileError,
@@ -23,7 +23,7 @@ from flagstone.errors import (
     UnreadableRecordError,
 )
 from flagstone.stores.files import Files
-from flagstone.stores.skipped import PassedOver
+from flagstone.stores.skipped import SkippedPlaces
 
 
 class Store(ABC):
@@ -38,9 +38,9 @@ class Store(ABC):
     files: Files
 
     @cached_property
-    def passed_over(self) -> PassedOver:
+    def skipped(self) -> SkippedPlaces:
         """What those who read here passed over, since it was opened."""
-        return PassedOver()
+        return SkippedPlaces()
 
     most_at_once = 500
     """As many records are worth one `append` where many are to be copied."""
@@ -51,7 +51,7 @@ class Store(ABC):
         Keep *records*, all or none; when it returns they are on the medium.
 
         A record whose id is known, or was erased, is passed over. Raises `StoreError` when the
-        medium fails, `RefusedError` for a record that cannot be kept exactly and
+        medium fails, `RejectedFlagError` for a record that cannot be kept exactly and
         `MissingFileError` for one whose file was not put before; then nothing was kept.
         """
 
@@ -61,11 +61,11 @@ class Store(ABC):
         All records in the order of the store; with *after*, those appended since that `mark`.
 
         Some from before the mark may come again, none from after it is missed. What is damaged is
-        passed over, and noted in `passed_over`; what a newer version wrote is a `NewerRecord`.
+        passed over, and noted in `skipped`; what a newer version wrote is a `NewerRecord`.
         """
 
     @abstractmethod
-    def mark(self) -> str:
+    def cursor(self) -> str:
         """A word for "all up to now", for `scan(after=…)` of this store, also after a restart."""
 
     @abstractmethod
@@ -111,11 +111,11 @@ class Store(ABC):
         """The stores that it is made of, each with copies of its own; itself where it is one."""
         return (self,)
 
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         """Whether anything was ever kept here, as far as the store can tell; makes nothing."""
         return True
 
-    def edition(self) -> str:
+    def generation(self) -> str:
         """
         A word that stays while records are only appended, and is another once some were erased,
         by anybody. This object's word says nothing to another one. "" where the store cannot tell.
@@ -131,22 +131,22 @@ class Store(ABC):
         """
         return 0
 
-    def known(self, ids: Iterable[str]) -> set[str]:
+    def existing_ids(self, ids: Iterable[str]) -> set[str]:
         """Those of *ids* that are here, and as far as the store can tell those erased here."""
         wanted = set(ids)
         return {record.id for record in self.scan() if record.id in wanted}
 
-    def damage(self) -> Iterator[str]:
+    def verify(self) -> Iterator[str]:
         """A sentence for everything that is wrong with the records; nothing for a sound store."""
-        before = self.passed_over
-        self.passed_over = PassedOver()
+        before = self.skipped
+        self.skipped = SkippedPlaces()
         try:
             for _ in self.scan():
                 pass
-            for where, reason in self.passed_over:
+            for where, reason in self.skipped:
                 yield str(UnreadableRecordError(where=where, reason=reason))
         finally:
-            self.passed_over = before
+            self.skipped = before
 
     def __enter__(self) -> Self:
         return self
@@ -169,7 +169,7 @@ class Store(ABC):
         wanted = set(flag_ids)
         return {state.flag.id: state for state in self._states() if state.flag.id in wanted}
 
-    def repeats(self, fingerprints: Iterable[str]) -> Counter[str]:
+    def count_by_fingerprint(self, fingerprints: Iterable[str]) -> Counter[str]:
         """How many flags have each of these fingerprints."""
         wanted = set(fingerprints)
         records = self._readable(self.scan())
@@ -195,7 +195,7 @@ class Store(ABC):
                     facets[name].update(said)
         return dict(facets)
 
-    def tally(self, query: Query, *pairs: tuple[str, str]) -> list[Counter[Pair]]:
+    def crosstab(self, query: Query, *pairs: tuple[str, str]) -> list[Counter[Pair]]:
         """
         For each of *pairs*, how many flags have which two values: ("day", "app").
 
@@ -207,25 +207,25 @@ class Store(ABC):
                 counter[SAID[one](state), SAID[other](state)] += 1
         return counters
 
-    def discussed(self, query: Query) -> Iterator[State]:
+    def reviewed(self, query: Query) -> Iterator[State]:
         """The states of those flags that were reviewed or came with a correction, in any order."""
         for state in self._states_asked(query):
             if state.reviews or state.flag.correction:
                 yield state
 
     def _states(self) -> Iterator[State]:
-        return fold(self._readable(self.scan()))
+        return build_states(self._readable(self.scan()))
 
     def _readable(self, records: Iterable[Record]) -> Iterator[Flag | Review | Outcome]:
         """Those of *records* that this version reads; the others are noted as passed over."""
-        return self.passed_over.readable(records, self.where)
+        return self.skipped.readable(records, self.where)
 
     def _parse(self, text: str | bytes, where: str) -> Record | None:
         """The record *text*, which stands at *where*; None, and noted, where it is damaged."""
         try:
             return record_from_json(text, where=where, files=self.files)
         except UnreadableRecordError as error:
-            self.passed_over.note(error)
+            self.skipped.note(error)
             return None
 
     def _states_asked(self, query: Query) -> Iterator[State]:
@@ -236,7 +236,7 @@ class Store(ABC):
                 about[record.flag_id].append(record)
         for each in self.scan():
             if isinstance(each, Flag):
-                yield from filter(query.matches, fold([each, *about.get(each.id, ())]))
+                yield from filter(query.matches, build_states([each, *about.get(each.id, ())]))
 
 
 class Wrapper(Store):
@@ -246,7 +246,7 @@ class Wrapper(Store):
         self.store = store
         self.where = store.where
         self.files = store.files
-        self.passed_over = store.passed_over
+        self.skipped = store.skipped
 
     @property
     def url(self) -> str | None:
@@ -260,8 +260,8 @@ class Wrapper(Store):
     def parts(self) -> tuple[Store, ...]:
         return self.store.parts
 
-    def is_there(self) -> bool:
-        return self.store.is_there()
+    def exists(self) -> bool:
+        return self.store.exists()
 
     def append(self, records: Iterable[Record]) -> None:
         self.store.append(records)
@@ -269,8 +269,8 @@ class Wrapper(Store):
     def scan(self, after: str | None = None) -> Iterator[Record]:
         return self.store.scan(after)
 
-    def mark(self) -> str:
-        return self.store.mark()
+    def cursor(self) -> str:
+        return self.store.cursor()
 
     def erase(self, flag_ids: Iterable[str]) -> None:
         self.store.erase(flag_ids)
@@ -284,20 +284,20 @@ class Wrapper(Store):
     def close(self) -> None:
         self.store.close()
 
-    def edition(self) -> str:
-        return self.store.edition()
+    def generation(self) -> str:
+        return self.store.generation()
 
-    def known(self, ids: Iterable[str]) -> set[str]:
-        return self.store.known(ids)
+    def existing_ids(self, ids: Iterable[str]) -> set[str]:
+        return self.store.existing_ids(ids)
 
-    def damage(self) -> Iterator[str]:
-        return self.store.damage()
+    def verify(self) -> Iterator[str]:
+        return self.store.verify()
 
     def states(self, flag_ids: Iterable[str]) -> dict[str, State]:
         return self.store.states(flag_ids)
 
-    def repeats(self, fingerprints: Iterable[str]) -> Counter[str]:
-        return self.store.repeats(fingerprints)
+    def count_by_fingerprint(self, fingerprints: Iterable[str]) -> Counter[str]:
+        return self.store.count_by_fingerprint(fingerprints)
 
     def find(self, query: Query | None = None) -> Iterator[Flag]:
         return self.store.find(query)
@@ -308,11 +308,11 @@ class Wrapper(Store):
     def facets(self, query: Query | None = None) -> dict[str, Counter[str | None]]:
         return self.store.facets(query)
 
-    def tally(self, query: Query, *pairs: tuple[str, str]) -> list[Counter[Pair]]:
-        return self.store.tally(query, *pairs)
+    def crosstab(self, query: Query, *pairs: tuple[str, str]) -> list[Counter[Pair]]:
+        return self.store.crosstab(query, *pairs)
 
-    def discussed(self, query: Query) -> Iterator[State]:
-        return self.store.discussed(query)
+    def reviewed(self, query: Query) -> Iterator[State]:
+        return self.store.reviewed(query)
 
 
 class Reader(Wrapper):

@@ -36,7 +36,7 @@ class CombinedStore(Store):
         self._main = main
         self._parts = dict(parts)
         for store in self.parts:
-            store.passed_over = self.passed_over
+            store.skipped = self.skipped
         self.files: Files = CombinedFiles(main.files, [store.files for store in parts.values()])
 
     @property
@@ -51,14 +51,14 @@ class CombinedStore(Store):
     def parts(self) -> tuple[Store, ...]:
         return (self._main, *self._parts.values())
 
-    def is_there(self) -> bool:
-        return any(store.is_there() for store in self.parts)
+    def exists(self) -> bool:
+        return any(store.exists() for store in self.parts)
 
     def append(self, records: Iterable[Record]) -> None:
         records = list(records)
         elsewhere: set[str] = set()
         for store in self._parts.values():
-            elsewhere |= store.known(record.id for record in records)
+            elsewhere |= store.existing_ids(record.id for record in records)
         new = [record for record in records if record.id not in elsewhere]
         for store, theirs in self._divide(new):
             self._copy_files(theirs, store)
@@ -94,10 +94,10 @@ class CombinedStore(Store):
         try:
             yield from store.scan(after)
         except StoreError as error:
-            self.passed_over.add(store.where, error.reason)
+            self.skipped.add(store.where, error.reason)
 
-    def mark(self) -> str:
-        return json.dumps({name: store.mark() for name, store in self._named()})
+    def cursor(self) -> str:
+        return json.dumps({name: store.cursor() for name, store in self._named()})
 
     def erase(self, flag_ids: Iterable[str]) -> None:
         flag_ids = list(flag_ids)
@@ -110,21 +110,21 @@ class CombinedStore(Store):
     def replace(self, flags: Iterable[Flag]) -> None:
         new = {flag.id: flag for flag in flags}
         for store in self.parts:
-            if theirs := [new[flag_id] for flag_id in store.known(new)]:
+            if theirs := [new[flag_id] for flag_id in store.existing_ids(new)]:
                 self._copy_files(theirs, store)
                 store.replace(theirs)
 
-    def edition(self) -> str:
-        editions = [store.edition() for store in self.parts]
+    def generation(self) -> str:
+        editions = [store.generation() for store in self.parts]
         return json.dumps(editions) if all(editions) else ""
 
-    def known(self, ids: Iterable[str]) -> set[str]:
+    def existing_ids(self, ids: Iterable[str]) -> set[str]:
         ids = set(ids)
-        return set[str]().union(*(store.known(ids) for store in self.parts))
+        return set[str]().union(*(store.existing_ids(ids) for store in self.parts))
 
-    def damage(self) -> Iterator[str]:
+    def verify(self) -> Iterator[str]:
         for store in self.parts:
-            yield from store.damage()
+            yield from store.verify()
 
     def close(self) -> None:
         for store in self.parts:
@@ -160,10 +160,10 @@ def _home_of(record: Record, homes: Mapping[str, Store], main: Store) -> Store:
 
 def _flags_in(store: Store, ids: set[str]) -> set[str]:
     """Those of *ids* that are in *store*."""
-    found = store.known(ids)
+    found = store.existing_ids(ids)
     # Those of rows that Gradio wrote are made from the rows.
     rest = {record_id for record_id in ids - found if record_id[14:15] != _UUID7}
-    return found | (Store.known(store, rest) if rest else set())
+    return found | (Store.existing_ids(store, rest) if rest else set())
 
 
 class CombinedFiles(Files):

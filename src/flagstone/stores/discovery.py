@@ -21,7 +21,7 @@ _UPLOAD = re.compile(r"(tmp\w{8}|\d+)\.csv")
 """How Gradio 2 and 3 called what a visitor uploaded."""
 
 _OUR_LOG = re.compile(rb"[^\n]*\brecord\r?\n")
-_LONGEST_HEADER = 1 << 16
+_MAX_HEADER_LENGTH = 1 << 16
 _SHARD = re.compile(r"\d{12}(-\d{12})?\.parquet")
 _OF_FILES = re.compile(r"[0-9a-f]{20,64}")
 """The folder of a file: it is called by the hash of what it holds."""
@@ -74,7 +74,7 @@ def _is_log(folder: Path, name: str) -> bool:
         return False
     try:
         with (folder / name).open("rb") as file:
-            return bool(_OUR_LOG.match(file.read(_LONGEST_HEADER)))
+            return bool(_OUR_LOG.match(file.read(_MAX_HEADER_LENGTH)))
     except OSError:
         return False
 

@@ -113,7 +113,7 @@ class Erasures:
                 found += self._read(path)
         return found
 
-    def damage(self) -> Iterator[str]:
+    def verify(self) -> Iterator[str]:
         """A sentence for each note that does not say any more what is to be erased."""
         for path in self._paths():
             with suppress(FileNotFoundError):

@@ -41,7 +41,7 @@ _PAUSE = 0.05
 _TICK = 2.0
 """Seconds within which a file's times may not tell that it was written to."""
 
-_MOST_RECENT = 10_000
+_MAX_RECENT = 10_000
 
 _PART = "part-"
 _DOOMED = "doomed-"
@@ -53,8 +53,8 @@ _Kept = tuple[str, int, Part | None]
 """The hash and size of a file, and what is to become it, if it is not here yet."""
 
 _UNSAFE_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
-_LONGEST_NAME = 180  # bytes; with what is put behind it still below every file system's 255
-_LONGEST_SUFFIX = 16
+_MAX_NAME_LENGTH = 180  # bytes; with what is put behind it still below every file system's 255
+_MAX_SUFFIX_LENGTH = 16
 
 
 class Files(ABC):
@@ -306,13 +306,13 @@ def safe_name(name: str) -> str:
     Different names stay different: one that had to be changed carries a piece of its hash.
     """
     safe = unicodedata.normalize("NFC", _UNSAFE_IN_NAMES.sub("", spelled(name))).strip(" .")
-    if safe and safe == name and len(safe.encode()) <= _LONGEST_NAME:
+    if safe and safe == name and len(safe.encode()) <= _MAX_NAME_LENGTH:
         return name
     stem, dot, suffix = safe.rpartition(".")
-    if not stem or len(suffix) > _LONGEST_SUFFIX:
+    if not stem or len(suffix) > _MAX_SUFFIX_LENGTH:
         stem, dot, suffix = safe, "", ""
     mark = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
-    stem = stem.encode()[:_LONGEST_NAME].decode(errors="ignore")
+    stem = stem.encode()[:_MAX_NAME_LENGTH].decode(errors="ignore")
     return f"{stem}-{mark}{dot}{suffix}".lstrip("-")
 
 
@@ -358,7 +358,7 @@ class _RecentHashes:
 
 def _remember(known: dict[Any, Any], key: Any, value: Any) -> None:
     """Keep *value*, and not more than so many in all."""
-    if len(known) >= _MOST_RECENT:
+    if len(known) >= _MAX_RECENT:
         known.clear()
     known[key] = value
 

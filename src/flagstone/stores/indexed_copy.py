@@ -23,8 +23,8 @@ from flagstone.fs.tempdirs import Scratch
 from flagstone.stores.base import Reader, Store
 from flagstone.stores.files import Files
 
-_AT_ONCE = 5_000
-_PATIENCE = 0.2
+_BATCH_SIZE = 5_000
+_TIMEOUT = 0.2
 """Seconds for which somebody may bring the copy up to date before it is being made."""
 
 _WATCH = 0.5
@@ -37,7 +37,7 @@ Make = Callable[[Path, Files], Store]
 """Makes an empty store in a folder, whose files are elsewhere."""
 
 
-class CopiedStore(Reader):
+class IndexedCopy(Reader):
     """*store*, read by way of a copy in a scratch folder that *make* makes a store in."""
 
     def __init__(self, store: Store, make: Make) -> None:
@@ -54,18 +54,18 @@ class CopiedStore(Reader):
         self._current(progress).count()  # and its index
 
     def is_ready(self) -> bool:
-        if not self._lock.acquire(timeout=_PATIENCE):
+        if not self._lock.acquire(timeout=_TIMEOUT):
             return False
         try:
-            return self._copy is not None and self.store.edition() == self._edition
+            return self._copy is not None and self.store.generation() == self._edition
         finally:
             self._lock.release()
 
     def states(self, flag_ids: Iterable[str]) -> dict[str, State]:
         return self._current().states(flag_ids)
 
-    def repeats(self, fingerprints: Iterable[str]) -> Counter[str]:
-        return self._current().repeats(fingerprints)
+    def count_by_fingerprint(self, fingerprints: Iterable[str]) -> Counter[str]:
+        return self._current().count_by_fingerprint(fingerprints)
 
     def find(self, query: Query | None = None) -> Iterator[Flag]:
         return self._current().find(query)
@@ -76,11 +76,11 @@ class CopiedStore(Reader):
     def facets(self, query: Query | None = None) -> dict[str, Counter[str | None]]:
         return self._current().facets(query)
 
-    def tally(self, query: Query, *pairs: tuple[str, str]) -> list[Counter[Pair]]:
-        return self._current().tally(query, *pairs)
+    def crosstab(self, query: Query, *pairs: tuple[str, str]) -> list[Counter[Pair]]:
+        return self._current().crosstab(query, *pairs)
 
-    def discussed(self, query: Query) -> Iterator[State]:
-        return self._current().discussed(query)
+    def reviewed(self, query: Query) -> Iterator[State]:
+        return self._current().reviewed(query)
 
     def erase(self, flag_ids: Iterable[str]) -> None:
         try:
@@ -101,7 +101,7 @@ class CopiedStore(Reader):
         with self._lock:
             scratch, edition = self._scratch, self._edition
         with suppress(StoreError, OSError):
-            if scratch and (scratch.is_dropped() or (look and self.store.edition() != edition)):
+            if scratch and (scratch.is_dropped() or (look and self.store.generation() != edition)):
                 self._drop(scratch)
 
     def is_dropped(self) -> bool:
@@ -117,7 +117,7 @@ class CopiedStore(Reader):
     def _current(self, progress: Callable[[int], None] | None = None) -> Store:
         """The copy, up to date."""
         with self._lock:
-            edition, mark = self.store.edition(), self.store.mark()
+            edition, mark = self.store.generation(), self.store.cursor()
             if self._copy is None or edition != self._edition:
                 folder = Scratch()
                 urls = [store.url for store in (self.store, *self.store.parts)]
@@ -131,7 +131,7 @@ class CopiedStore(Reader):
                 self._edition, self._mark = edition, None
             if mark != self._mark:
                 records, done = self._readable(self.store.scan(after=self._mark)), 0
-                while some := list(islice(records, _AT_ONCE)):
+                while some := list(islice(records, _BATCH_SIZE)):
                     self._copy.append(some)
                     done += len(some)
                     if progress is not None:
@@ -140,7 +140,7 @@ class CopiedStore(Reader):
             return self._copy
 
 
-def _watch(store: CopiedStore, closed: threading.Event) -> None:
+def _watch(store: IndexedCopy, closed: threading.Event) -> None:
     """Have the copy of *store* dropped soon when something is erased, though nobody asks."""
     watched = weakref.ref(store)
 

@@ -37,7 +37,7 @@ class MemoryStore(Store):
             if text and (record := self._parse(text, where)) is not None:
                 yield record
 
-    def mark(self) -> str:
+    def cursor(self) -> str:
         return str(len(self._texts))
 
     def erase(self, flag_ids: Iterable[str]) -> None:
@@ -52,7 +52,7 @@ class MemoryStore(Store):
         with self._lock:
             self._texts.update((id_, text) for id_, text in texts.items() if self._texts.get(id_))
 
-    def known(self, ids: Iterable[str]) -> set[str]:
+    def existing_ids(self, ids: Iterable[str]) -> set[str]:
         return set(ids) & self._texts.keys()
 
     def close(self) -> None:

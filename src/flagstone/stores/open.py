@@ -10,7 +10,7 @@ from flagstone.stores.base import Reader, Store
 from flagstone.stores.discovery import DATABASE, folders_below, stores_in
 from flagstone.stores.files import Files
 
-__all__ = ["DATABASE", "for_reading", "open_store", "reader_of"]
+__all__ = ["DATABASE", "open_store", "reader_of", "with_index"]
 
 
 def open_store(url: str | Path) -> Store:
@@ -56,7 +56,7 @@ def open_store(url: str | Path) -> Store:
     raise UnknownStoreError(url=str(url))
 
 
-def for_reading(store: Store, progress: Callable[[int], None] | None = None) -> Store:
+def with_index(store: Store, progress: Callable[[int], None] | None = None) -> Store:
     """
     *store* for those who read much: with an index, made now if it was not.
 
@@ -73,16 +73,16 @@ def for_reading(store: Store, progress: Callable[[int], None] | None = None) -> 
 
 
 def reader_of(store: Store) -> Store:
-    """What `for_reading` gives, to be made ready later: by `prepare`, or the first question."""
+    """What `with_index` gives, to be made ready later: by `prepare`, or the first question."""
     from flagstone.stores.group_commit import GroupCommit
     from flagstone.stores.sql.store import SqlStore
 
     if isinstance(store, GroupCommit):
         store = store.store
-    if isinstance(store, Reader) or not (isinstance(store, SqlStore) or store.edition()):
+    if isinstance(store, Reader) or not (isinstance(store, SqlStore) or store.generation()):
         return store
     try:
-        from flagstone.stores.indexed_copy import CopiedStore
+        from flagstone.stores.indexed_copy import IndexedCopy
         from flagstone.stores.sql.indexed_store import IndexedStore
     except ImportError as error:
         raise MissingExtraError(asked="to read quickly", extra="review") from error
@@ -90,7 +90,7 @@ def reader_of(store: Store) -> Store:
     def copy_in(folder: Path, files: Files) -> Store:
         return IndexedStore(SqlStore(folder / DATABASE, files=files))
 
-    return IndexedStore(store) if isinstance(store, SqlStore) else CopiedStore(store, copy_in)
+    return IndexedStore(store) if isinstance(store, SqlStore) else IndexedCopy(store, copy_in)
 
 
 def _open_path(path: Path) -> Store:

@@ -13,7 +13,7 @@ from flagstone.core.records import Flag, NewerRecord, Outcome, Record, Review
 from flagstone.errors import UnreadableRecordError
 from flagstone.errors.safe_text import mask_url
 
-_MOST = 1_000
+_MAX_ITEMS = 1_000
 """Places that are held; of more only the number is known."""
 
 
@@ -24,7 +24,7 @@ class Passed(NamedTuple):
     reason: str
 
 
-class PassedOver:
+class SkippedPlaces:
     """The places in a store that its readers passed over, each once, in the order they were met."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class PassedOver:
         """Note that the record at *where* was not read, and why."""
         where = mask_url(where)
         with self._lock:
-            if where in self._places or len(self._places) < _MOST:
+            if where in self._places or len(self._places) < _MAX_ITEMS:
                 self._places.setdefault(where, Passed(where, reason))
             else:
                 self.more += 1

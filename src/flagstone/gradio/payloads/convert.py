@@ -23,9 +23,9 @@ from pydantic import BaseModel, ValidationError
 from flagstone.core.codec import FileRef
 from flagstone.core.records import Value
 from flagstone.errors import (
-    ForeignFileError,
-    UnkeepableValueError,
     UnreadableValueError,
+    UnserializableValueError,
+    UntrustedFileError,
     WrongPayloadError,
 )
 from flagstone.gradio.payloads.kinds import kind_of
@@ -45,7 +45,7 @@ def to_value(
     """
     What *component* held, with its files put in *files*.
 
-    Raises `RefusedError` for what cannot be kept as it is, `StoreError` where a file cannot.
+    Raises `RejectedFlagError` for what cannot be kept as it is, `StoreError` where a file cannot.
     """
     if is_update(payload):  # of the component's looks: no value, but kept as it is
         return Value(kind="json", data=payload, component=description, files=files)
@@ -65,9 +65,9 @@ def to_value(
         data = _keep_files(data, component, field, files)
     try:
         return Value(kind=kind_of(component), data=data, component=description, files=files)
-    except UnkeepableValueError as error:
+    except UnserializableValueError as error:
         where = f"field {field!r}{error.where.removeprefix('data')}"
-        raise UnkeepableValueError(where=where, reason=error.reason) from error
+        raise UnserializableValueError(where=where, reason=error.reason) from error
 
 
 def to_payload(value: Value, component: Component) -> Any:
@@ -178,7 +178,7 @@ def _keep_drawing(data: Any, component: Component, field: str, files: Files) -> 
     if drawing is None:
         if data["composite"] is None:
             reason = "the demo has no such drawing"
-            raise ForeignFileError(field=field, path=data["id"], reason=reason)
+            raise UntrustedFileError(field=field, path=data["id"], reason=reason)
         return data | {"id": None}
 
     def keep(name: str, image: bytes | None) -> FileRef | None:
@@ -201,7 +201,7 @@ def _keep_files(data: Any, component: Component, field: str, files: Files) -> An
                 return _keep_file(data, component, field, files)
             if type(component).__module__.startswith("gradio."):
                 reason = "the page does not mark it as a file of the demo's"
-                raise ForeignFileError(field=field, path=data["path"], reason=reason)
+                raise UntrustedFileError(field=field, path=data["path"], reason=reason)
         return {key: _keep_files(part, component, field, files) for key, part in data.items()}
     if isinstance(data, list | tuple):
         return [_keep_files(part, component, field, files) for part in data]
@@ -220,16 +220,16 @@ def _keep_file(data: dict[str, Any], component: Component, field: str, files: Fi
         found = held_stream(path)
         if found is None:
             reason = "it is a stream that has not ended, or that the demo has not"
-            raise ForeignFileError(field=field, path=path, reason=reason)
+            raise UntrustedFileError(field=field, path=path, reason=reason)
         path, name = str(found), found.name
     try:
         real = os.path.realpath(path, strict=True)  # Path.resolve takes three times as long
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        raise ForeignFileError(field=field, path=path, reason="there is no such file") from error
+        raise UntrustedFileError(field=field, path=path, reason="there is no such file") from error
     if not real.startswith(_roots(component)):
-        raise ForeignFileError(field=field, path=path, reason="the demo never took it in")
+        raise UntrustedFileError(field=field, path=path, reason="the demo never took it in")
     if not os.path.isfile(real):  # noqa: PTH113
-        raise ForeignFileError(field=field, path=path, reason="it is not a regular file")
+        raise UntrustedFileError(field=field, path=path, reason="it is not a regular file")
     name = name or os.path.basename(real)  # noqa: PTH119
     return files.put(Path(real), name=name, mime_type=data.get("mime_type"))
 

@@ -17,7 +17,7 @@ from gradio.context import Context, LocalContext
 
 from flagstone.core import codec
 from flagstone.core.records import unique_names
-from flagstone.errors import UnkeepableValueError
+from flagstone.errors import UnserializableValueError
 
 _NOT_SHOWN = {"value", "render", "every", "inputs", "load_fn", "key", "preserved_by_key"}
 
@@ -121,7 +121,7 @@ def arguments_of(component: Component) -> dict[str, Any]:
 def _is_keepable(argument: Any) -> bool:
     try:
         codec.dumps(argument)
-    except UnkeepableValueError:  # a function, a theme: not needed to show a value
+    except UnserializableValueError:  # a function, a theme: not needed to show a value
         return False
     return True
 

@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any, Literal, NamedTuple
 
 from flagstone.core import codec
-from flagstone.errors import UnkeepableValueError
+from flagstone.errors import UnserializableValueError
 from flagstone.gradio.recording.digests import Digest
 
 MAX_KEPT_SIZE = 1_000_000
@@ -41,7 +41,7 @@ def keep(value: Any) -> Kept:
     """A copy of *value*, as long as it is small enough and can be written."""
     try:
         text = "" if _is_larger(value, MAX_KEPT_SIZE) else codec.dumps(value)
-    except UnkeepableValueError as error:
+    except UnserializableValueError as error:
         return Kept(None, f"it cannot be written as JSON: {error.reason}")
     except RuntimeError:  # another thread changes it
         return Kept(None, "it changed while it was copied")

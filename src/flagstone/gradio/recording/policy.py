@@ -12,11 +12,11 @@ from dataclasses import dataclass, fields
 from typing import Any, TypedDict
 
 from flagstone.core.records import Flag
-from flagstone.errors import NotKeptError
+from flagstone.errors import RedactedError
 from flagstone.filters import Predicate
 from flagstone.redact import RedactFunction
 
-_MOST_KEYS = 10_000
+_MAX_KEYS = 10_000
 
 
 class RuleOptions(TypedDict, total=False):
@@ -80,14 +80,14 @@ class Rules:
         return self.redact is not None or (automatic and chooses)
 
     def redacted(self, flag: Flag) -> Flag:
-        """*flag* as it may be kept. Raises `NotKeptError` where nothing of it may."""
+        """*flag* as it may be kept. Raises `RedactedError` where nothing of it may."""
         redact = self.redact or ()
         functions: Sequence[Callable[[Flag], Flag | None]]
         functions = [redact] if callable(redact) else redact
         for function in functions:
             changed = function(flag)
             if changed is None:
-                raise NotKeptError
+                raise RedactedError
             flag = changed
         return flag
 
@@ -114,7 +114,7 @@ class Rate:
         with self._lock:
             times = self._times.setdefault(key, deque())
             self._times.move_to_end(key)
-            if len(self._times) > _MOST_KEYS:
+            if len(self._times) > _MAX_KEYS:
                 self._times.popitem(last=False)
             while times and times[0] <= now - self._seconds:
                 times.popleft()

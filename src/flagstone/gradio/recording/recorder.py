@@ -47,8 +47,8 @@ logger = logger_of(__name__)
 
 _MINUTE = 60.0
 _HOUR = 3600.0
-_MOST_ATTEMPTS = 1_000
-_MOST_CONSENTS = 10_000
+_MAX_ATTEMPTS = 1_000
+_MAX_CONSENTS = 10_000
 
 
 class Receipt(int):
@@ -107,8 +107,8 @@ class Keeper:
         """
         Keep what was pressed; *request* is the one that sent it, by default the running one.
 
-        Raises `RefusedError` or `StoreError`, and nothing is kept then; pressed again it is kept
-        once, even if the medium had taken it all the same.
+        Raises `RejectedFlagError` or `StoreError`, and nothing is saved then; pressed again it is
+        saved once, even if the medium had taken it all the same.
         """
         request = request if request is not None else LocalContext.request.get(None)
         session = session_of(request)
@@ -148,7 +148,7 @@ class Keeper:
             self._consented.pop(session, None)
             if given:
                 self._consented[session] = None
-            while len(self._consented) > _MOST_CONSENTS:
+            while len(self._consented) > _MAX_CONSENTS:
                 self._consented.popitem(last=False)
 
     def amend(
@@ -163,7 +163,7 @@ class Keeper:
         """
         Keep that flag once more, as a flag of its own, with what the same person says of it now.
 
-        The caller then withdraws the former: in this order nothing is lost in between. The rules
+        The caller then retracts the former: in this order nothing is lost in between. The rules
         hold as for a flag that is pressed. Raises as `keep` does, `WithdrawnFlagError` where the
         flag was taken back or erased; nothing is kept then.
         """
@@ -344,7 +344,7 @@ class _Attempts:
     def id_of(self, key: bytes) -> str:
         """The id of the flag that *key* stands for."""
         with self._lock:
-            while len(self._ids) >= _MOST_ATTEMPTS:
+            while len(self._ids) >= _MAX_ATTEMPTS:
                 self._ids.popitem(last=False)
             return self._ids.setdefault(key, new_id())
 

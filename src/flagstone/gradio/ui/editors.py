@@ -14,7 +14,7 @@ from typing import Any, Literal
 import gradio
 from gradio.components import Component
 
-from flagstone.errors import UnkeepableValueError
+from flagstone.errors import UnserializableValueError
 from flagstone.gradio.payloads.fields import arguments_of
 from flagstone.gradio.recording.digests import digest_of
 
@@ -74,7 +74,7 @@ def _write_json(output: Component, label: str) -> Editor:
             return json.loads(entered) if entered else None
         except ValueError as error:
             reason = f"the correction is no JSON ({error})"
-            raise UnkeepableValueError(where=label, reason=reason) from error
+            raise UnserializableValueError(where=label, reason=reason) from error
 
     return Editor(component=code, output=output, fill="json", read=read)
 

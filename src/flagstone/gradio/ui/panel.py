@@ -15,7 +15,7 @@ import gradio
 from gradio.events import Dependency
 from gradio.utils import get_upload_folder
 
-from flagstone.errors import NoSuchOptionError, UnkeepableValueError
+from flagstone.errors import NoSuchOptionError, UnserializableValueError
 from flagstone.errors.safe_logs import logger_of
 from flagstone.gradio.executor import aside
 from flagstone.gradio.recording.recorder import Keeper, Press
@@ -149,7 +149,7 @@ class Panel:
         if option is not None and option not in self._values:
             raise NoSuchOptionError(option=option, options=self._values)
         if comment is not None and not isinstance(comment, str):
-            raise UnkeepableValueError(where="The comment", reason="it is no text")
+            raise UnserializableValueError(where="The comment", reason="it is no text")
         consented = rest.pop(0) is True if self._consent else False
         corrections = {}
         for (position, editor), entered in zip(self._editors.items(), rest, strict=True):

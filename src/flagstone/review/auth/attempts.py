@@ -18,8 +18,8 @@ WITHIN = 60.0
 """Seconds within which guesses count."""
 
 _BY_NAME, _BY_ADDRESS = 10, 30
-_MOST_KEYS = 10_000
-_MOST_AT_ONCE, _MOST_WAITING = 2, 8
+_MAX_KEYS = 10_000
+_MAX_AT_ONCE, _MAX_WAITING = 2, 8
 
 Key = tuple[str, ...]
 
@@ -41,7 +41,7 @@ class Attempts:
             for key in keys:
                 self._made.setdefault(key, deque()).append(now)
                 self._made.move_to_end(key)
-            while len(self._made) > _MOST_KEYS:
+            while len(self._made) > _MAX_KEYS:
                 self._made.popitem(last=False)
             return True
 
@@ -79,7 +79,7 @@ class Slot:
         """A place in the queue while the context lasts; False where *address* may have none."""
         with self._mutex:
             own = self._waiting.get(address, 0)
-            is_free = own < _MOST_AT_ONCE and sum(self._waiting.values()) < _MOST_WAITING
+            is_free = own < _MAX_AT_ONCE and sum(self._waiting.values()) < _MAX_WAITING
             if is_free:
                 self._waiting[address] = own + 1
         try:

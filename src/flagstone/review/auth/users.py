@@ -21,7 +21,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 _COST, _BLOCK, _LANES = 2**15, 8, 3
 """OWASP's Password Storage Cheat Sheet, scrypt, with 32 MiB."""
-_MOST_MEMORY = 2**27
+_MAX_MEMORY = 2**27
 LONGEST_NAME = 100
 _HASHED = re.compile(r"scrypt:\d+:\d+:\d+:(?:[0-9a-f]{2})+:[0-9a-f]{64}")
 
@@ -134,7 +134,7 @@ def _matches(password: str, hashed: str) -> bool:
 
 def _scrypt(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
     secret = password.encode(errors="surrogatepass")
-    return hashlib.scrypt(secret, salt=salt, n=n, r=r, p=p, maxmem=_MOST_MEMORY, dklen=32)
+    return hashlib.scrypt(secret, salt=salt, n=n, r=r, p=p, maxmem=_MAX_MEMORY, dklen=32)
 
 
 _NOBODY = f"scrypt:{_COST}:{_BLOCK}:{_LANES}:{'00' * 16}:{'00' * 32}"

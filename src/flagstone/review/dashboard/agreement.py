@@ -15,7 +15,7 @@ from itertools import combinations
 from flagstone.errors import MissingExtraError
 
 _TWO = 2
-_MOST_PAIRS = 10
+_MAX_PAIRS = 10
 
 Ratings = Mapping[str, Mapping[str, str]]
 """By flag, the verdict of each reviewer."""
@@ -89,7 +89,7 @@ def _cohens(ratings: Ratings) -> list[Measure]:
             table[codes[said[one]]][codes[said[other]]] += 1
         value = cohens_kappa(table, return_results=False) if len(codes) > 1 else math.nan
         measures.append(_measure("Cohen's kappa", f"{one} and {other}", both, value))
-    return sorted(measures, key=lambda measure: -measure.flags)[:_MOST_PAIRS]
+    return sorted(measures, key=lambda measure: -measure.flags)[:_MAX_PAIRS]
 
 
 def _codes(ratings: Ratings) -> dict[str, int]:

@@ -46,7 +46,7 @@ class Figures:
 
 def figures_of(store: Store, query: Query) -> Figures:
     """The figures of the flags that *query* asks for; a store without an index is read whole."""
-    by_option, by_app, by_model, by_user = store.tally(
+    by_option, by_app, by_model, by_user = store.crosstab(
         query, ("day", "option"), ("day", "app"), ("model", "verdict"), ("user", "verdict")
     )
     figures = Figures(
@@ -63,7 +63,7 @@ def figures_of(store: Store, query: Query) -> Figures:
     for (user, _), number in by_user.items():
         if user:
             figures.users[user] += number
-    for state in store.discussed(query):
+    for state in store.reviewed(query):
         figures.discuss(state)
     return figures
 

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from flagstone.errors import FlagstoneError, RefusedError, UnknownFlagError
+from flagstone.errors import FlagstoneError, RejectedFlagError, UnknownFlagError
 from flagstone.review.auth.middleware import person_of
 from flagstone.review.auth.users import Person
 from flagstone.review.decisions import Decider, read_decision, read_undo
@@ -21,8 +21,8 @@ from flagstone.review.routes.forms import read_body, require_token
 from flagstone.review.uploads import Uploads
 from flagstone.stores.base import Store
 
-_MOST_JSON = 2_000_000
-_MOST_FILE = 200_000_000
+_MAX_JSON = 2_000_000
+_MAX_FILE = 200_000_000
 
 
 class Posting:
@@ -71,7 +71,7 @@ class Posting:
         """Put the file sent where a correction by the same person may name it by its hash."""
         person = _reviewer_of(request)
         require_token(request, request.headers.get("x-token", ""))
-        content = await read_body(request, _MOST_FILE)
+        content = await read_body(request, _MAX_FILE)
         name = request.query_params.get("name", "file")
 
         def act() -> Response:
@@ -85,7 +85,7 @@ class Posting:
 async def _json_of(request: Request) -> tuple[Person, Any]:
     person = _reviewer_of(request)
     require_token(request, request.headers.get("x-token", ""))
-    body = await read_body(request, _MOST_JSON)
+    body = await read_body(request, _MAX_JSON)
     try:
         return person, orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -105,7 +105,7 @@ async def _answer(act: Any) -> Response:
         response: Response = await run_in_threadpool(act)
     except UnknownFlagError as error:
         return _sentence(str(error), 404)
-    except RefusedError as error:
+    except RejectedFlagError as error:
         return _sentence(str(error), 400)
     except FlagstoneError as error:
         return _sentence(str(error), 503)

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-_MOST_FORM = 64_000
+_MAX_FORM = 64_000
 
 
 async def read_body(request: Request, most: int) -> bytes:
@@ -23,7 +23,7 @@ async def read_body(request: Request, most: int) -> bytes:
 
 async def read_form(request: Request) -> dict[str, str]:
     """The fields of a form of ours. Raises `HTTPException`."""
-    body = await read_body(request, _MOST_FORM)
+    body = await read_body(request, _MAX_FORM)
     try:
         fields = parse_qs(body.decode(errors="replace"), max_num_fields=20)
     except ValueError as error:

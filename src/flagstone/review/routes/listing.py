@@ -44,7 +44,7 @@ def page_of(store: Store, query: Query) -> Page:
     more = read < len(flags) or len(flags) == _LOOK_AHEAD
     shown = list(leaders.values())
     states = store.states(flag.id for flag in shown)
-    repeats = store.repeats(flag.fingerprint for flag in shown)
+    repeats = store.count_by_fingerprint(flag.fingerprint for flag in shown)
     rows = [Row(state=states[flag.id], repeats=repeats[flag.fingerprint]) for flag in shown]
     return Page(rows=rows, after=flags[read - 1].id if more else None)
 

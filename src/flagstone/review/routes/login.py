@@ -16,7 +16,7 @@ from flagstone.review.auth.users import LONGEST_NAME, Person
 from flagstone.review.routes.forms import read_form
 from flagstone.review.templating import render
 
-_LONGEST_PASSWORD = 1_000
+_MAX_PASSWORD_LENGTH = 1_000
 _DEVICE_SECONDS = 365 * 86_400
 _WAIT = "Too many attempts. Wait a minute."
 _BUSY = "Too many people are logging in. Try again in a moment."
@@ -50,7 +50,7 @@ class LoggingIn:
         keys = keys_of(address, name[:LONGEST_NAME], device)
         if not self._attempts.begin(keys):
             return _form(request, to, _WAIT, 429)
-        if len(name) > LONGEST_NAME or len(password) > _LONGEST_PASSWORD:
+        if len(name) > LONGEST_NAME or len(password) > _MAX_PASSWORD_LENGTH:
             return _form(request, to, _WRONG, 401)
         slot = self._slots[device is not None]
         with slot.place(address) as is_free:

@@ -38,11 +38,11 @@ from flagstone.review.values.thumbnails import Previews, has_preview
 from flagstone.stores.base import Store
 
 _GROUP = 12
-_MOST_VALUES = 8
-_MOST_BARS = 10
-_LONGEST_TERM = 200
-_LONGEST_QUERY = 4_000
-_MOST_TO_EDIT = 1_000_000
+_MAX_VALUES = 8
+_MAX_BARS = 10
+_MAX_TERM_LENGTH = 200
+_MAX_QUERY_LENGTH = 4_000
+_MAX_TO_EDIT = 1_000_000
 _SINCE = {"24h": timedelta(days=1), "7d": timedelta(days=7), "30d": timedelta(days=30)}
 _SERIES = {"open": 0, "accepted": 1, "rejected": 2, "fixed": 3}
 
@@ -80,7 +80,7 @@ class Browsing:
         return render(
             request, "list.html", text=text, query=query, error=None, news=self._news.latest(),
             facets=list(_facets(query, counts)), total=sum(counts.get("verdict", {}).values()),
-            page=page_of(self._store, query), passed_over=str(self._store.passed_over), **_LIST,
+            page=page_of(self._store, query), skipped=str(self._store.skipped), **_LIST,
         )  # fmt: skip
 
     def rows(self, request: Request) -> Response:
@@ -121,7 +121,7 @@ class Browsing:
             measures, missing = None, str(error)
         else:
             missing = ""
-        models = sorted(figures.models.items(), key=lambda item: -item[1].total())[:_MOST_BARS]
+        models = sorted(figures.models.items(), key=lambda item: -item[1].total())[:_MAX_BARS]
         return render(
             request, "dashboard.html", query=query, figures=figures, measures=measures,
             missing=missing, news=self._news.latest(), series=_SERIES,
@@ -130,8 +130,8 @@ class Browsing:
             models=[(name, said, charts.shares(_in_order(said), said.total(), _SERIES))
                     for name, said in models],
             verdicts=charts.shares(_in_order(figures.verdicts), figures.total, _SERIES),
-            confusions=figures.confusions.most_common(_MOST_BARS),
-            users=figures.users.most_common(_MOST_BARS),
+            confusions=figures.confusions.most_common(_MAX_BARS),
+            users=figures.users.most_common(_MAX_BARS),
         )  # fmt: skip
 
     def news(self, request: Request) -> Response:
@@ -174,7 +174,7 @@ class Browsing:
 
     def _figures_of(self, query: Query) -> Figures:
         """The figures, counted again where the store has grown or shrunk, or another query asks."""
-        asked = self._store.mark(), self._store.count(query), query
+        asked = self._store.cursor(), self._store.count(query), query
         if self._figures is None or self._figures[0] != asked:
             self._figures = asked, figures_of(self._store, query)
         return self._figures[1]
@@ -188,15 +188,15 @@ def _editors_of(state: State) -> dict[str, Editor]:
     for name, was in islice(state.flag.outputs.items(), MOST_PARTS):
         editor = editor_for(right[name], was)
         size += size_of(editor)
-        if editor is not None and size <= _MOST_TO_EDIT:
+        if editor is not None and size <= _MAX_TO_EDIT:
             editors[name] = editor
     return editors
 
 
 def _text_of(request: Request) -> str:
     text = request.query_params.get("q", "")
-    if len(text) > _LONGEST_QUERY:
-        raise HTTPException(400, f"A query has at most {_LONGEST_QUERY:,} characters.")
+    if len(text) > _MAX_QUERY_LENGTH:
+        raise HTTPException(400, f"A query has at most {_MAX_QUERY_LENGTH:,} characters.")
     return text
 
 
@@ -213,7 +213,7 @@ def _facets(query: Query, counts: Any) -> Iterator[tuple[str, list[Link]]]:
         found = counts.get(name, Counter())
         links = [
             _link(query, name, text, found[text])
-            for text, _ in found.most_common(_MOST_VALUES) if text and len(text) <= _LONGEST_TERM
+            for text, _ in found.most_common(_MAX_VALUES) if text and len(text) <= _MAX_TERM_LENGTH
         ]  # fmt: skip
         if links:
             yield name, links

@@ -144,7 +144,7 @@ document.querySelector("#show-keys")?.addEventListener("click", () => keys["?"](
 // --- news ---------------------------------------------------------------------------------------
 
 export function saying(review) {
-  if (review.withdraws) return `${review.by} has just taken something back here.`;
+  if (review.retracts) return `${review.by} has just taken something back here.`;
   const what = review.verdict ?? (review.corrected ? "corrected" : review.tags.length ? "tagged" : "said something about");
   return `${review.by} has just ${what === "open" ? "opened" : what} this.`;
 }

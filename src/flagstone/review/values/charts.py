@@ -10,8 +10,8 @@ from datetime import date, timedelta
 from typing import Any
 
 WIDTH, HEIGHT = 640, 160
-_MOST_POINTS = 2_000
-_MOST_SERIES = 6
+_MAX_POINTS = 2_000
+_MAX_SERIES = 6
 _WEEKS_FROM = 90
 """Days from which on a bar is a week."""
 
@@ -50,10 +50,10 @@ def over_time(counts: Mapping[tuple[date, str], int]) -> Chart | None:
     totals: Counter[str] = Counter()
     for (_, name), number in counts.items():
         totals[name] += number
-    names = [name for name, _ in totals.most_common(_MOST_SERIES)]
+    names = [name for name, _ in totals.most_common(_MAX_SERIES)]
     stacks: dict[int, Counter[int]] = {}
     for (day, name), number in counts.items():
-        series = names.index(name) if name in names else _MOST_SERIES
+        series = names.index(name) if name in names else _MAX_SERIES
         stacks.setdefault((day - first).days // step, Counter())[series] += number
     top = max(stack.total() for stack in stacks.values())
     titles = [*names, "others"]
@@ -62,7 +62,7 @@ def over_time(counts: Mapping[tuple[date, str], int]) -> Chart | None:
         for place, stack in sorted(stacks.items())
         for mark in _stacked(place, bars, stack, top, titles, first + timedelta(days=place * step))
     ]
-    shown = titles if len(totals) > _MOST_SERIES else names
+    shown = titles if len(totals) > _MAX_SERIES else names
     return Chart(marks=marks, names=shown, ends=(str(first), str(days[-1])), top=f"{top:,}")
 
 
@@ -92,7 +92,7 @@ def shares(parts: Mapping[str, int], total: int, series: Mapping[str, int]) -> l
 
 def plot_of(data: Mapping[str, Any]) -> Chart | None:
     """The first two columns of a native plot against each other; None where they are no numbers."""
-    rows = data["data"][:_MOST_POINTS]
+    rows = data["data"][:_MAX_POINTS]
     ys = _numbers(row[1] for row in rows)
     xs = _numbers(row[0] for row in rows)
     if not ys:

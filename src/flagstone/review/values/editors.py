@@ -12,15 +12,15 @@ from typing import Any
 from flagstone.core import codec
 from flagstone.core.records import Value
 from flagstone.core.text import spell
-from flagstone.errors import UnkeepableValueError
+from flagstone.errors import UnserializableValueError
 from flagstone.review.values.budget import size_of
 from flagstone.review.values.file_fields import Parts, parts_of
 from flagstone.review.values.presenter import argument_of, expect
 from flagstone.review.values.sanitize import Exact
 
-_LONGEST = 200_000
+_MAX_LENGTH = 200_000
 _LARGEST = 600_000
-_MOST_CELLS = 5_000
+_MAX_CELLS = 5_000
 _COLOR = re.compile("#[0-9a-fA-F]{6}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
 
@@ -52,7 +52,7 @@ def editor_for(value: Value, output: Value | None = None) -> Editor | None:
             editor = replace(editor, choices=_label(output).choices)
     except (LookupError, TypeError, AttributeError, ValueError):
         editor = _json_editor(value)
-    too_long = editor is not None and (len(editor.text) > _LONGEST or size_of(editor) > _LARGEST)
+    too_long = editor is not None and (len(editor.text) > _MAX_LENGTH or size_of(editor) > _LARGEST)
     return None if too_long else editor
 
 
@@ -96,7 +96,7 @@ def _choices(value: Value) -> Editor:
 
 def _table(value: Value) -> Editor | None:
     headers, rows = value.data["headers"], value.data["data"]
-    if len(headers) * len(rows) > _MOST_CELLS:
+    if len(headers) * len(rows) > _MAX_CELLS:
         return None
     cells = tuple(tuple(Exact(cell_of(cell)) for cell in row) for row in rows)
     return Editor(control="table", headers=tuple(map(str, headers)), cells=cells)
@@ -108,7 +108,7 @@ def _chat(value: Value) -> Editor:
 
 def _highlighted(value: Value) -> Editor:
     parts = value.data or ()
-    if 2 * len(parts) > _MOST_CELLS:
+    if 2 * len(parts) > _MAX_CELLS:
         raise ValueError("it has more parts than a page can edit")
     cells = tuple((Exact(expect(str, each["token"])), Exact(class_of(each))) for each in parts)
     return Editor(control="highlighted", headers=("token", "class"), cells=cells)
@@ -142,7 +142,7 @@ def _is_moment(text: str) -> bool:
 def _json_editor(value: Value) -> Editor | None:
     try:
         text = json.dumps(json.loads(codec.dumps(value.data)), indent=2, ensure_ascii=False)
-    except (UnkeepableValueError, ValueError, RecursionError):
+    except (UnserializableValueError, ValueError, RecursionError):
         return None
     return Editor(control="json", text=Exact(text))
 
@@ -159,7 +159,7 @@ def choices_of(value: Value) -> list[Any]:
 
 def cell_of(cell: Any) -> str:
     """What a field of a table holds of *cell*."""
-    return "" if cell is None else spell(cell, _LONGEST)
+    return "" if cell is None else spell(cell, _MAX_LENGTH)
 
 
 def class_of(part: Any) -> str:

@@ -12,7 +12,7 @@ from flagstone.core import codec
 from flagstone.core.codec import FileRef
 from flagstone.core.records import Value
 from flagstone.core.text import spell
-from flagstone.errors import UnkeepableValueError
+from flagstone.errors import UnserializableValueError
 from flagstone.review.values.editors import BRIEF, cell_of, choices_of, class_of, editor_for
 from flagstone.review.values.file_fields import (
     MOST_ITEMS,
@@ -33,18 +33,18 @@ def read(value: Value, entered: Any, *, field: str, files: Sequence[FileRef] = (
     *entered* by the editor for *value*, as a value like it; what it names is among its own files
     and *files*.
 
-    Raises `UnkeepableValueError` for what the editor cannot have given.
+    Raises `UnserializableValueError` for what the editor cannot have given.
     """
     editor = editor_for(value)
     if editor is None:
-        raise UnkeepableValueError(where=field, reason="it is not edited so")
+        raise UnserializableValueError(where=field, reason="it is not edited so")
     try:
         if editor.parts is not None:
             data = _read_parts(value, entered, files)
         else:
             data = _READERS[editor.control](value, entered)
     except (LookupError, TypeError, AttributeError, ValueError, RecursionError) as error:
-        raise UnkeepableValueError(where=field, reason=str(error)[:BRIEF]) from error
+        raise UnserializableValueError(where=field, reason=str(error)[:BRIEF]) from error
     return replace(value, data=data)
 
 

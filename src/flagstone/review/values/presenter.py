@@ -26,11 +26,11 @@ from flagstone.review.values.model3d import can_show_models, is_model
 from flagstone.review.values.tree import tree_of
 
 MOST_TEXT = 20_000
-_MOST_ROWS = 100
-_MOST_COLUMNS = 30
-_MOST_PARTS = 500
+_MAX_ROWS = 100
+_MAX_COLUMNS = 30
+_MAX_PARTS = 500
 _BRIEF = 200
-_MOST_SHOWN = 400_000
+_MAX_SHOWN = 400_000
 _COLOR = re.compile(r"#[0-9a-fA-F]{3,8}|rgba?\([\d., %]{3,40}\)")
 _PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+")
 
@@ -52,7 +52,7 @@ def shown(value: Value) -> Shown:
         shape, part = _SHAPES.get(value.kind, _tree)(value.data)
     except (LookupError, TypeError, AttributeError, ValueError, RecursionError):
         shape, part = _tree(value.data)
-    if size_of(part) > _MOST_SHOWN:
+    if size_of(part) > _MAX_SHOWN:
         shape, part = _tree(value.data)
     if shape == "code":
         part = part | {"language": argument_of(value, "language")}
@@ -103,13 +103,13 @@ def _color(data: Any) -> _Shape:
 def _choices(data: Any) -> _Shape:
     if not isinstance(data, list):
         return _text(data)
-    return "chips", [spell(choice, _BRIEF) for choice in data[:_MOST_PARTS]]
+    return "chips", [spell(choice, _BRIEF) for choice in data[:_MAX_PARTS]]
 
 
 def _label(data: Any) -> _Shape:
     parts = data["confidences"] or ()
     bars = [(spell(part["label"], _BRIEF), _share(part["confidence"])) for part in parts]
-    return "label", {"label": spell(data["label"], _BRIEF), "bars": bars[:_MOST_PARTS]}
+    return "label", {"label": spell(data["label"], _BRIEF), "bars": bars[:_MAX_PARTS]}
 
 
 def _share(confidence: Any) -> float:
@@ -128,7 +128,7 @@ def _picture(data: Any, caption: Any = None) -> dict[str, Any]:
 
 def _pictures(items: Iterable[tuple[Any, Any]]) -> _Shape:
     found = ((data, caption) for data, caption in items if data is not None)
-    return "pictures", [_medium(data, caption) for data, caption in islice(found, _MOST_PARTS)]
+    return "pictures", [_medium(data, caption) for data, caption in islice(found, _MAX_PARTS)]
 
 
 def _medium(data: Any, caption: Any = None) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def _image_editor(data: Any) -> _Shape:
 
 
 def _annotated(data: Any) -> _Shape:
-    annotations = data["annotations"][:_MOST_PARTS]
+    annotations = data["annotations"][:_MAX_PARTS]
     masks = [_picture(item["image"], item["label"]) for item in annotations]
     return "annotated", {"base": _picture(data["image"]), "masks": masks}
 
@@ -166,17 +166,17 @@ def _media(data: Any) -> _Shape:
 def _table(data: Any) -> _Shape:
     rows, headers = data["data"], data["headers"]
     cells = [
-        [spell(cell, _BRIEF) for cell in row[:_MOST_COLUMNS]]
-        for row in expect(list, rows)[:_MOST_ROWS]
+        [spell(cell, _BRIEF) for cell in row[:_MAX_COLUMNS]]
+        for row in expect(list, rows)[:_MAX_ROWS]
     ]
-    head = [spell(name, _BRIEF) for name in headers[:_MOST_COLUMNS]]
-    cut = len(rows) > _MOST_ROWS or len(headers) > _MOST_COLUMNS
+    head = [spell(name, _BRIEF) for name in headers[:_MAX_COLUMNS]]
+    cut = len(rows) > _MAX_ROWS or len(headers) > _MAX_COLUMNS
     return "table", {"headers": head, "rows": cells, "size": (len(rows), len(headers)), "cut": cut}
 
 
 def _highlighted(data: Any) -> _Shape:
     parts = [(expect(str, part["token"]), part["class_or_confidence"]) for part in data]
-    parts = parts[:_MOST_PARTS]
+    parts = parts[:_MAX_PARTS]
     names = dict.fromkeys(str(name) for _, name in parts if name is not None)
     colors = {name: n % 8 for n, name in enumerate(names)}
     return "highlighted", [
@@ -191,8 +191,8 @@ def _multimodal(data: Any) -> _Shape:
 def _chat(data: Any) -> _Shape:
     """Messages with a role, as Gradio has them since 5, or pairs of what was said and replied."""
     messages = []
-    items = expect(list, data)[-_MOST_PARTS:]
-    while len(items) > 1 and size_of(items) > _MOST_SHOWN // 2:  # of long ones the last
+    items = expect(list, data)[-_MAX_PARTS:]
+    while len(items) > 1 and size_of(items) > _MAX_SHOWN // 2:  # of long ones the last
         items = items[len(items) // 2 :]
     for item in items:
         if isinstance(item, dict):

@@ -10,10 +10,10 @@ from flagstone.core.codec import FileRef
 from flagstone.core.text import spell
 
 _DEEPEST = 20
-_MOST_BRANCHES = 200
-_LONGEST = 2_000
-_MOST_NODES = 2_000
-_MOST_TEXT = 200_000
+_MAX_BRANCHES = 200
+_MAX_LENGTH = 2_000
+_MAX_NODES = 2_000
+_MAX_TEXT = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,8 @@ def tree_of(data: Any) -> Node:
 class _Room:
     """What a tree may still have of nodes and characters."""
 
-    nodes: int = _MOST_NODES
-    text: int = _MOST_TEXT
+    nodes: int = _MAX_NODES
+    text: int = _MAX_TEXT
 
     def take(self, node: Node) -> Node:
         self.nodes -= 1
@@ -56,10 +56,10 @@ def _tree_of(data: Any, depth: int, room: _Room) -> Node:
         case dict() | list() | tuple() if depth >= _DEEPEST:
             return room.take(Node("leaf", "…"))
         case dict():
-            parts = [(spell(key, 100), part) for key, part in islice(data.items(), _MOST_BRANCHES)]
+            parts = [(spell(key, 100), part) for key, part in islice(data.items(), _MAX_BRANCHES)]
             text = f"{{{len(data)}}}"
         case list() | tuple():
-            parts = [(str(n), part) for n, part in enumerate(data[:_MOST_BRANCHES])]
+            parts = [(str(n), part) for n, part in enumerate(data[:_MAX_BRANCHES])]
             text = f"[{len(data)}]"
         case _:
             return room.take(Node("leaf", _leaf(data)))
@@ -75,6 +75,6 @@ def _leaf(data: Any) -> str:
         case None | bool():
             return {None: "null", True: "true", False: "false"}[data]
         case str():
-            cut = data if len(data) <= _LONGEST else f"{data[:_LONGEST]}…"
+            cut = data if len(data) <= _MAX_LENGTH else f"{data[:_MAX_LENGTH]}…"
             return f'"{cut}"'
-    return spell(data, _LONGEST)
+    return spell(data, _MAX_LENGTH)

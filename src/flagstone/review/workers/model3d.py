@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import trimesh
 
-_MOST_TRIANGLES = 200_000
-_MOST_POINTS = 100_000
+_MAX_TRIANGLES = 200_000
+_MAX_POINTS = 100_000
 _SPLAT = np.dtype(
     [("place", "<f4", 3), ("scale", "<f4", 3), ("color", "u1", 4), ("rotation", "u1", 4)]
 )
@@ -51,7 +51,7 @@ def model_figure(content: bytes, file_type: str) -> dict[str, Any]:
     places = np.concatenate([mesh.vertices for mesh in meshes])
     starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])])
     corners = np.concatenate([m.faces + start for m, start in zip(meshes, starts, strict=True)])
-    if len(corners) > _MOST_TRIANGLES:
+    if len(corners) > _MAX_TRIANGLES:
         said = f"{len(corners):,} triangles are too many:<br>some of their corners are shown."
         return _figure(places, _points(places, colors), said)
     return _figure(places, _mesh(places, corners, colors))
@@ -93,7 +93,7 @@ def _mesh(places: Any, corners: Any, colors: Any) -> dict[str, Any]:
 
 def _points(places: Any, colors: Any) -> dict[str, Any]:
     """At most so many points, evenly chosen."""
-    step = -(-len(places) // _MOST_POINTS)
+    step = -(-len(places) // _MAX_POINTS)
     marker = {"size": 2, "color": _spelled(colors[::step])}
     return {"type": "scatter3d", "mode": "markers", "hoverinfo": "skip", "marker": marker,
             **_columns(places[::step], "xyz", "f4")}  # fmt: skip

@@ -27,7 +27,7 @@ _PROGRAM = Path(__file__).with_name("worker.py")
 _ENVIRONMENT = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 """What a process needs to find Python and its libraries; there may be secrets in the rest."""
 
-_MOST_JOBS = 500
+_MAX_JOBS = 500
 """After so many a process is replaced by a new one."""
 
 _LARGEST_KEPT = 100_000
@@ -156,7 +156,7 @@ class _Worker:
     def process(self) -> "subprocess.Popen[bytes]":
         """The process, which may have ended for want of work."""
         self._jobs += 1
-        if self._process is None or self._process.poll() is not None or self._jobs > _MOST_JOBS:
+        if self._process is None or self._process.poll() is not None or self._jobs > _MAX_JOBS:
             if self._close is not None:
                 self._close()
             self._jobs = 0

@@ -7,14 +7,14 @@ It runs in a process with limits (`worker.py`) and imports nothing of Flagstone.
 import io
 
 _SIDE = 96
-_MOST_PIXELS = 60_000_000
+_MAX_PIXELS = 60_000_000
 _FORMATS = frozenset(["AVIF", "BMP", "GIF", "JPEG", "PNG", "WEBP"])
 """Of all that PIL can read, what a browser shows: fewer readers for whoever sends what is none."""
 
 _SMALL_AS_THEY_ARE = frozenset(["L", "LA", "RGB", "RGBA"])
 """Modes of pictures that can be made small before they are converted, in much less memory."""
 
-_MOST_SAMPLES = 60_000_000
+_MAX_SAMPLES = 60_000_000
 """Ten minutes of stereo; packed silence of many channels is a thousand times what its file is."""
 _BARS = 48
 _HEIGHT = 32
@@ -41,7 +41,7 @@ def thumbnail(content: bytes) -> bytes:
 
     Image.init()
     with Image.open(io.BytesIO(content), formats=tuple(_FORMATS & Image.OPEN.keys())) as image:
-        if image.width * image.height > _MOST_PIXELS:
+        if image.width * image.height > _MAX_PIXELS:
             raise ValueError("it is too large")
         image.draft("RGB", (2 * _SIDE, 2 * _SIDE))
         if image.mode in _SMALL_AS_THEY_ARE:
@@ -59,7 +59,7 @@ def wave(content: bytes) -> bytes:
     import soundfile
 
     with soundfile.SoundFile(io.BytesIO(content)) as sound:
-        edges = np.linspace(0, min(sound.frames, _MOST_SAMPLES // sound.channels), _BARS + 1)
+        edges = np.linspace(0, min(sound.frames, _MAX_SAMPLES // sound.channels), _BARS + 1)
         lengths = np.diff(edges.astype(int)).tolist()
         parts = (sound.read(n, dtype="float32", always_2d=True) for n in lengths)
         peaks = [float(np.nan_to_num(np.abs(part).max(initial=0.0))) for part in parts]

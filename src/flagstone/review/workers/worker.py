@@ -18,7 +18,7 @@ from typing import Any
 
 _HERE = Path(__file__).parent
 _IDLE_SECONDS = 30
-_MOST_FILES = 64
+_MAX_FILES = 64
 _BLOCK = 1 << 20
 
 
@@ -97,7 +97,7 @@ def _limit(seconds: int, megabytes: int) -> None:
         (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NOFILE, _MOST_FILES),
+        (resource.RLIMIT_NOFILE, _MAX_FILES),
     ):
         resource.setrlimit(kind, (most, most))
 

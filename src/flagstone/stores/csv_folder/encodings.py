@@ -55,8 +55,8 @@ _ENOUGH_LETTERS = 60
 """So many letters of different words tell a language that has an alphabet of its own."""
 
 _RARE = 0.1  # of the characters may be no common ones
-_LONGEST_SAMPLE = 1 << 20
-_MOST_ACCENTS = 2  # in a row, in Latin words
+_MAX_SAMPLE_LENGTH = 1 << 20
+_MAX_ACCENTS = 2  # in a row, in Latin words
 _NOT_LETTERS = re.compile(r"[\W\d_]+")
 WAY_OUT = "name it (--encoding cp1252), or save the file as UTF-8"
 
@@ -127,7 +127,7 @@ def _detect(content: bytes) -> str | None:
     if in_utf_8 > len(lines) / 4:  # lines of several encodings
         return None
     names = [*_EAST_ASIAN, *([] if in_utf_8 else _SINGLE_BYTE)]
-    found = from_bytes(content[:_LONGEST_SAMPLE], cp_isolation=names)
+    found = from_bytes(content[:_MAX_SAMPLE_LENGTH], cp_isolation=names)
     texts: dict[str, _Likelihood] = {}
     encodings: dict[str, str] = {}
     for match in found:
@@ -204,4 +204,4 @@ def _is_word(word: str) -> bool:
     ):
         return False
     accents = "".join("." if letter > "\x7f" else "x" for letter in word)
-    return scripts != {"LATIN"} or ("." * (_MOST_ACCENTS + 1) not in accents and "x" in accents)
+    return scripts != {"LATIN"} or ("." * (_MAX_ACCENTS + 1) not in accents and "x" in accents)

@@ -42,7 +42,7 @@ _SETTLED = 60.0
 """Seconds after which nobody is still writing the last row of somebody else's log."""
 
 _NULS = bytes(1 << 16)
-_MOST_WITH_NULS = 16 << 20
+_MAX_WITH_NULS = 16 << 20
 """Bytes of a log with many NULs in a row that are read all the same, line by line."""
 
 _PAUSE = 0.5
@@ -110,7 +110,7 @@ class ForeignLog:
         if (place := content.find(_NULS)) >= 0:  # before it takes minutes to find out
             reason = "it is nothing but NULs, as a crash leaves them"
             line = content.count(b"\n", 0, place) + 1
-            if waits or len(content) > _MOST_WITH_NULS:
+            if waits or len(content) > _MAX_WITH_NULS:
                 raise self._error(line, reason)
         text, self._encoding = decode(content, self.path, self._encoding)
         if text.startswith(_LFS):

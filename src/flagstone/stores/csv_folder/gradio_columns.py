@@ -15,8 +15,8 @@ from flagstone.stores.csv_folder.gradio_files import ColumnFiles, looks_like_pat
 
 BOOLEANS = {"true": True, "false": False, "True": True, "False": False}
 
-_LONGEST_LITERAL = 100_000  # characters: a longer one takes Python seconds and a gigabyte
-_LONGEST_NUMBER = 40
+_MAX_LITERAL_LENGTH = 100_000  # characters: a longer one takes Python seconds and a gigabyte
+_MAX_NUMBER_LENGTH = 40
 _DIGITS = re.compile(r"[+-]?[\d.,_ ]*\d[\d.,_ ]*([eE][+-]?\d+)?")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _SPACED = re.compile(r"(?:[^\s,:]|[,:] (?=\S))*")
@@ -76,7 +76,7 @@ class Column:
             case "number":
                 return _is_number(plain)
             case "digits":
-                return len(plain) <= _LONGEST_NUMBER * 2 and bool(_DIGITS.fullmatch(plain))
+                return len(plain) <= _MAX_NUMBER_LENGTH * 2 and bool(_DIGITS.fullmatch(plain))
         return True
 
     def parse(self, plain: str) -> Any:
@@ -131,7 +131,7 @@ def _parse_json(text: str, *, literals: bool) -> Any:
     try:
         data = json.loads(text)
     except ValueError:
-        if not literals or len(text) > _LONGEST_LITERAL:
+        if not literals or len(text) > _MAX_LITERAL_LENGTH:
             raise
         data = ast.literal_eval(text)
         if repr(data) != text:
@@ -145,7 +145,7 @@ def _parse_json(text: str, *, literals: bool) -> Any:
 
 def _is_number(text: str) -> bool:
     """Whether *text* is a number as Python and JSON write it: nothing of it is lost."""
-    if len(text) > _LONGEST_NUMBER or not _DIGITS.fullmatch(text):
+    if len(text) > _MAX_NUMBER_LENGTH or not _DIGITS.fullmatch(text):
         return False
     try:
         number = json.loads(text)

@@ -25,10 +25,10 @@ NAMELESS = "Gradio 3 did not keep the name of its file"
 POINTER = "its file is a pointer that Git left in its place: `git lfs pull` or `git annex get`"
 TOO_LARGE = f"its file is larger than {megabytes(MAX_FILE_SIZE)}"
 
-_LONGEST_JSON = MAX_FILE_SIZE >> 4  # in memory data takes many times as much
-_LONGEST_PATH = 4096
+_MAX_JSON_LENGTH = MAX_FILE_SIZE >> 4  # in memory data takes many times as much
+_MAX_PATH_LENGTH = 4096
 _NOT_IN_PATHS = re.compile(r"^[\[{]|[\x00-\x1f]|://")
-_LONGEST_POINTER = 1024
+_MAX_POINTER_LENGTH = 1024
 _POINTERS = (b"version https://git-lfs.github.com/spec/", b"/annex/objects/")
 _HEX = r"[0-9a-f]{20}|[0-9a-f]{40}|[0-9a-f]{64}"
 _BY_GRADIO = re.compile(rf"({_HEX})/[^/]+|[0-9a-f-]{{36}}|tmp\w{{8}}(\.\w+)?|\d+\.\w+")
@@ -37,7 +37,7 @@ _BY_GRADIO = re.compile(rf"({_HEX})/[^/]+|[0-9a-f-]{{36}}|tmp\w{{8}}(\.\w+)?|\d+
 _LIKE_A_PATH = re.compile(rf"(^|/)({_HEX})/[^/]+$")
 _NAMED_BY_GRADIO_3 = re.compile(r"tmp\w{8}(\.\w+)?")
 _FORBIDDEN_BY_6 = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f`$!{}]')
-_LONGEST_LABEL = 200  # bytes
+_MAX_LABEL_LENGTH = 200  # bytes
 _CAPTIONS = "captions.json"
 
 
@@ -113,7 +113,7 @@ class ColumnFiles:
         size = path.stat().st_size
         if size > MAX_FILE_SIZE:
             return None, TOO_LARGE
-        if size <= _LONGEST_POINTER and path.read_bytes().startswith(_POINTERS):
+        if size <= _MAX_POINTER_LENGTH and path.read_bytes().startswith(_POINTERS):
             return None, POINTER
         ref = self._adopter.adopt(path)
         is_nameless = _NAMED_BY_GRADIO_3.fullmatch(ref.name) or path.parent.name in self._folders
@@ -122,7 +122,7 @@ class ColumnFiles:
     def read_json(self, path: Path) -> Any:
         """The data in the file *path*, which `find` gave or is in such a folder; None without."""
         self._adopter.note(path)
-        if path.stat().st_size > _LONGEST_JSON:
+        if path.stat().st_size > _MAX_JSON_LENGTH:
             return None
         text = path.read_text(encoding="utf-8", errors="replace").strip()
         try:
@@ -149,7 +149,7 @@ class ColumnFiles:
 
 def _parts(text: str) -> list[str] | None:
     """The parts of the path *text*, of Windows or others; None where it is none."""
-    is_path = len(text) < _LONGEST_PATH and not _NOT_IN_PATHS.search(text)
+    is_path = len(text) < _MAX_PATH_LENGTH and not _NOT_IN_PATHS.search(text)
     return text.replace("\\", "/").split("/") if is_path else None
 
 
@@ -159,4 +159,4 @@ def _is_taken(place: Path) -> bool:
 
 
 def _cut(name: str) -> str:
-    return name.encode(errors="surrogatepass")[:_LONGEST_LABEL].decode(errors="ignore")
+    return name.encode(errors="surrogatepass")[:_MAX_LABEL_LENGTH].decode(errors="ignore")

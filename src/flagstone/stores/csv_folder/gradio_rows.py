@@ -23,7 +23,7 @@ SURPLUS_CELL = "surplus cell"
 
 _END_COLUMNS = ("flag", "username", "timestamp")
 _NEW_LOG = re.compile(r"dataset\d*\.csv")
-_MOST_WAYS = 1000
+_MAX_WAYS = 1000
 
 Fits = Callable[[str, str], bool]
 """Whether a cell, the second, looks like those of the column of this name."""
@@ -161,7 +161,7 @@ class Layout:
         first = self.fields[: len(cells)]
         if fits is None:
             return first
-        ways = islice(combinations(self.fields, len(cells)), _MOST_WAYS)
+        ways = islice(combinations(self.fields, len(cells)), _MAX_WAYS)
         fitting = [way for way in ways if all(map(fits, way, cells))]
         return fitting[0] if len(fitting) == 1 else first
 

@@ -42,7 +42,7 @@ _END_OF_RECORD = re.compile(
 )
 """The end of a row's last cell: what is not of the record itself."""
 
-_LONGEST_END = 80
+_MAX_END_LENGTH = 80
 
 END = re.compile(rb'""row"":(\d+)}"\r?\n')
 # Within a quoted cell each quote is doubled, so no text of a person's can look like this.
@@ -175,7 +175,7 @@ def is_damaged(tail: bytes) -> bool:
 @lru_cache(maxsize=2)  # a row is looked at by several, one after the other
 def find_end(text: str) -> re.Match[str] | None:
     """The end of *text*, a row's last cell, that is not of the record itself."""
-    return _END_OF_RECORD.search(text, max(len(text) - _LONGEST_END, 0))
+    return _END_OF_RECORD.search(text, max(len(text) - _MAX_END_LENGTH, 0))
 
 
 def end_of_record(cells: Row, text: str, number: int, header: Row | None) -> str:

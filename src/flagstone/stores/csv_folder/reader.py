@@ -45,10 +45,10 @@ _GRADIO_LOG = re.compile(r"(dataset|log)\d*\.csv")
 _OURS = '{"flagstone":'
 _TAIL = 4096
 _END = 1 << 16
-_MOST_LOOKED_THROUGH = 64 << 20
+_MAX_LOOKED_THROUGH = 64 << 20
 """Bytes at the end of a log that have no row of ours: then it is somebody else's."""
 
-_MOST_TOLD = 3
+_MAX_TOLD = 3
 """Rows of a log whose other cells are told to be others than were written; of more their number."""
 
 _SUMS_DAMAGED = 8
@@ -153,7 +153,7 @@ class LogReader:
             for row in rows
         )
 
-    def damage(self, *, of_erased: bool = False) -> Iterator[str]:
+    def verify(self, *, of_erased: bool = False) -> Iterator[str]:
         """
         A sentence for each row that is not what was written; *of_erased* where rows are no records.
         """
@@ -170,8 +170,8 @@ class LogReader:
             yield str(error)
         finally:
             self._note = note
-        if others > _MOST_TOLD:
-            reason = f"so it is with {others - _MOST_TOLD:,} more of its rows"
+        if others > _MAX_TOLD:
+            reason = f"so it is with {others - _MAX_TOLD:,} more of its rows"
             yield str(UnreadableRecordError(where=str(self.path), reason=reason))
 
     def _examine(self, row: Row, told: int, *, of_erased: bool) -> bool:
@@ -196,7 +196,7 @@ class LogReader:
             return False
         _, others = self._sums_of(row, text, end)
         are_others = str(end["cells"]) != f"{others:08x}"
-        if are_others and told < _MOST_TOLD:
+        if are_others and told < _MAX_TOLD:
             reason = "the cells beside it, or the header, are not what was written; it is whole"
             self._note(UnreadableRecordError(where=self._where(text), reason=reason))
         return are_others
@@ -425,7 +425,7 @@ def end_of(path: Path) -> Place:
     """The place after the last numbered row."""
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
-        end, _, _ = find_tail(file.fileno(), status.st_size, _MOST_LOOKED_THROUGH)
+        end, _, _ = find_tail(file.fileno(), status.st_size, _MAX_LOOKED_THROUGH)
     return [status.st_ino, end]
 
 

@@ -108,7 +108,7 @@ class CsvFolder(Store):
     def targets(self) -> Path:
         return self.path.resolve() / ".targets"
 
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         with self._telling(doing="read"):
             return bool(self._logs())
 
@@ -129,14 +129,14 @@ class CsvFolder(Store):
                 if not going or flag_id_of(record) not in going:
                     yield record
 
-    def mark(self) -> str:
+    def cursor(self) -> str:
         return json.dumps({path.name: end_of(path) for path in self._logs()})
 
     def erase(self, flag_ids: Iterable[str]) -> None:
         self.finish_erasures()
         with self._lock, self._telling(doing="erase flags in"):
             erasure = plan_erasure(
-                frozenset(flag_ids), self._logs_of_records(), self.files, self.passed_over.note
+                frozenset(flag_ids), self._logs_of_records(), self.files, self.skipped.note
             )
             if erasure.record_ids:
                 self._erasures.carry_out(erasure, self._erase)
@@ -164,7 +164,7 @@ class CsvFolder(Store):
                     self._correct(path, new)
             self._known = KnownIds(self._logs())
 
-    def edition(self) -> str:
+    def generation(self) -> str:
         logs = {path.name: path for path in self._logs()}
         erased = logs[_ERASED].stat().st_size if _ERASED in logs else 0
         with self._lock:
@@ -175,14 +175,14 @@ class CsvFolder(Store):
             self._grown = {name: Grown(path) for name, path in logs.items()}
             return f"{self._editions} {erased}"
 
-    def known(self, ids: Iterable[str]) -> set[str]:
+    def existing_ids(self, ids: Iterable[str]) -> set[str]:
         with self._lock:
             return self._known.among(ids, self._logs())
 
-    def damage(self) -> Iterator[str]:
+    def verify(self) -> Iterator[str]:
         for path in self._logs():
-            yield from self._reader(path).damage(of_erased=path.name == _ERASED)
-        yield from self._erasures.damage()
+            yield from self._reader(path).verify(of_erased=path.name == _ERASED)
+        yield from self._erasures.verify()
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -204,7 +204,7 @@ class CsvFolder(Store):
                 return self._write(rows)
 
     def _reader(self, path: Path) -> LogReader:
-        return LogReader(path, self.files, note=self.passed_over.note)
+        return LogReader(path, self.files, note=self.skipped.note)
 
     def _kind(self, record: Record) -> _Kind:
         columns = None
@@ -253,7 +253,7 @@ class CsvFolder(Store):
 
     def _logs(self) -> list[Path]:
         # Flags first: what is read in this order finds the flag before what is said about it.
-        logs = logs_in(self.path, note=self.passed_over.add)
+        logs = logs_in(self.path, note=self.skipped.add)
         return sorted(logs, key=lambda path: path.name.startswith(_ABOUT_FLAGS))
 
     def _link(self, field: str, ref: FileRef) -> str | dict[str, Any]:

@@ -29,7 +29,7 @@ Pass = Callable[[UnreadableRecordError], None]
 _SETTLED = 60.0
 """Seconds after which nobody is still writing the last row of somebody else's log."""
 
-_MOST_TRIED = 200
+_MAX_TRIED = 200
 """Lines at which it is tried whether the next row begins there."""
 
 
@@ -130,7 +130,7 @@ def _rows_of(
 def _starts_in(lines: list[bytes], raw: bytes) -> Iterator[int]:
     """Where in *raw*, which are *lines*, a row may begin: lines, and behind a broken line end."""
     yield 0
-    ends = accumulate(map(len, lines[:_MOST_TRIED]))
+    ends = accumulate(map(len, lines[:_MAX_TRIED]))
     yield from sorted({*ends, *(found.end() for found in _BROKEN_END.finditer(raw))} - {len(raw)})
 
 
@@ -178,7 +178,7 @@ def _last_rows(
             reason = f"its quotes do not match ({error})"
             note(UnreadableRecordError(where=f"{where} {number + read}", reason=reason))
             tries += 1
-            start = read + 1 if tries < _MOST_TRIED else len(lines)
+            start = read + 1 if tries < _MAX_TRIED else len(lines)
             yield Unparsed(b"".join(lines[read:start]))
 
 

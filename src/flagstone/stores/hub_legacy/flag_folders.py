@@ -67,7 +67,7 @@ class FlagFolders(Store):
     def targets(self) -> Path:
         return self.path.resolve() / ".targets"
 
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         return bool(self._paths())
 
     def append(self, records: Iterable[Record]) -> None:
@@ -101,7 +101,7 @@ class FlagFolders(Store):
             if record is not None and flag_id_of(record) not in going:
                 yield record
 
-    def mark(self) -> str:
+    def cursor(self) -> str:
         return str(max((written for _, written in self._paths()), default=0))
 
     def erase(self, flag_ids: Iterable[str]) -> None:
@@ -133,14 +133,14 @@ class FlagFolders(Store):
                     # With its place in the order.
                     replace_durably(path, row, written=path.stat().st_mtime_ns)
 
-    def damage(self) -> Iterator[str]:
-        yield from (sentence for sentence in super().damage() if _GRADIOS not in sentence)
-        yield from self._erasures.damage()
+    def verify(self) -> Iterator[str]:
+        yield from (sentence for sentence in super().verify() if _GRADIOS not in sentence)
+        yield from self._erasures.verify()
 
     def close(self) -> None:
         """Nothing is held open."""
 
-    def known(self, ids: Iterable[str]) -> set[str]:
+    def existing_ids(self, ids: Iterable[str]) -> set[str]:
         here = {_name_of(path) for path, _ in self._paths()}
         return {record_id for record_id in ids if safe_name(record_id) in here}
 
@@ -223,7 +223,7 @@ class FlagFolders(Store):
             except orjson.JSONDecodeError as error:
                 raise UnreadableRecordError(where=str(path), reason=str(error)) from error
             if not isinstance(row, dict) or RECORD not in row:
-                self.passed_over.add(str(path), _GRADIOS)
+                self.skipped.add(str(path), _GRADIOS)
                 return None
             content = str(row[RECORD]).encode()
         return record_from_json(content, where=str(path), files=self.files)
@@ -233,9 +233,9 @@ class FlagFolders(Store):
         try:
             return self._read(path)
         except UnreadableRecordError as error:
-            self.passed_over.note(error)
+            self.skipped.note(error)
         except OSError as error:
-            self.passed_over.add(str(path), error.strerror or str(error))
+            self.skipped.add(str(path), error.strerror or str(error))
         return None
 
     @contextmanager

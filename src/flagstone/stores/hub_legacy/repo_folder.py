@@ -30,7 +30,7 @@ Configs = Callable[[Iterable[str]], Mapping[str, str]]
 """Of the paths of a dataset, by the names of its configs, the patterns of those with rows."""
 
 
-class CommittedFolder(Store):
+class RepoFolderStore(Store):
     """
     The store that *make* opens in a folder, kept in the dataset of *commits*, made at once.
 
@@ -85,12 +85,12 @@ class CommittedFolder(Store):
     def scan(self, after: str | None = None) -> Iterator[Record]:
         with self._lock:
             store = self._check_out(whole=True)
-            store.passed_over = self.passed_over
+            store.skipped = self.skipped
         yield from store.scan(after)  # holds on to the folder, too
 
-    def mark(self) -> str:
+    def cursor(self) -> str:
         with self._lock:
-            return self._check_out().mark()
+            return self._check_out().cursor()
 
     def erase(self, flag_ids: Iterable[str]) -> None:
         flag_ids = list(flag_ids)
@@ -110,14 +110,14 @@ class CommittedFolder(Store):
         with self._lock:
             self._change("Correct flags", lambda store: store.replace(flags), whole=True)
 
-    def known(self, ids: Iterable[str]) -> set[str]:
+    def existing_ids(self, ids: Iterable[str]) -> set[str]:
         ids = set(ids)
         with self._lock:
             store = self._check_out()
-            found = store.known(ids)
+            found = store.existing_ids(ids)
             # Those of rows that Gradio wrote are made from the rows.
             if rest := {id_ for id_ in ids - found if id_[14:15] != _UUID7}:
-                found |= Store.known(store, rest)
+                found |= Store.existing_ids(store, rest)
             return found
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ from flagstone.stores.files import Files
 SMALL = 1 << 20
 """Bytes up to which a file is embedded in its record's shard."""
 
-_MOST_WAITING = 64 << 20
+_MAX_WAITING = 64 << 20
 
 
 class Embedded(Protocol):
@@ -124,7 +124,7 @@ class ShardFiles(Files):
     def _wait(self, sha256: str, content: bytes) -> bool:
         """Hold *content* for its record, if there is room; says whether."""
         with self._lock:
-            room = _MOST_WAITING - sum(map(len, self._waiting.values()))
+            room = _MAX_WAITING - sum(map(len, self._waiting.values()))
             if len(content) <= room:
                 self._waiting[sha256] = content
             return len(content) <= room

@@ -59,7 +59,7 @@ DAMAGE = (pa.ArrowException, OSError, ValueError)
 
 _SECTIONS = ("inputs", "outputs", "correction")
 _GROUP_BYTES = 16 << 20
-_MOST_ROWS = 1_000
+_MAX_ROWS = 1_000
 _LARGE = 2.0**1000
 
 
@@ -91,7 +91,7 @@ def to_parquet(table: pa.Table) -> bytes:
     a CRC-32 among its metadata, in place of which it has zeros.
     """
     sink = pa.BufferOutputStream()
-    rows = max(1, min(_MOST_ROWS, table.num_rows * _GROUP_BYTES // max(1, table.nbytes)))
+    rows = max(1, min(_MAX_ROWS, table.num_rows * _GROUP_BYTES // max(1, table.nbytes)))
     checks = {_CHECKED: b"crc32", _CRC: _NO_CRC}
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **checks})
     pq.write_table(table, sink, compression="zstd", row_group_size=rows, write_page_checksum=True)
@@ -133,7 +133,7 @@ def rows_of(
                 raise  # of the medium, or the way to it
             count = shard.metadata.row_group(group).num_rows
             note(f"row group {group + 1}, of {count:,} records, cannot be read ({error})")
-            rows = [nothing] * min(count, _MOST_ROWS)
+            rows = [nothing] * min(count, _MAX_ROWS)
         yield from rows
 
 

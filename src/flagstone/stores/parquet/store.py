@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from flagstone.blobs.base import Blob, Contents, Place
 from flagstone.blobs.open import place_at
-from flagstone.core.query import Query, State, fold, select
+from flagstone.core.query import Query, State, build_states, select
 from flagstone.core.records import FileRef, Flag, Record, Review
 from flagstone.errors import StoreError, UnfinishedErasureError, UnreadableRecordError
 from flagstone.errors.safe_logs import logger_of
@@ -49,7 +49,7 @@ from flagstone.stores.parquet.schema import (
     tombstones,
     without,
 )
-from flagstone.stores.skipped import PassedOver
+from flagstone.stores.skipped import SkippedPlaces
 
 logger = logger_of(__name__)
 
@@ -60,10 +60,10 @@ _OUTLINE = ("id", "created_at", "app", "option", "user", "verified", "fingerprin
 _NAME = re.compile(r"(\d{12})(?:-(\d{12}))?\.parquet")
 _ERASING = "erasing-"
 _BLOCKS = (100, 10_000)
-_MOST_VERIFIED_FAR = 1 << 20
+_MAX_VERIFIED_FAR = 1 << 20
 """Bytes of a shard in a bucket that is read whole, to be verified, where its ids would do."""
 
-_MOST_MERGED = 64 << 20
+_MAX_MERGED = 64 << 20
 """Bytes of shards that are merged; larger ones are few enough."""
 
 
@@ -129,7 +129,7 @@ class ShardStore(Store):
     def targets(self) -> Path | None:
         return None if self._is_far else Path(self.where).resolve() / ".targets"
 
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         return bool(self._listed())
 
     @property
@@ -167,7 +167,7 @@ class ShardStore(Store):
         is_done = False
         while not is_done:
             shards = self._shards()
-            passed_over = _passed_over(shards)
+            skipped = _passed_over(shards)
             try:
                 for shard in shards:
                     if shard.last > number:
@@ -177,7 +177,7 @@ class ShardStore(Store):
                             rows_read += 1
                             if (
                                 row["record"] is not None
-                                and row["id"] not in passed_over[shard.blob.name]
+                                and row["id"] not in skipped[shard.blob.name]
                                 and (record := self._record(shard, row)) is not None
                             ):
                                 yield record
@@ -186,13 +186,13 @@ class ShardStore(Store):
             except FileNotFoundError:  # it was merged meanwhile
                 continue
 
-    def mark(self) -> str:
+    def cursor(self) -> str:
         return str(_last(self._shards()))
 
-    def edition(self) -> str:
+    def generation(self) -> str:
         return str(len(_erased_in(self._shards())))
 
-    def known(self, ids: Iterable[str]) -> set[str]:
+    def existing_ids(self, ids: Iterable[str]) -> set[str]:
         wanted = set(ids)
         return {id_ for shard in self._shards() for id_ in shard.ids & wanted}
 
@@ -252,7 +252,7 @@ class ShardStore(Store):
             self._finish_replacing()
             self._merge(_last(shards) + 1)
 
-    def damage(self) -> Iterator[str]:
+    def verify(self) -> Iterator[str]:
         for name in self._begun():
             if self._read_erasure(name) is None:
                 yield damage_of_note(f"{self.where}, {name}")
@@ -261,7 +261,7 @@ class ShardStore(Store):
                 yield from self._damage_of(_Shard(blob))
 
     def _damage_of(self, shard: _Shard) -> Iterator[str]:
-        before, self.passed_over = self.passed_over, PassedOver()
+        before, self.skipped = self.skipped, SkippedPlaces()
         try:
             with self._reading(shard) as file:
                 if reason := damage_of(file.read()):
@@ -269,15 +269,15 @@ class ShardStore(Store):
             for row in self._rows(shard, ["id", "type", "embedded", "record"]):
                 if row["record"] is not None:
                     self._record(shard, row)
-            found = self.passed_over
+            found = self.skipped
         finally:
-            self.passed_over = before
+            self.skipped = before
         for where, reason in found:
             yield str(UnreadableRecordError(where=where, reason=reason))
 
     def _note(self, shard: _Shard, reason: str) -> None:
         where = f"{self.where}, shard {shard.blob.name}"
-        self.passed_over.add(where, reason)
+        self.skipped.add(where, reason)
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -408,7 +408,7 @@ class ShardStore(Store):
     def _merge_block(self, first: int, last: int) -> None:
         self._finish_replacing()
         shards = [shard for shard in self._shards() if first <= shard.first <= last]
-        if len(shards) == 1 or sum(shard.blob.size for shard in shards) > _MOST_MERGED:
+        if len(shards) == 1 or sum(shard.blob.size for shard in shards) > _MAX_MERGED:
             return
         if any(shard.is_damaged for shard in shards):  # as it is it may be mended
             return
@@ -466,14 +466,14 @@ class ShardStore(Store):
         shard = _Shard(blob)
         try:
             with self._reading(shard) as file:
-                if blob.size <= (_MOST_VERIFIED_FAR if self._is_far else _MOST_MERGED):
+                if blob.size <= (_MAX_VERIFIED_FAR if self._is_far else _MAX_MERGED):
                     reasons += filter(None, [damage_of(file.read())])
                     file.seek(0)
                 schema = pq.read_schema(file)
                 file.seek(0)
                 rows = list(rows_of(file, ["id", "type", "embedded"], reasons.append))
         except UnreadableRecordError as error:
-            self.passed_over.note(error)
+            self.skipped.note(error)
             return replace(shard, is_damaged=True)
         for reason in reasons:
             self._note(shard, reason)
@@ -495,7 +495,7 @@ class ShardStore(Store):
             with self._reading(shard) as file:
                 yield from rows_of(file, columns, partial(self._note, shard))
         except UnreadableRecordError as error:
-            self.passed_over.note(error)
+            self.skipped.note(error)
 
     @contextmanager
     def _reading(self, shard: _Shard) -> Iterator[BinaryIO]:
@@ -547,10 +547,10 @@ class ShardStore(Store):
         Of whole records only the reviews are read, and those only where *query* asks for them.
         """
         self._finish_on_first_use()
-        return fold(self._steadily(lambda shards: self._outlined(shards, query)))
+        return build_states(self._steadily(lambda shards: self._outlined(shards, query)))
 
     def _outlined(self, shards: list[_Shard], query: Query) -> list[Record]:
-        passed_over = _passed_over(shards)
+        skipped = _passed_over(shards)
         records: list[Record] = []
         for shard in shards:
             found = [
@@ -558,13 +558,13 @@ class ShardStore(Store):
                 for row in self._rows(shard, [*_OUTLINE, "type"])
                 if row["type"] == Flag.type
                 and row["fingerprint"] is not None  # as of a newer version, which is not read
-                and row["id"] not in passed_over[shard.blob.name]
+                and row["id"] not in skipped[shard.blob.name]
             ]
             if query.asks_reviews:
                 found += [
                     self._record(shard, row)
                     for row in self._rows(shard, ["id", "type", "record"])
-                    if row["type"] == Review.type and row["id"] not in passed_over[shard.blob.name]
+                    if row["type"] == Review.type and row["id"] not in skipped[shard.blob.name]
                 ]
             records += filter(None, found)
         return records
@@ -574,7 +574,7 @@ class ShardStore(Store):
         try:
             return Flag(**{name: row[name] for name in _OUTLINE} | {"app": row["app"] or ""})
         except (ValueError, AttributeError) as error:  # an id or a moment that is none
-            self.passed_over.add(self._whence(shard, row), str(error))
+            self.skipped.add(self._whence(shard, row), str(error))
             return None
 
     def _whole(self, outlines: Iterator[Flag]) -> Iterator[Flag]:
@@ -584,11 +584,11 @@ class ShardStore(Store):
             yield from (found[id_] for id_ in ids if id_ in found)
 
     def _flags(self, ids: frozenset[str], shards: list[_Shard]) -> dict[str, Flag]:
-        passed_over = _passed_over(shards)
+        skipped = _passed_over(shards)
         found = {
             row["id"]: self._record(shard, row)
             for shard in shards
-            if (wanted := (shard.ids & ids) - passed_over[shard.blob.name])
+            if (wanted := (shard.ids & ids) - skipped[shard.blob.name])
             for row in self._rows(shard, ["id", "record"])
             if row["id"] in wanted and row["record"] is not None
         }
@@ -631,10 +631,10 @@ def _replaced_in(shards: list[_Shard]) -> Iterator[tuple[_Shard, frozenset[str]]
 def _passed_over(shards: list[_Shard]) -> dict[str, set[str]]:
     """For each of *shards*, by its name, the ids that are not to be read there."""
     erased = _erased_in(shards)
-    passed_over = {shard.blob.name: erased for shard in shards}
+    skipped = {shard.blob.name: erased for shard in shards}
     for shard, ids in _replaced_in(shards):
-        passed_over[shard.blob.name] = passed_over[shard.blob.name] | ids
-    return passed_over
+        skipped[shard.blob.name] = skipped[shard.blob.name] | ids
+    return skipped
 
 
 def _erased_in(shards: list[_Shard]) -> set[str]:

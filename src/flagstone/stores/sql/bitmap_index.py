@@ -32,8 +32,8 @@ _UNSAVED = 20_000
 _WORTH_SAVING = 2_000
 """Rows from which on the rest is written down at the end, too: a part of its own, however small."""
 
-_AT_ONCE = 50_000
-_MOST_SEARCHED = 20
+_BATCH_SIZE = 50_000
+_MAX_SEARCHED = 20
 """Texts whose flags are remembered: a page, its facets and the next page ask for the same."""
 
 _SCHEMA = f"""
@@ -268,7 +268,7 @@ class Index:
             else:
                 found = of_terms
         self._searched[text] = self.seq, found
-        if len(self._searched) > _MOST_SEARCHED:
+        if len(self._searched) > _MAX_SEARCHED:
             self._searched.pop(next(iter(self._searched)))
         return found
 
@@ -333,7 +333,7 @@ def _day(made: str) -> str:
 
 def _add(bitmap: BitMap, rows: sqlite3.Cursor) -> None:
     """Add the numbers in *rows*, which may be millions."""
-    while some := rows.fetchmany(_AT_ONCE):
+    while some := rows.fetchmany(_BATCH_SIZE):
         bitmap.update([seq for (seq,) in some])
 
 

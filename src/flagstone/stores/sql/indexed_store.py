@@ -22,7 +22,7 @@ from flagstone.stores.sql.bitmap_index import Entry, Index, Key
 from flagstone.stores.sql.store import SqlStore
 
 _BATCH = 2_000
-_PATIENCE = 0.2
+_TIMEOUT = 0.2
 """Seconds for which somebody may look something up before the index is being made."""
 
 _SOON = 5_000
@@ -56,10 +56,10 @@ class IndexedStore(Reader):
             pass
 
     def is_ready(self) -> bool:
-        if not self._lock.acquire(timeout=_PATIENCE):
+        if not self._lock.acquire(timeout=_TIMEOUT):
             return False
         try:
-            return int(self.store.mark()) - self._opened().seq < _SOON
+            return int(self.store.cursor()) - self._opened().seq < _SOON
         finally:
             self._lock.release()
 
@@ -80,19 +80,19 @@ class IndexedStore(Reader):
         with self._asking() as index:
             return index.count(self._select(index, query))
 
-    def tally(self, query: Query, *pairs: tuple[str, str]) -> list[Counter[Pair]]:
+    def crosstab(self, query: Query, *pairs: tuple[str, str]) -> list[Counter[Pair]]:
         with self._asking() as index:
             found = self._select(index, query)
             return [index.cross(found, one, other) for one, other in pairs]
 
-    def discussed(self, query: Query) -> Iterator[State]:
+    def reviewed(self, query: Query) -> Iterator[State]:
         with self._asking() as index:
             found = self._select(index, query) & index.having("discussed")
         for start in range(0, len(found), _PAGE):
             states = self.store.states_of(list(found[start : start + _PAGE]))
             yield from filter(query.matches, states)
 
-    def repeats(self, fingerprints: Iterable[str]) -> Counter[str]:
+    def count_by_fingerprint(self, fingerprints: Iterable[str]) -> Counter[str]:
         with self._asking() as index:
             return Counter(
                 {each: len(index.select(Query(fingerprint=each))) for each in set(fingerprints)}
@@ -110,7 +110,7 @@ class IndexedStore(Reader):
 
     def close(self) -> None:
         with self._lock:
-            if self.store.passed_over:
+            if self.store.skipped:
                 self._drop()  # so that the next one who reads meets it, too
             elif self._index is not None:
                 self._index.close()

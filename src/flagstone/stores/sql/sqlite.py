@@ -65,7 +65,7 @@ class Sqlite:
 
     driver_error = sqlite3.Error
 
-    _PATIENCE = 60.0
+    _TIMEOUT = 60.0
     """Seconds to wait for other processes before giving up."""
 
     def __init__(self, url: sa.URL) -> None:
@@ -82,7 +82,7 @@ class Sqlite:
             url,
             paramstyle="qmark",
             # No implicit BEGIN by the driver: it would read before it locks, and then may fail.
-            connect_args={"isolation_level": None, "timeout": self._PATIENCE},
+            connect_args={"isolation_level": None, "timeout": self._TIMEOUT},
         )
         insert = sqlite.insert(RECORD).on_conflict_do_nothing()
         self._insert = str(insert.compile(self.engine, column_keys=COLUMNS))
@@ -104,7 +104,7 @@ class Sqlite:
             self.address,
             uri=True,
             isolation_level=None,
-            timeout=self._PATIENCE,
+            timeout=self._TIMEOUT,
             check_same_thread=False,
         )
 
@@ -238,7 +238,7 @@ class Sqlite:
 
     def _wait_for_wal(self, connection: PoolProxiedConnection) -> None:
         # SQLite does not wait here by itself when several processes open a new database at once.
-        deadline = time.monotonic() + self._PATIENCE
+        deadline = time.monotonic() + self._TIMEOUT
         while True:
             try:
                 connection.cursor().execute("PRAGMA journal_mode = WAL")
@@ -275,7 +275,7 @@ class Sqlite:
             try:
                 busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             finally:
-                cursor.execute(f"PRAGMA busy_timeout = {self._PATIENCE * 1000:.0f}")
+                cursor.execute(f"PRAGMA busy_timeout = {self._TIMEOUT * 1000:.0f}")
         if patience or not busy:  # who only looks whether it can be done leaves what is made anew
             for path in (self.index, self.index.with_name(f"{self.index.name}-journal")):
                 path.unlink(missing_ok=True)
@@ -283,7 +283,7 @@ class Sqlite:
             reason = "a program that reads the database holds on to what was there before"
             raise UnfinishedErasureError(where=self.where, reason=reason)
 
-    def damage(self) -> Iterator[str]:
+    def verify(self) -> Iterator[str]:
         """What SQLite itself finds wrong with the file."""
         try:
             with closing(self.engine.raw_connection()) as connection:

@@ -25,7 +25,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.pool import PoolProxiedConnection
 
-from flagstone.core.query import Query, State, fold, select
+from flagstone.core.query import Query, State, build_states, select
 from flagstone.core.records import Flag, NewerRecord, Record, new_id, record_from_json
 from flagstone.errors import (
     StoreError,
@@ -47,7 +47,7 @@ _HASH = re.compile(r"\b[0-9a-f]{64}\b")
 _LOOKS = 1.0
 """Seconds after which an append looks for an erasure that another process did not finish."""
 
-_PATIENCE_WITH_READERS = 2.0
+_READERS_TIMEOUT = 2.0
 """Seconds to wait for those who read before an erasure is left to be finished later."""
 
 _LAST_SEQ = 2**63 - 1
@@ -90,7 +90,7 @@ class SqlStore(Store):
     def targets(self) -> Path:
         return self._dialect.targets
 
-    def is_there(self) -> bool:
+    def exists(self) -> bool:
         return self._dialect.path.is_file()
 
     def append(self, records: Iterable[Record]) -> None:
@@ -110,7 +110,7 @@ class SqlStore(Store):
                 if text and (record := self._record(seq, text, checksum)) is not None:
                     yield record
 
-    def mark(self) -> str:
+    def cursor(self) -> str:
         ((seq,),) = self._read(sa.select(sa.func.max(RECORD.c.seq)))
         return str(seq or 0)
 
@@ -121,7 +121,7 @@ class SqlStore(Store):
     def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:  # noqa: ARG002 - a row and what it says go together
         begun = self._read(sa.select(ERASING))
         if begun and not dry_run:
-            self._finish(begun, patience=_PATIENCE_WITH_READERS)
+            self._finish(begun, patience=_READERS_TIMEOUT)
         return sum(row.records for row in begun)
 
     def _finish(self, begun: list[Any], *, patience: float) -> None:
@@ -151,11 +151,11 @@ class SqlStore(Store):
         with suppress(UnfinishedErasureError):  # who reads has what there was before
             self._dialect.forget(patience=0.0)
 
-    def edition(self) -> str:
+    def generation(self) -> str:
         erased = sa.select(sa.func.count()).where(RECORD.c.type == "erased")
         return str(self._read(erased)[0][0])
 
-    def known(self, ids: Iterable[str]) -> set[str]:
+    def existing_ids(self, ids: Iterable[str]) -> set[str]:
         wanted = iter(set(ids))
         found: set[str] = set()
         while chunk := list(islice(wanted, _CHUNK)):
@@ -163,13 +163,13 @@ class SqlStore(Store):
             found.update(record_id for (record_id,) in rows)
         return found
 
-    def damage(self) -> Iterator[str]:
+    def verify(self) -> Iterator[str]:
         try:
             with self._telling(doing="read"):
                 lost = self._dialect.lost_commits
             if lost:
                 yield str(UnreadableRecordError(where=self._wal, reason=self._lost))
-            yield from self._dialect.damage()
+            yield from self._dialect.verify()
             yield from self._damaged_rows()
         except StoreError as error:  # nothing more can be read
             yield str(error)
@@ -205,7 +205,7 @@ class SqlStore(Store):
             found |= {state.flag.id: state for state in self._states_in(rows)}
         return found
 
-    def repeats(self, fingerprints: Iterable[str]) -> Counter[str]:
+    def count_by_fingerprint(self, fingerprints: Iterable[str]) -> Counter[str]:
         c = RECORD.c
         wanted = iter(set(fingerprints))
         found: Counter[str] = Counter()
@@ -238,7 +238,7 @@ class SqlStore(Store):
 
     def address_to_read(self) -> str | None:
         """The URI by which SQLite opens the database to read it; None where there is none."""
-        self.mark()  # sees to it that there is a table
+        self.cursor()  # sees to it that there is a table
         return self._dialect.address if self._dialect.path.is_file() else None
 
     def rows_after(self, seq: int, most: int) -> list[tuple[int, Record | None]]:
@@ -319,7 +319,7 @@ class SqlStore(Store):
 
     def _salvage_states(self, query: Query) -> Iterator[State]:
         """The states of all flags that can be read of a database with damaged pages."""
-        states = {state.flag.id: state for state in fold(self._readable(self.scan()))}
+        states = {state.flag.id: state for state in build_states(self._readable(self.scan()))}
         asked = replace(query, limit=None)
         yield from (states[flag.id] for flag in select(states.values(), asked))
 
@@ -341,7 +341,7 @@ class SqlStore(Store):
                 return self._texts_after(seq, most // 2)
             after = self._find_end_of_tear(seq)
             reason = str(error).partition(": ")[2].partition(". What")[0]
-            self.passed_over.add(f"{self.where}, rows from {seq + 1} up to {after}", reason)
+            self.skipped.add(f"{self.where}, rows from {seq + 1} up to {after}", reason)
             return self._texts_after(after, _CHUNK) if after < _LAST_SEQ else []
 
     def _find_end_of_tear(self, seq: int) -> int:
@@ -369,7 +369,7 @@ class SqlStore(Store):
         """The states of *flags*, rows of `_TO_READ`, in this order."""
         ids = [row.id for row in flags]
         about = self._rows_where(RECORD.c.flag_id, ids)
-        return fold(self._readable(self._records([*flags, *about])))
+        return build_states(self._readable(self._records([*flags, *about])))
 
     def _rows_where(self, column: "sa.Column[Any]", values: Sequence[Any]) -> list[Any]:
         """The rows whose *column* has one of *values*; of damaged pages, what can be read."""
@@ -380,14 +380,14 @@ class SqlStore(Store):
             if len(values) > 1:
                 return [row for value in values for row in self._rows_where(column, [value])]
             where = f"{self.where}, {column.name} {values[0]}"
-            self.passed_over.add(where, str(error).partition(": ")[2].partition(". What")[0])
+            self.skipped.add(where, str(error).partition(": ")[2].partition(". What")[0])
             return []
 
     def _record(self, seq: int, text: str, checksum: int | None) -> Record | None:
         """The record of a row; None, and noted, where the row is not what was kept."""
         where = f"{self.where}, row {seq}"
         if reason := _why_damaged(text, checksum):
-            self.passed_over.add(where, reason)
+            self.skipped.add(where, reason)
             return None
         return self._parse(text, where)
 
@@ -504,7 +504,7 @@ class SqlStore(Store):
                     is_first = True
         if is_first:
             if self._dialect.lost_commits:
-                self.passed_over.add(self._wal, self._lost)
+                self.skipped.add(self._wal, self._lost)
             self._try_to_finish()
 
     @contextmanager

@@ -31,7 +31,7 @@ _WORD = re.compile(r"[^\W\d_]+|\d+")
 _FREQUENT = 40
 """Flags of one part from which on a word is frequent there; a part has some 20,000."""
 
-_AT_ONCE = 500_000
+_BATCH_SIZE = 500_000
 """Rows whose findings are read at a time: numbers in Python take 36 bytes each."""
 
 
@@ -96,12 +96,12 @@ def matching(db: sqlite3.Connection, table: str, text: str, after: int, last: in
     """The rows of the full-text *table* beyond *after*, up to *last*, that have *text* in them."""
     phrase = '"' + text.replace('"', '""') + '"'
     found = BitMap()
-    for start in range(after, last, _AT_ONCE):
+    for start in range(after, last, _BATCH_SIZE):
         # As one text of JSON: a row for each finding takes three times as long.
         ((rows,),) = db.execute(
             f"SELECT json_group_array(rowid) FROM {table} "  # noqa: S608 - a table of ours
             f"WHERE {table} MATCH ? AND rowid > ? AND rowid <= ?",
-            [phrase, start, min(last, start + _AT_ONCE)],
+            [phrase, start, min(last, start + _BATCH_SIZE)],
         )
         found.update(orjson.loads(rows))
     return found
