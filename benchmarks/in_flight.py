@@ -32,8 +32,8 @@ from typing import Any
 from benchmarks.capture import compare_capture
 from flagstone import open_store
 from flagstone.core.records import Record
-from flagstone.gradio.executor import behind
-from flagstone.stores.base import Wrapper
+from flagstone.gradio.executor import unwrap
+from flagstone.stores.base import StoreWrapper
 
 SLOW = "ours, a store of 0.8 s"
 DEMOS = (
@@ -60,7 +60,7 @@ def predict(text: str) -> str:
     return text.upper()
 
 
-class SlowStore(Wrapper):
+class SlowStore(StoreWrapper):
     """A store far away: each append takes as long as Gradio's own flags sleep."""
 
     def __init__(self, folder: str) -> None:
@@ -93,7 +93,7 @@ def index_of(demo: Any, name: str) -> int:
     numbers: list[int] = [
         number
         for number, function in demo.fns.items()
-        if name in {getattr(function.fn, "__name__", None), type(behind(function.fn)).__name__}
+        if name in {getattr(function.fn, "__name__", None), type(unwrap(function.fn)).__name__}
     ]
     return numbers[0]
 

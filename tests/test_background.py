@@ -11,7 +11,7 @@ import pytest
 
 from flagstone.errors import StoreError
 from flagstone.operations.mirror import BackgroundSync
-from flagstone.stores.base import Wrapper
+from flagstone.stores.base import StoreWrapper
 from flagstone.stores.memory import MemoryStore
 from flagstone.stores.open import open_store
 from flagstone.testing import make_flag
@@ -19,7 +19,7 @@ from flagstone.testing import make_flag
 NEVER = 3600.0
 
 
-class Outage(Wrapper):
+class Outage(StoreWrapper):
     """A store that fails so often, and then is there."""
 
     def __init__(self, store, failures):
@@ -58,7 +58,7 @@ def test_it_goes_when_many_were_noted(source):
     """
     arrived = threading.Event()
 
-    class Target(Wrapper):
+    class Target(StoreWrapper):
         def append(self, records):
             super().append(records)
             arrived.set()
@@ -129,7 +129,7 @@ def test_a_target_that_cannot_be_opened_is_tried_again(source, monkeypatch):
 
 PROGRAM = """
 import sys
-from flagstone.background import BackgroundSync
+from flagstone.operations.mirror import BackgroundSync
 from flagstone.stores import open_store
 from flagstone.testing import make_flag
 

@@ -316,7 +316,7 @@ class TestSync:
         """
         The first run copies all, the second finds all there, and the copies are equal.
         """
-        target = f"shards:{tmp_path / 'shards'}"
+        target = f"parquet:{tmp_path / 'shards'}"
 
         first, second = run("sync", place, target), run("sync", place, target)
 

@@ -11,14 +11,14 @@ from flagstone.testing import make_flag
 
 SECRET = "Xs3cret"
 WORKING = [
-    f"shards:memory://ana:{SECRET}@host/NAME?sig={SECRET}",
-    f"shards:memory://{SECRET}@host/NAME#token={SECRET}",
-    f"shards:memory://ana:pa/{SECRET}@host/NAME;key={SECRET}",
+    f"parquet:memory://ana:{SECRET}@host/NAME?sig={SECRET}",
+    f"parquet:memory://{SECRET}@host/NAME#token={SECRET}",
+    f"parquet:memory://ana:pa/{SECRET}@host/NAME;key={SECRET}",
 ]
 FAILING = [
     f"postgresql://ana:{SECRET}@host/flags", f"nosuch:ana:{SECRET}@host", f"nosuch:?key={SECRET}",
     f"csv:https://ana:{SECRET}@host/NAME?x={SECRET}", f"sqlite://ana:{SECRET}@host/x.db",
-    f"hf://datasets/ana/x?token={SECRET}", f"shards:http://ana:{SECRET}@127.0.0.1:9/NAME",
+    f"hf://datasets/ana/x?token={SECRET}", f"parquet:http://ana:{SECRET}@127.0.0.1:9/NAME",
 ]  # fmt: skip
 COMMANDS = [
     "list -s URL", "list -s URL --json", "list -s URL -w URL", "list URL", "show x -s URL",
@@ -57,7 +57,7 @@ def test_no_command_prints_a_secret(url, tmp_path, monkeypatch, caplog):
     monkeypatch.chdir(tmp_path)
     url = url.replace("NAME", tmp_path.name)
     flag = make_flag()
-    if SECRET in url and "shards:memory" in url:
+    if SECRET in url and "parquet:memory" in url:
         open_store(url).append([flag])
     open_store("flags.db").append([flag, make_flag("other")])
     open_store("csv:logged").append([flag])

@@ -13,7 +13,7 @@ import pytest
 
 from flagstone import Flag, Store, Value, open_store
 from flagstone.errors import StoreError
-from flagstone.operations.check import examine
+from flagstone.operations.check import check_store
 from flagstone.stores.files import begin_removal
 from flagstone.testing import make_flag
 
@@ -45,7 +45,7 @@ def test_a_sound_store(place):
         store.append([make_flag()])
         age(store)
 
-        finding = examine(store)
+        finding = check_store(store)
 
     assert (finding.records, finding.files) == (4, 2)
     assert (finding.damage, finding.swept) == ((), {})
@@ -60,12 +60,12 @@ def test_what_a_crash_left_is_removed(place):
         orphan = store.files.put(io.BytesIO(b"orphan"), name="orphan.png")
         if place.name == "flags":
             store.files.show(orphan, "image")
-        assert examine(store).swept == {}  # it may be on its way
+        assert check_store(store).swept == {}  # it may be on its way
         age(store)
 
-        told = examine(store, dry_run=True)
+        told = check_store(store, dry_run=True)
         assert store.files.path(orphan.sha256).exists()
-        swept = examine(store)
+        swept = check_store(store)
 
     assert told.swept == swept.swept == {orphan.sha256: 6}
     assert not store.files.has(orphan)
@@ -84,7 +84,7 @@ def test_damaged_files_are_named(place):
         store.files.path(next(changed.files()).sha256).write_bytes(b"CHANGED")
         age(store)
 
-        finding = examine(store)
+        finding = check_store(store)
         assert store.files.path(
             orphan.sha256
         ).exists()  # nothing is removed from a store that needs mending
@@ -118,7 +118,7 @@ def test_a_damaged_row_is_named_and_nothing_swept(place):
         damage_csv(place / "dataset2.csv")
 
     with open_store(place) as store:
-        finding = examine(store)
+        finding = check_store(store)
 
     (sentence,) = finding.damage
     where = f"{place / 'dataset2.csv'}: unexpected character"
@@ -147,7 +147,7 @@ def test_an_index_that_says_otherwise(tmp_path):
     connection.close()
 
     with open_store(place) as store:
-        (sentence,) = examine(store).damage
+        (sentence,) = check_store(store).damage
 
     assert "not what its JSON says: user" in sentence
 
@@ -165,7 +165,7 @@ def test_a_broken_database_is_a_sentence(tmp_path, share):
     place.write_bytes(content[: int(len(content) * share)] or b"garbage" * 1000)
 
     with open_store(place) as store:
-        assert examine(store).damage != ()
+        assert check_store(store).damage != ()
 
 
 def test_an_append_while_the_doctor_looks(place):
@@ -199,7 +199,7 @@ def test_what_was_put_during_an_erase_stays(place):
         assert not store.files.has(ref)
 
 
-@pytest.mark.parametrize("place", ["flags", "flags.db", "shards:flags"])
+@pytest.mark.parametrize("place", ["flags", "flags.db", "parquet:flags"])
 def test_no_sweep_follows_a_link(tmp_path, place):
     """
     What a link leads to is another's, and stays, however old and unneeded it is here.
@@ -218,7 +218,9 @@ def test_no_sweep_follows_a_link(tmp_path, place):
         (tmp_path / "flags").mkdir(exist_ok=True)
         (tmp_path / "flags" / "field").symlink_to(other)
         (tmp_path / "flags" / ".part-fedcba9876543210").symlink_to(other / "ab" / ("ab" * 32))
-        files = {"flags": ".files", "flags.db": "../flags.db.files", "shards:flags": "files"}[place]
+        files = {"flags": ".files", "flags.db": "../flags.db.files", "parquet:flags": "files"}[
+            place
+        ]
         folder = tmp_path / "flags" / files
         (folder / "ab").symlink_to(other / "ab")
         (folder / "cd").mkdir(exist_ok=True)
@@ -226,7 +228,7 @@ def test_no_sweep_follows_a_link(tmp_path, place):
         before = sorted(other.rglob("*"))
 
         store.erase([gone.id])
-        assert examine(store).damage == ()
+        assert check_store(store).damage == ()
 
     assert sorted(other.rglob("*")) == before
 

@@ -20,7 +20,7 @@ import flagstone.gradio as gr
 from flagstone import Flag, Query, Store, Value, open_store
 from flagstone.errors import UnfinishedErasureError
 from flagstone.exporters.export import export
-from flagstone.operations.check import examine
+from flagstone.operations.check import check_store
 from flagstone.operations.forget import finish_erasures, forget
 from flagstone.operations.sync import sync
 from flagstone.review import create_app
@@ -74,7 +74,7 @@ def test_a_database_that_is_read_is_told_and_finished_later(tmp_path):
     assert "all sound" in run("doctor", place)
 
 
-@pytest.mark.parametrize("kind", ["flags", "flags.db", "shards:flags"])
+@pytest.mark.parametrize("kind", ["flags", "flags.db", "parquet:flags"])
 @pytest.mark.parametrize("way", ["append", "doctor", "forget", "command"])
 def test_what_was_begun_is_finished(tmp_path, kind, way):
     """
@@ -89,28 +89,28 @@ def test_what_was_begun_is_finished(tmp_path, kind, way):
     beside = store.targets.with_name(store.targets.name.replace("targets", "forgetting"))
     with pytest.raises(ZeroDivisionError), Erasures(beside).noting(order):
         1 / 0  # noqa: B018
-    assert examine(store, dry_run=True).finished == 1
+    assert check_store(store, dry_run=True).finished == 1
     assert finish_erasures(store, dry_run=True) == 1
 
     match way:
         case "append":
             assert finish_erasures(store) == 1
         case "doctor":
-            assert examine(store).finished == 1
+            assert check_store(store).finished == 1
         case "forget":
             receipt = forget([store], query=Query(user="ana"))
             assert (receipt.flag_ids, receipt.unknown) == ((), ())
             assert receipt.places[0].finished == 1
         case "command":
             told = run("forget", "--user", "ana", "-s", url, "--yes")
-            assert f"Finished an erasure of 1 records in {store.where} that was cut off." in told
+            assert f"Finished an erasure of 1 records in {store.location} that was cut off." in told
 
     assert [flag.id for flag in store.find()] == [flags[1].id]
     assert SECRET not in content(tmp_path)
     assert not beside.exists()
 
 
-@pytest.mark.parametrize("kind", ["csv:", "shards:", "folders"])
+@pytest.mark.parametrize("kind", ["csv:", "parquet:", "folders"])
 def test_a_reader_finishes_an_erasure(tmp_path, kind):
     """
     What was begun is done when the store is read, also by a command that only lists.
@@ -120,7 +120,7 @@ def test_a_reader_finishes_an_erasure(tmp_path, kind):
     (ref,) = flags[0].files()
     ids = frozenset([flags[0].id])
     begun = Erasure(flag_ids=ids, record_ids=ids, hashes=frozenset([ref.sha256]))
-    if kind == "shards:":
+    if kind == "parquet:":
         (tmp_path / "erasing-0123456789abcdef.json").write_bytes(begun.to_json())
     else:
         with pytest.raises(ZeroDivisionError), Erasures(tmp_path / ".erasing").noting(begun):
@@ -237,7 +237,7 @@ def test_a_copy_that_is_not_dropped_is_told(tmp_path, temporary, monkeypatch):
         stopped.stdout.readline()
         receipt = forget([open_store(place)], query=Query(user="ana"))
         stopped.kill()
-        assert [lost.where for lost in receipt.unfinished] == [str(place)]
+        assert [lost.location for lost in receipt.unfinished] == [str(place)]
     assert b"secret text" in content(temporary)
 
     finish_erasures(open_store(place))
@@ -267,7 +267,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 EXPORT_AND_DIE = """
 import os, signal, sys
 from flagstone import open_store
-from flagstone.export import export
+from flagstone.exporters.export import export
 def die(done, total):
     os.kill(os.getpid(), signal.SIGKILL)
 export(open_store(sys.argv[1]), sys.argv[2], format="jsonl", progress=die)
@@ -525,14 +525,14 @@ def test_all_that_is_left_is_told_at_once(tmp_path):
         ("csv", "flags/.erasing/0123456789abcdef.json"),
         ("csv", "flags/.forgetting/0123456789abcdef.json"),
         ("sqlite", "flags.db.forgetting/0123456789abcdef.json"),
-        ("shards", "shards/erasing-0123456789abcdef.json"),
+        ("parquet", "parquet/erasing-0123456789abcdef.json"),
     ],
 )
 def test_a_damaged_note_is_told(tmp_path, kind, note):
     """
     The doctor does not call a store sound of which nobody knows any more what was to go.
     """
-    url = {"csv": "flags", "sqlite": "flags.db", "shards": "shards"}[kind]
+    url = {"csv": "flags", "sqlite": "flags.db", "parquet": "parquet"}[kind]
     where = f"{kind}:{tmp_path / url}" if kind != "sqlite" else str(tmp_path / url)
     fill(open_store(where))
     (tmp_path / note).parent.mkdir(exist_ok=True)

@@ -231,7 +231,7 @@ def test_the_tree_is_as_drawn():
         (
             errors.UnknownStoreError(url="x:y"),
             "Cannot open 'x:y': it names no kind of store. Use a folder or csv:PATH for CSV files, "
-            "sqlite:///PATH or a path ending in .db for SQLite, shards:PATH-OR-URL for Parquet, "
+            "sqlite:///PATH or a path ending in .db for SQLite, parquet:PATH-OR-URL for Parquet, "
             "hf://datasets/USER/NAME for a dataset of the Hub, or memory:.",
             ValueError,
         ),
@@ -249,8 +249,8 @@ def test_the_tree_is_as_drawn():
             LookupError,
         ),
         (
-            errors.RedactedURLError(where="shards:ftp://***@h/f"),
-            "Cannot open the copy shards:ftp://***@h/f: its URL had a secret, which is not kept. "
+            errors.RedactedURLError(where="parquet:ftp://***@h/f"),
+            "Cannot open the copy parquet:ftp://***@h/f: its URL had a secret, which is not kept. "
             "Nothing was done there. Name it in full with --also.",
             errors.FlagstoneError,
         ),

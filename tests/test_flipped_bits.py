@@ -14,7 +14,7 @@ import pytest
 
 from flagstone import Flag, Review, Store, open_store
 from flagstone.errors import StoreError
-from flagstone.operations.check import examine
+from flagstone.operations.check import check_store
 from flagstone.testing import make_flag
 
 FLIPS = int(os.environ.get("FLAGSTONE_FLIPS", "40"))
@@ -39,7 +39,7 @@ def place_in(folder: Path, kind: str) -> str:
     return {
         "csv": f"csv:{folder}",
         "sqlite": str(folder / "flags.db"),
-        "parquet": f"shards:{folder}",
+        "parquet": f"parquet:{folder}",
     }[kind]
 
 
@@ -123,7 +123,7 @@ def test_every_flipped_bit_is_named(tmp_path, kind):
             hides_others = len(lost) > 1 and not is_in_schema(copy, error)
             if error is None and (wrong or hides_others or not is_told):
                 unread.append(f"{which}: {wrong} wrong, {lost} lost, told: {[*store.skipped]}")
-            damage = examine(store, dry_run=True).damage
+            damage = check_store(store, dry_run=True).damage
         if error is not None and not is_in_schema(copy, error):
             unread.append(f"{which}: {error}")
         if not damage and (kind != "sqlite" or all_that_is_in(copy / "flags.db") != sound):

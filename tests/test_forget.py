@@ -15,14 +15,14 @@ from typer.testing import CliRunner
 from flagstone import Flag, Query, Review, Store, Value, open_store
 from flagstone.cli import app
 from flagstone.core.records import Outcome
-from flagstone.operations.forget import ErasedStore, Receipt, forget
+from flagstone.operations.forget import ErasedStore, ErasureReceipt, forget
 from flagstone.operations.sync import sync
 from flagstone.testing import make_flag
 
 SECRET, SHARED = b"secret content", b"shared content"
 
 
-@pytest.fixture(params=["flags", "flags.db", "shards:"])
+@pytest.fixture(params=["flags", "flags.db", "parquet:"])
 def place(request, tmp_path) -> str:
     return (
         request.param + str(tmp_path / "s")
@@ -68,7 +68,7 @@ def test_a_person_is_forgotten_everywhere(place, flags, tmp_path):
     assert receipt["flag_ids"] == sorted(flag.id for flag in flags[:2])
     counts = {"flags": 2, "records": 4, "files": 1, "bytes": len(SECRET), "finished": 0}
     assert receipt["places"] == [
-        {"where": open_store(url).where, **counts} for url in (place, copy)
+        {"location": open_store(url).location, **counts} for url in (place, copy)
     ]
     assert "ana" not in told.replace(str(tmp_path), "")
     for url in (place, copy):
@@ -108,13 +108,13 @@ def test_what_only_a_copy_has_is_forgotten_too(place, flags, tmp_path):
 
     receipt = forget([open_store(place), copy], query=Query(user="ana"))
 
-    assert receipt == Receipt(
+    assert receipt == ErasureReceipt(
         flag_ids=tuple(sorted([flags[0].id, flags[1].id, later.id])),
         places=(
             ErasedStore(
-                where=open_store(place).where, flags=2, records=4, files=1, bytes=len(SECRET)
+                location=open_store(place).location, flags=2, records=4, files=1, bytes=len(SECRET)
             ),
-            ErasedStore(where=copy.where, flags=1, records=1, files=0, bytes=0),
+            ErasedStore(location=copy.location, flags=1, records=1, files=0, bytes=0),
         ),
     )
     again = forget([open_store(place), copy], query=Query(user="ana"), flag_ids=[later.id])
@@ -154,7 +154,7 @@ def test_by_id(place, flags):
     assert receipt == flags[2].id
     assert error == (
         f"Cannot forget {', '.join(sorted(['no-such-id', review.id]))}: no flag of that id or user "
-        f"is in {store.where} now, and no such id was erased there. All else that was asked for "
+        f"is in {store.location} now, and no such id was erased there. All else that was asked for "
         "is forgotten. "
         "`flagstone list` shows the ids, `flagstone stats` the users; name the folder or database "
         "that the demo writes to with --store."
@@ -169,7 +169,7 @@ def test_a_user_whom_nobody_knows_is_told(place, flags):
     """
     told = run("forget", "--user", "anna", "-s", place, "--yes", code=1)
 
-    where = open_store(place).where
+    where = open_store(place).location
     assert f"Cannot forget user:anna: no flag of that id or user is in {where}" in told
     assert "Forgot 0 flags" in run(
         "forget", "--user", "bo", "--older-than", "90d", "-s", place, "--yes"
@@ -249,7 +249,7 @@ def test_everywhere_is_where_it_was_copied_to(place, flags, tmp_path):
     Nobody has to name the copies: records and files leave the medium in each, and a later copy in
     any direction brings nothing back.
     """
-    places = [place, str(tmp_path / "b.db"), str(tmp_path / "c"), f"shards:{tmp_path / 'd'}"]
+    places = [place, str(tmp_path / "b.db"), str(tmp_path / "c"), f"parquet:{tmp_path / 'd'}"]
     for target in places[1:]:
         run("sync", place, target)
     assert SECRET in on_the_medium(tmp_path)
@@ -260,7 +260,7 @@ def test_everywhere_is_where_it_was_copied_to(place, flags, tmp_path):
     assert receipt["flag_ids"] == sorted(flag.id for flag in flags[:2])
     counts = {"flags": 2, "records": 4, "files": 1, "bytes": len(SECRET), "finished": 0}
     assert receipt["places"] == [
-        {"where": str(Path(url.removeprefix("shards:")).resolve()), **counts} for url in places
+        {"location": str(Path(url.removeprefix("parquet:")).resolve()), **counts} for url in places
     ]
     assert receipt["unreached"] == []
     for source in places:
@@ -350,7 +350,7 @@ def test_a_copy_that_fails_keeps_no_other_from_forgetting(place, flags, tmp_path
     assert tried == told
     assert json.loads(receipt)["unreached"] == [
         {
-            "where": str(broken.resolve()),
+            "location": str(broken.resolve()),
             "reason": f"Cannot read {broken.resolve()}: file is not a database. What was kept "
             "before is untouched. Mend the cause and try again.",
         }

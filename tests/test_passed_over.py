@@ -36,7 +36,7 @@ def place_of(folder: Path, kind: str) -> str:
     return {
         "csv": f"csv:{folder}",
         "sqlite": str(folder / "flags.db"),
-        "parquet": f"shards:{folder}",
+        "parquet": f"parquet:{folder}",
         "folder": str(folder),
         "memory": "memory:",
     }[kind]
@@ -102,7 +102,7 @@ def test_shards_are_merged_with_newer_records(tmp_path):
     """
     A merged shard has what a newer version wrote, as it was.
     """
-    with open_store(f"shards:{tmp_path}") as store:
+    with open_store(f"parquet:{tmp_path}") as store:
         for number in range(100):
             store.append([newer_records()[number]] if number < 4 else [make_flag(str(number))])
         assert len(list(tmp_path.glob("*.parquet"))) == 1
@@ -259,12 +259,12 @@ def test_a_damaged_shard_is_told_by_every_command(tmp_path):
     """
     place = tmp_path / "shards"
     flags = [make_flag(f"seen by {user}", user=user) for user in ("ana", "bob", "cyd")]
-    with open_store(f"shards:{place}") as store:
+    with open_store(f"parquet:{place}") as store:
         for flag in flags:
             store.append([flag])
     (place / "000000000002.parquet").write_bytes(b"\0" * 4096)
 
-    check_commands(tmp_path, f"shards:{place}", [flags[0], flags[2]], 3)
+    check_commands(tmp_path, f"parquet:{place}", [flags[0], flags[2]], 3)
 
 
 def test_the_doctor_names_newer_records(tmp_path):
@@ -299,7 +299,7 @@ def test_a_review_of_a_damaged_flag_hides_nothing(tmp_path):
     with open_store(place) as store:
         state = store.state(other.id)
         assert (list(store.find()), state.verdict) == ([other], "open")
-        assert [passed.where for passed in store.skipped] == [
+        assert [passed.location for passed in store.skipped] == [
             f"{place}, row 4",
             f"{place}, row 1",
         ]

@@ -28,7 +28,7 @@ MASKED = {
     "s3://u:p/a@ss@h/x": "s3://***@h/x",
     "https://u:p?a@h/x": "https://***",
     "https://h/x?mail=a@b": "https://***",
-    "shards:s3://k:s@b/x": "shards:s3://***@b/x",
+    "parquet:s3://k:s@b/x": "parquet:s3://***@b/x",
     "simplecache::https://u:p@h/x": "simplecache::https://***@h/x",
     "u:p@https://h/x": "***@https://h/x",
     "postgresql+psycopg://u:p@h/db?sslmode=require": "postgresql+psycopg://***@h/db?***",
@@ -42,7 +42,7 @@ MASKED = {
     "abfs://token@evil.example/x": "abfs://***@evil.example/x",
 }
 SHOWN = [
-    "flags", "flags.db", "csv:***", "a:b/flags.db", "csv:/a/b@c?d#e", "shards:/a/b@c", "memory:",
+    "flags", "flags.db", "csv:***", "a:b/flags.db", "csv:/a/b@c?d#e", "parquet:/a/b@c", "memory:",
     "sqlite:////a/b@c.db", "sqlite:////a/b.db?mode=ro&uri=true", "C:\\a@b", "file:///a@b",
     "hf://datasets/ana/digits", "s3://bucket/flags", "https://[::1]:9000/x", "/a?b=c#d@e",
     "abfs://flags@ana.dfs.core.windows.net/x",
@@ -72,7 +72,7 @@ def test_what_is_no_secret_is_shown(url):
 SECRETS = st.text(st.characters(codec="utf-8", exclude_characters=" "), min_size=6).filter(
     lambda text: not text.isspace()
 )
-SCHEMES = st.sampled_from(["https", "s3", "shards:s3", "postgresql+psycopg", "hf", "abfs", "gs",
+SCHEMES = st.sampled_from(["https", "s3", "parquet:s3", "postgresql+psycopg", "hf", "abfs", "gs",
                            "simplecache::https", "http", "memory", "ftp", "sqlite"])  # fmt: skip
 PLACES = st.sampled_from([
     "{scheme}://{secret}@host/flags", "{scheme}://ana:{secret}@host/flags",

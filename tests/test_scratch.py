@@ -13,7 +13,7 @@ from flagstone.fs.tempdirs import Scratch, scratch_in, sweep_scratch
 MAKE_AND_DIE = """
 import os, signal
 from pathlib import Path
-from flagstone.scratch import Scratch
+from flagstone.fs.tempdirs import Scratch
 folder = Scratch()
 (Path(folder.name) / "secret").write_text("secret")
 print(folder.name, flush=True)
@@ -23,7 +23,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 MAKE_ELSEWHERE_AND_DIE = """
 import os, signal
 from pathlib import Path
-from flagstone.scratch import scratch_in
+from flagstone.fs.tempdirs import scratch_in
 with scratch_in(Path({elsewhere!r})) as folder:
     (folder / "secret").write_text("secret")
     print(folder, flush=True)

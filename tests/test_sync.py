@@ -11,7 +11,7 @@ import pytest
 from flagstone import Review, Store, Value, open_store
 from flagstone.errors import StoreError
 from flagstone.operations.sync import SyncResult, sync
-from flagstone.stores.base import Wrapper
+from flagstone.stores.base import StoreWrapper
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import FailingStore, make_flag
 
@@ -110,7 +110,7 @@ def test_a_damaged_file_is_not_copied(tmp_path, content, reason):
     assert list(target.scan()) == [whole]
     assert not target.files.has(ref)
     (passed,) = source.skipped
-    assert passed.where == f"{source.where}, id {damaged.id}"
+    assert passed.location == f"{source.location}, id {damaged.id}"
     assert re.search(f"scan.png.*{reason}", passed.reason)
     path.write_bytes(b"good")
     assert sync(source, target) == SyncResult(copied=1, known=1, files=1)
@@ -161,13 +161,13 @@ class TestFollowing:
         source, kept, stop = MemoryStore(), MemoryStore(), threading.Event()
         source.append([make_flag()])
 
-        class Outage(Wrapper):
+        class Outage(StoreWrapper):
             is_over = False
 
             def append(self, records):
                 if not self.is_over:
                     self.is_over = True
-                    raise StoreError(doing="write to", where=self.where, reason="it is away")
+                    raise StoreError(doing="write to", where=self.location, reason="it is away")
                 super().append(records)
                 stop.set()
 

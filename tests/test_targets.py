@@ -17,16 +17,16 @@ from flagstone.operations.replicas import UnreachableStore, copies_of, remember,
 from flagstone.operations.sync import sync
 from flagstone.stores.group_commit import GroupCommit
 from flagstone.stores.memory import MemoryStore
-from flagstone.stores.parquet.store import ShardStore
+from flagstone.stores.parquet.store import ParquetStore
 from flagstone.testing import FailingStore, make_flag
 
 KINDS = [
-    "flags", "flags.db", "csv:***", "sqlite:///flags.sqlite", "shards:flags", "a:b/flags.db",
+    "flags", "flags.db", "csv:***", "sqlite:///flags.sqlite", "parquet:flags", "a:b/flags.db",
 ]  # fmt: skip
 NOTES = {
     "flags": "flags/.targets",
     "flags.db": "flags.db.targets",
-    "shards:flags": "flags/.targets",
+    "parquet:flags": "flags/.targets",
 }
 
 
@@ -75,12 +75,12 @@ def test_the_command_notes_where_it_copies_to(kind, tmp_path, monkeypatch):
     sync(open_store(kind), open_store("copy.db"), dry_run=True)
     assert targets_of(open_store(kind)) == []
 
-    for target in ("copy.db", "copy", "copy.db", "shards:far"):
+    for target in ("copy.db", "copy", "copy.db", "parquet:far"):
         run("sync", kind, target)
 
     there = tmp_path.resolve()
     assert targets_of(open_store(kind)) == [
-        f"{there}/copy.db", f"csv:{there}/copy", f"shards:{there}/far"
+        f"{there}/copy.db", f"csv:{there}/copy", f"parquet:{there}/far"
     ]  # fmt: skip
     assert len((tmp_path / NOTES[kind]).read_text().splitlines()) == 3
     assert list(open_store(kind).scan()) == [flag]
@@ -113,7 +113,7 @@ def test_what_has_no_place_here_notes_nothing(source, tmp_path):
     """
     Memory and buckets have no list, and memory is in none; nor is a store in its own.
     """
-    bucket = ShardStore("memory://no-list")
+    bucket = ParquetStore("memory://no-list")
     for store in (MemoryStore(), bucket):
         store.append([make_flag()])
         sync(store, open_store(tmp_path / "copy.db"))
@@ -135,7 +135,7 @@ def test_many_processes_note_at_once(source, tmp_path):
         "source, name = open_store(sys.argv[1]), sys.argv[2]\n"
         "for n in range(50): remember(source, open_store(f'{sys.argv[1]}.{name}-{n}.db'))"
     )
-    command = [sys.executable, "-c", code, source.where]
+    command = [sys.executable, "-c", code, source.location]
     processes = [subprocess.Popen([*command, name]) for name in "abc"]
 
     assert [process.wait(60) for process in processes] == [0, 0, 0]
@@ -162,7 +162,7 @@ def test_a_line_cut_by_a_crash_harms_no_other(source, tmp_path):
 @pytest.mark.parametrize(
     "line",
     [b"\xff", b"[" * 100_000, b'"a\\u0000.db"', b'"sqlite://host/x"', b'"sqlite:///x?timeout=y"',
-     b'"shards:reference://x"'],
+     b'"parquet:reference://x"'],
 )  # fmt: skip
 def test_a_line_that_is_none_keeps_nothing_from_being_copied_or_forgotten(line, source, tmp_path):
     """
@@ -199,19 +199,19 @@ def test_what_is_no_file_of_its_own_is_left_alone(make, source, tmp_path, caplog
 @pytest.mark.parametrize(
     ("url", "noted"),
     [
-        ("memory://ana:s3cret@host/flags", "shards:memory://***@host/flags"),
-        ("memory://host/flags?sig=s3cret&x=1", "shards:memory://host/flags?***"),
-        ("memory://s3cret@host/flags", "shards:memory://***@host/flags"),
-        ("memory://host/flags;key=s3cret", "shards:memory://host/flags;***"),
-        ("memory://host/flags#token=s3cret", "shards:memory://host/flags#***"),
-        ("memory://host/flags", "shards:memory://host/flags"),
+        ("memory://ana:s3cret@host/flags", "parquet:memory://***@host/flags"),
+        ("memory://host/flags?sig=s3cret&x=1", "parquet:memory://host/flags?***"),
+        ("memory://s3cret@host/flags", "parquet:memory://***@host/flags"),
+        ("memory://host/flags;key=s3cret", "parquet:memory://host/flags;***"),
+        ("memory://host/flags#token=s3cret", "parquet:memory://host/flags#***"),
+        ("memory://host/flags", "parquet:memory://host/flags"),
     ],
 )
 def test_no_secret_is_noted(source, url, noted):
     """
     What may be a secret is masked, and the rest is known again.
     """
-    target = ShardStore(url)
+    target = ParquetStore(url)
     sync(source, target)
     sync(source, target)
 
@@ -223,9 +223,9 @@ def test_no_secret_is_noted(source, url, noted):
             f"Cannot open the copy {noted}: its URL had a secret, which is not kept. Nothing was "
             "done there. Name it in full with --also."
         )
-        assert (copies, unreached) == ([], [UnreachableStore(where=noted, reason=reason)])
+        assert (copies, unreached) == ([], [UnreachableStore(location=noted, reason=reason)])
     else:
-        assert ([copy.where for copy in copies], unreached) == ([url], [])
+        assert ([copy.location for copy in copies], unreached) == ([url], [])
     assert copies_of([source, target]) == ([], [])
 
 
@@ -242,5 +242,5 @@ def test_what_cannot_be_noted_is_copied_all_the_same(source, tmp_path, caplog):
     assert list(target.scan()) == list(source.scan())
     assert f"that it is copied to {target.url}" in caplog.text
     ((), (lost,)) = copies_of([source])
-    assert lost.where == str(source.targets)
+    assert lost.location == str(source.targets)
     assert lost.reason.startswith(f"Cannot read {source.targets}: it is no file of its own.")

@@ -31,7 +31,7 @@ from flagstone.errors import (
     UnknownFlagError,
     UnserializableValueError,
 )
-from flagstone.stores.base import Store, Wrapper
+from flagstone.stores.base import Store, StoreWrapper
 
 EXACT_TEXTS = {
     "empty": "",
@@ -91,14 +91,14 @@ def make_flag(text: str = "a digit", **fields: Any) -> Flag:
     return Flag(**(defaults | fields))
 
 
-class FailingStore(Wrapper):
+class FailingStore(StoreWrapper):
     """*store*, every *every*-th append of which fails with *error*, before anything is kept."""
 
     def __init__(self, store: Store, *, every: int = 1, error: Exception | None = None) -> None:
         super().__init__(store)
         self._every = every
         self._error = error or StoreError(
-            doing="keep the flag in", where=self.where, reason="the medium is out of order"
+            doing="keep the flag in", where=self.location, reason="the medium is out of order"
         )
         self._appends = 0
 
@@ -109,7 +109,7 @@ class FailingStore(Wrapper):
         super().append(records)
 
 
-class SlowStore(Wrapper):
+class SlowStore(StoreWrapper):
     """*store*, which takes *seconds* longer for each append."""
 
     def __init__(self, store: Store, *, seconds: float) -> None:

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 import flagstone.gradio as gr
 from flagstone.gradio.callbacks import FlaggingCallback
-from flagstone.stores.base import Store, Wrapper
+from flagstone.stores.base import Store, StoreWrapper
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import FailingStore
 
@@ -59,7 +59,7 @@ def test_what_the_page_shows_is_what_is_kept(
     assert page.get_by_text(flag.id).is_visible()
 
 
-class HeldStore(Wrapper):
+class HeldStore(StoreWrapper):
     """A store whose appends wait until they are let go."""
 
     def __init__(self, store: Store) -> None:

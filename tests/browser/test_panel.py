@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 import flagstone.gradio as gr
 from flagstone import Flag, Review
 from flagstone.errors import StoreFullError
-from flagstone.stores.base import Store, Wrapper
+from flagstone.stores.base import Store, StoreWrapper
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import FailingStore
 
@@ -556,7 +556,7 @@ class TestElsewhere:
         assert kept == [("Second", "text 1", True), ("First", "text 0", True)]
 
 
-class LateFailure(Wrapper):
+class LateFailure(StoreWrapper):
     """A store whose first append fails after it took the record."""
 
     failed = False
@@ -568,7 +568,7 @@ class LateFailure(Wrapper):
             FailingStore(self.store).append([])
 
 
-class Gated(Wrapper):
+class Gated(StoreWrapper):
     """A store that takes nothing before its gate is open."""
 
     def __init__(self, store: Store, gate: threading.Event) -> None:

@@ -24,7 +24,7 @@ from flagstone.stores.group_commit import GroupCommit
 from flagstone.stores.hub_legacy.flag_folders import FlagFolders
 from flagstone.stores.memory import MemoryStore
 from flagstone.stores.open import open_store
-from flagstone.stores.parquet.store import ShardStore
+from flagstone.stores.parquet.store import ParquetStore
 from flagstone.stores.sql.indexed_store import IndexedStore
 from flagstone.stores.sql.store import SqlStore
 from flagstone.testing import StoreTests
@@ -73,7 +73,7 @@ class TestSqlite(StoreTests):
 
 class TestShards(StoreTests):
     def open(self, place: Path) -> Store:
-        return open_store(f"shards:{place}")
+        return open_store(f"parquet:{place}")
 
     def texts(self, place: Path) -> list[str]:
         tables = [pq.read_table(path) for path in sorted(place.glob("*.parquet"))]
@@ -95,7 +95,7 @@ class TestShardsOnS3(StoreTests):
         return f"s3://flags/{place.parent.name}"
 
     def open(self, place: Path) -> Store:
-        return ShardStore(self.url(place), self.weed.options)
+        return ParquetStore(self.url(place), self.weed.options)
 
     def tables(self, place: Path) -> list[list[dict[str, Any]]]:
         shards = sorted(self.fs.glob(f"{self.url(place)}/*.parquet"))
@@ -120,7 +120,7 @@ class TestShardsOnTheHub(StoreTests):
 
     def open(self, place: Path) -> Store:
         options = {"token": "hf_ana", "endpoint": self.hub.url}
-        return ShardStore(f"hf://datasets/{self.id(place)}", options)
+        return ParquetStore(f"hf://datasets/{self.id(place)}", options)
 
     def tables(self, place: Path) -> list[list[dict[str, Any]]]:
         files = sorted(self.hub.dataset(self.id(place)).head.files.items())

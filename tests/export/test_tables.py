@@ -163,7 +163,7 @@ def test_the_same_records_are_the_same_bytes(store, tmp_path, format):  # noqa: 
     """
     Whatever store they are in, and however often they are exported.
     """
-    stores = [store, *map(open_store, [tmp_path / "csv", f"shards:{tmp_path / 's'}", "memory:"])]
+    stores = [store, *map(open_store, [tmp_path / "csv", f"parquet:{tmp_path / 's'}", "memory:"])]
     for copy in stores[1:]:
         sync(store, copy)
 
@@ -425,8 +425,8 @@ def test_flags_whose_file_is_damaged_are_passed_over(media, tmp_path, format, co
     manifest = export(media, tmp_path / "out", format=format)
 
     assert manifest.flags == 3
-    wrong = [f"{media.where}, id {flag.id}" for flag in (flags[0], flags[2])]
-    assert [passed.where for passed in media.skipped] == wrong
+    wrong = [f"{media.location}, id {flag.id}" for flag in (flags[0], flags[2])]
+    assert [passed.location for passed in media.skipped] == wrong
     assert [passed.reason.endswith(f"is {reason}") for passed in media.skipped] == [True, True]
 
 

@@ -11,7 +11,7 @@ import gradio
 import httpx
 from serving import free_port
 
-from flagstone.gradio.executor import behind
+from flagstone.gradio.executor import unwrap
 
 PREFIX = "" if gradio.__version__.startswith("4.") else "/gradio_api"
 
@@ -75,7 +75,7 @@ def numbers_of(demo: gradio.Blocks, *names: str) -> list[int]:
     numbers = [
         number
         for number, function in demo.fns.items()
-        if {type(behind(function.fn)).__name__, getattr(function.fn, "__name__", "")} & set(names)
+        if {type(unwrap(function.fn)).__name__, getattr(function.fn, "__name__", "")} & set(names)
     ]
     if not numbers:
         raise LookupError(names)

@@ -13,7 +13,7 @@ from page import numbers_of
 
 import flagstone.gradio as gr
 from flagstone import open_store
-from flagstone.gradio.executor import behind
+from flagstone.gradio.executor import unwrap
 from flagstone.gradio.interface import FlagMethod
 from flagstone.gradio.recording.capture import capture_of
 
@@ -27,7 +27,7 @@ def echo(**kwargs):
 
 
 def flag_methods(demo: gradio.Blocks) -> list[FlagMethod]:
-    found = [behind(f.fn) for f in demo.fns.values()]
+    found = [unwrap(f.fn) for f in demo.fns.values()]
     return [each for each in found if isinstance(each, FlagMethod)]
 
 

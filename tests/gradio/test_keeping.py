@@ -20,7 +20,7 @@ from flagstone import Flag, redact
 from flagstone.core.query import Query
 from flagstone.errors import AmbiguousFieldsError, TooLargeError, TooLongError
 from flagstone.gradio.recording.policy import Rules
-from flagstone.stores.base import Wrapper
+from flagstone.stores.base import StoreWrapper
 from flagstone.stores.files import DirectoryFiles
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import FailingStore, make_flag
@@ -190,11 +190,11 @@ class TestRedact:
         )  # fmt: skip
         flag = make_flag(user=None, session="s1")
         store.append([flag])
-        keeper = demo._reactions.keeper
-        reply = len(keeper.fields.components) - 1
+        recorder = demo._reactions.recorder
+        reply = len(recorder.fields.components) - 1
         better = demo._reactions._payload_of("I am bo@example.org")
 
-        receipt = keeper.amend(
+        receipt = recorder.amend(
             flag.id, None, comment="ask ana@example.org", corrections={reply: better}
         )
 
@@ -362,7 +362,7 @@ class TestLimits:
         store.append([flag])
         eve = SimpleNamespace(username="eve@example.com", session_hash="two")
 
-        logger.keeper.withdraw(flag.id, eve)
+        logger.recorder.withdraw(flag.id, eve)
 
         (review,) = store.state(flag.id).reviews
         assert (review.speaker, review.by) == ("visitor", by)
@@ -462,7 +462,7 @@ class TestWrongUse:
         callback = gr.CSVLogger()
         callback.setup([gr.Textbox(label="a")], "flags", model="v1", flag_size=10)
 
-        assert callback.keeper.rules == Rules(model="v1", flag_size=10)
+        assert callback.recorder.rules == Rules(model="v1", flag_size=10)
 
 
 def test_default_directories_do_not_mix(tmp_path, monkeypatch):
@@ -484,7 +484,7 @@ def test_default_directories_do_not_mix(tmp_path, monkeypatch):
     assert logs == ["Up", "Up_2"]
 
 
-class HeldStore(Wrapper):
+class HeldStore(StoreWrapper):
     """A store whose appends wait until they are let go."""
 
     def __init__(self, store):

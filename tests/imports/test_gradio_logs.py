@@ -22,7 +22,7 @@ from flagstone.errors import (
     UnknownFieldError,
     UnreadableRecordError,
 )
-from flagstone.operations.check import examine
+from flagstone.operations.check import check_store
 from flagstone.operations.import_gradio import import_gradio_logs
 from flagstone.stores.csv_folder import gradio_cells as why
 from flagstone.stores.csv_folder.gradio_log import NO_MESSAGE, NO_TIME, UNPLACED
@@ -155,7 +155,7 @@ def test_to_import_again_adds_nothing(logs, tmp_path, target):
         assert (again.synced.copied, again.synced.known, again.synced.files) == (0, len(flags), 0)
         assert list(store.scan()) == flags
         assert [list(flag.outputs) for flag in flags] == [["label"]] * len(flags)
-        assert examine(store).damage == ()
+        assert check_store(store).damage == ()
 
 
 def test_a_dry_run_tells_all_and_writes_nothing(logs):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flagstone import Review, open_store
-from flagstone.operations.check import examine
+from flagstone.operations.check import check_store
 from flagstone.operations.import_gradio import Field, import_gradio_logs
 from flagstone.operations.sync import sync
 from flagstone.stores.hub_legacy.flag_folders import FlagFolders
@@ -23,7 +23,7 @@ STORES = {
     "memory": lambda folder: MemoryStore(),
     "csv": lambda folder: open_store(folder / "csv"),
     "sqlite": lambda folder: open_store(folder / "flags.db"),
-    "shards": lambda folder: open_store(f"shards:{folder}/shards"),
+    "shards": lambda folder: open_store(f"parquet:{folder}/shards"),
     "folders": lambda folder: FlagFolders(folder / "folders"),
 }
 
@@ -73,7 +73,7 @@ def test_a_second_import_corrects_the_roles(logs, store):
         assert store.count_by_fingerprint([flag.fingerprint]) == {flag.fingerprint: 1}
     assert store.state(review.flag_id).reviews == (review,)
     assert store.count() == 2
-    assert examine(store).damage == ()
+    assert check_store(store).damage == ()
 
 
 def test_what_was_said_is_not_undone(logs, store):
@@ -129,7 +129,7 @@ def test_the_demo_says_more_than_the_cells(logs, store):
     assert done.corrected == 2
     assert sorted(flag.inputs["score"].data for flag in store.find()) == ["7", "8"]
     assert not any("in_doubt" in flag.context for flag in store.find())
-    assert examine(store).damage == ()
+    assert check_store(store).damage == ()
 
 
 @pytest.mark.parametrize("kind", ["csv", "sqlite", "shards"])

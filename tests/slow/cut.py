@@ -54,11 +54,11 @@ def open_kind(kind: str, place: Path, hub: str = "") -> Store:
         case "sqlite":
             return open_store(place / "flags.db")
         case "shards":
-            return open_store(f"shards:{place / 'shards'}")
+            return open_store(f"parquet:{place / 'shards'}")
         case "hub":
-            from flagstone.stores.parquet.store import ShardStore
+            from flagstone.stores.parquet.store import ParquetStore
 
-            return ShardStore("hf://datasets/ana/cut", {"token": "hf_ana", "endpoint": hub})
+            return ParquetStore("hf://datasets/ana/cut", {"token": "hf_ana", "endpoint": hub})
     from flagstone.blobs.hub_repo import Commits
     from flagstone.stores.csv_folder.store import CsvFolder
     from flagstone.stores.hub_legacy.flag_folders import FlagFolders

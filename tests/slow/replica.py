@@ -20,7 +20,7 @@ import huggingface_hub.constants
 from flagstone import Value, open_store
 from flagstone.operations.mirror import BackgroundSync
 from flagstone.stores.base import Store
-from flagstone.stores.parquet.store import ShardStore
+from flagstone.stores.parquet.store import ParquetStore
 from flagstone.testing import make_flag
 
 LARGE = (1 << 20) + 1
@@ -42,7 +42,7 @@ def main(folder: str, hub: str, dataset: str, *, drain: bool) -> None:
     store = open_store(Path(folder) / "flags.db")
     options = {"token": "hf_ana", "endpoint": hub}
     copier = BackgroundSync(
-        store, lambda: ShardStore(f"hf://datasets/{dataset}", options), to=dataset, every=0.1
+        store, lambda: ParquetStore(f"hf://datasets/{dataset}", options), to=dataset, every=0.1
     )
     copier.start()
     while drain and not copier.flush():

@@ -23,7 +23,7 @@ from rounds import rounds
 
 from flagstone import Flag, Query, Review, Store, Value
 from flagstone.core.records import Outcome
-from flagstone.operations.check import examine
+from flagstone.operations.check import check_store
 from flagstone.operations.forget import finish_erasures, forget
 from flagstone.operations.sync import sync
 from flagstone.testing import make_flag
@@ -155,7 +155,7 @@ class Scene:
                 receipt = forget([store], query=Query(user="ana"), everywhere=True)
                 assert receipt.unreached == receipt.unfinished == ()
             else:
-                finding = examine(store)
+                finding = check_store(store)
                 assert (finding.damage, finding.unfinished) == ((), None)
 
     def check(self, *, gone: bool = True) -> None:

@@ -16,7 +16,7 @@ from hub_server.faults import Chaos
 
 from flagstone.core.records import FileRef
 from flagstone.fs.atomic import hash_of
-from flagstone.stores.parquet.store import ShardStore
+from flagstone.stores.parquet.store import ParquetStore
 
 pytestmark = pytest.mark.slow
 
@@ -79,7 +79,7 @@ def test_every_acknowledged_flag_is_in_the_dataset_once(hub, tmp_path):
     for replica in replicas:
         replica.drain()
 
-    store = ShardStore(f"hf://datasets/{DATASET}", {"token": "hf_ana", "endpoint": hub.url})
+    store = ParquetStore(f"hf://datasets/{DATASET}", {"token": "hf_ana", "endpoint": hub.url})
     files: dict[str, FileRef] = {}
     count = 0
     for record in store.scan():

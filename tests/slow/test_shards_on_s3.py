@@ -13,7 +13,7 @@ import s3fs
 from weed import Weed
 
 from flagstone.errors import StoreError
-from flagstone.stores.parquet.store import ShardStore
+from flagstone.stores.parquet.store import ParquetStore
 from flagstone.testing import make_flag
 
 pytestmark = pytest.mark.slow
@@ -36,8 +36,8 @@ class Race:
         self.failures: list[StoreError] = []
         self.done = threading.Event()
 
-    def open(self) -> ShardStore:
-        return ShardStore("s3://flags/raced", self.weed.options)
+    def open(self) -> ParquetStore:
+        return ParquetStore("s3://flags/raced", self.weed.options)
 
     def write(self, writer: int) -> None:
         store = self.open()
@@ -95,7 +95,7 @@ def test_a_bucket_that_vanishes(own_weed):
     Neither reading nor writing takes a bucket that is gone for an empty one.
     """
     fs = s3fs.S3FileSystem(**own_weed.options, use_listings_cache=False)
-    store = ShardStore("s3://flags/shards", own_weed.options)
+    store = ParquetStore("s3://flags/shards", own_weed.options)
     store.append([make_flag()])
     fs.rm("flags", recursive=True)
 

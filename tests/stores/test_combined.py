@@ -40,7 +40,7 @@ def folder(tmp_path) -> Path:
         "in csv": CsvFolder(folder / "in csv"),
         "custom": CsvFolder(folder / "custom", file_name="mine.csv"),
         "deep": SqlStore(folder / "one" / "two" / "flags.db"),
-        "shards": open_store(f"shards:{folder / 'shards'}"),
+        "shards": open_store(f"parquet:{folder / 'shards'}"),
         "a-dataset": FlagFolders(folder / "a-dataset"),
     }
     for name, store in stores.items():

@@ -21,7 +21,7 @@ from flagstone.testing import make_flag
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-@pytest.fixture(params=["csv:{}", "shards:{}"])
+@pytest.fixture(params=["csv:{}", "parquet:{}"])
 def url(request, tmp_path):
     return request.param.format(tmp_path / "flags")
 

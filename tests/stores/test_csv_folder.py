@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from flagstone import Flag, Review, Value
-from flagstone.operations.check import examine
+from flagstone.operations.check import check_store
 from flagstone.stores.csv_folder.store import CsvFolder
 from flagstone.testing import make_flag
 
@@ -177,7 +177,7 @@ class TestEditedByHand:
         rows = rows_of(path)
         self.rewrite(path, [rows[0], rows[1], rows[3]], "\r\n", "utf-8")
 
-        assert CsvFolder(tmp_path).keep(new := make_flag("new")) == 4
+        assert CsvFolder(tmp_path).save(new := make_flag("new")) == 4
 
         assert list(CsvFolder(tmp_path).scan()) == [one, three, new]
         assert two not in CsvFolder(tmp_path).scan()
@@ -396,7 +396,7 @@ class TestHostileRows:
         assert reason.startswith("its quotes do not match")
         (sentence,) = damaged.verify()
         assert sentence.startswith(f"Cannot read the record at {path}, line 3: its quotes do not")
-        assert examine(damaged).swept == {}
+        assert check_store(damaged).swept == {}
         damaged.erase([first])
         rest = [lines[0], b'"say "hi"",,,,\r\n', *lines[2:]]
         assert path.read_bytes() == b"".join(rest)

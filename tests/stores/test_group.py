@@ -10,13 +10,13 @@ import pytest
 
 from flagstone.core.records import FileRef, Record, Value
 from flagstone.errors import MissingFileError
-from flagstone.stores.base import Wrapper
+from flagstone.stores.base import StoreWrapper
 from flagstone.stores.group_commit import GroupCommit
 from flagstone.stores.memory import MemoryStore
 from flagstone.testing import FailingStore, make_flag
 
 
-class GatedStore(Wrapper):
+class GatedStore(StoreWrapper):
     """A store whose first append waits at a gate; it counts the appends."""
 
     def __init__(self) -> None:

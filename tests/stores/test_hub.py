@@ -20,7 +20,7 @@ from PIL import Image
 from flagstone import Review, Value, open_store
 from flagstone.errors import StoreError, UnknownStoreError
 from flagstone.operations.sync import sync
-from flagstone.stores.parquet.store import ShardStore
+from flagstone.stores.parquet.store import ParquetStore
 from flagstone.testing import make_flag
 
 COMMIT = "POST .*/commit/"
@@ -32,7 +32,7 @@ def open_hub(hub):
 
     def open_as(token="hf_ana", name="ana/flags", **options):
         options |= {"token": token, "endpoint": hub.url}
-        return ShardStore(f"hf://datasets/{name}", options)
+        return ParquetStore(f"hf://datasets/{name}", options)
 
     return open_as
 

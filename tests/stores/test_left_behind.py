@@ -13,7 +13,7 @@ import io, resource, signal, sys
 from flagstone import open_store, Value
 from flagstone.errors import StoreError
 from flagstone.testing import make_flag
-from flagstone.stores.csv_folder.flag_folders import FlagFolders
+from flagstone.stores.hub_legacy.flag_folders import FlagFolders
 from pathlib import Path
 kind, place = sys.argv[1:]
 store = FlagFolders(Path(place)) if kind == "folders" else open_store(kind + place)
@@ -34,7 +34,7 @@ print(failed)
 """
 
 
-@pytest.mark.parametrize("kind", ["csv:", "folders", "shards:"])
+@pytest.mark.parametrize("kind", ["csv:", "folders", "parquet:"])
 def test_a_failed_append_leaves_no_part(tmp_path, kind):
     """
     Where the medium takes no more nothing that begins with `.part-` or `part-` stays.
@@ -53,9 +53,9 @@ import io, os, sys
 os.umask(int(sys.argv[2], 8))
 from flagstone import open_store, Review, Value
 from flagstone.testing import make_flag
-from flagstone.export import export
-from flagstone.sync import sync
-for kind, name in (("csv:", "csv"), ("shards:", "shards"), ("", "flags.db")):
+from flagstone.exporters.export import export
+from flagstone.operations.sync import sync
+for kind, name in (("csv:", "csv"), ("parquet:", "shards"), ("", "flags.db")):
     with open_store(f"{kind}{sys.argv[1]}/{name}") as store:
         ref = store.files.put(io.BytesIO(b"small"), name="a.txt")
         flag = make_flag("first", outputs={"f": Value(kind="file", data=ref)})

@@ -19,10 +19,10 @@ from PIL import Image
 
 from flagstone import Query, Review, Value, open_store
 from flagstone.errors import StoreError, UnknownStoreError
-from flagstone.operations.check import examine
+from flagstone.operations.check import check_store
 from flagstone.operations.sync import sync
 from flagstone.stores.parquet.embedded_files import SMALL
-from flagstone.stores.parquet.store import ShardStore
+from flagstone.stores.parquet.store import ParquetStore
 from flagstone.testing import make_flag
 
 SHADES = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
@@ -56,7 +56,7 @@ def flag_with_media(store, text="a digit"):
 @pytest.fixture
 def shards(tmp_path):
     """A directory of two shards: one of a flag with media, one of a flag that has none."""
-    store = open_store(f"shards:{tmp_path / 'shards'}")
+    store = open_store(f"parquet:{tmp_path / 'shards'}")
     store.append([flag_with_media(store)])
     store.append([flag_with_media(store, "=other"), make_flag("no media", inputs={})])
     return tmp_path / "shards"
@@ -80,7 +80,7 @@ def test_writers_that_race_make_no_duplicate_and_lose_nothing(tmp_path):
     start = threading.Barrier(8)
 
     def write(writer):
-        store = ShardStore(tmp_path)
+        store = ParquetStore(tmp_path)
         start.wait()
         for pair in zip(common[::2], common[1::2], own[writer], strict=True):
             store.append(pair)
@@ -98,7 +98,7 @@ def test_writers_that_race_make_no_duplicate_and_lose_nothing(tmp_path):
     ]
     expected = {flag.id for flag in [*common, *(flag for flags in own for flag in flags)]}
     assert sorted(written) == sorted(expected)
-    assert {record.id for record in ShardStore(tmp_path).scan()} == expected
+    assert {record.id for record in ParquetStore(tmp_path).scan()} == expected
 
 
 def test_a_reader_that_follows_misses_nothing(tmp_path):
@@ -108,14 +108,14 @@ def test_a_reader_that_follows_misses_nothing(tmp_path):
     flags = [make_flag(str(n)) for n in range(60)]
 
     def write(part):
-        store = ShardStore(tmp_path)
+        store = ParquetStore(tmp_path)
         for flag in part:
             store.append([flag])
 
     writers = [threading.Thread(target=write, args=(flags[n::3],)) for n in range(3)]
     for writer in writers:
         writer.start()
-    reader = ShardStore(tmp_path)
+    reader = ParquetStore(tmp_path)
     seen, mark = set(), reader.cursor()
     assert mark.isdigit()
     seen.update(record.id for record in reader.scan())
@@ -135,9 +135,9 @@ def test_small_media_ride_in_their_shard(shards):
     Pictures and sounds are in the shard alone, and come back byte for byte.
     """
     assert not (shards / "files").exists()
-    for flag in list(open_store(f"shards:{shards}").scan())[:2]:
+    for flag in list(open_store(f"parquet:{shards}").scan())[:2]:
         image, audio = flag.files()
-        store = open_store(f"shards:{shards}")
+        store = open_store(f"parquet:{shards}")
         with store.files.open(image) as file:
             assert file.read() == picture().read()
         with store.files.open(audio) as file:
@@ -150,12 +150,12 @@ def test_files_of_every_size_come_back(tmp_path, size, kind):
     """
     A file that does not ride in a shard lies under its hash, and is read like any other.
     """
-    store = open_store(f"shards:{tmp_path}")
+    store = open_store(f"parquet:{tmp_path}")
     content = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
     ref = store.files.put(io.BytesIO(content), name="a.bin", mime_type="image/png")
     store.append([make_flag(inputs={"f": Value(kind=kind, data=ref)})])
 
-    with open_store(f"shards:{tmp_path}").files.open(ref) as file:
+    with open_store(f"parquet:{tmp_path}").files.open(ref) as file:
         assert file.read() == content
     embedded = kind == "image" and size <= SMALL
     assert (tmp_path / "files" / ref.sha256[:2] / ref.sha256).is_file() is not embedded
@@ -168,7 +168,7 @@ def test_a_correction_that_was_cut_off_counts(tmp_path, ended_by):
     Killed before the old shards were written anew, what is read is the correction, once; the next
     append, doctor or correction takes the old one away.
     """
-    store = open_store(f"shards:{tmp_path}")
+    store = open_store(f"parquet:{tmp_path}")
     flags = [make_flag("one", comment="old text"), make_flag("other", user="bo")]
     store.append(flags)
     review = Review(flag_id=flags[0].id, note="said")
@@ -179,13 +179,13 @@ def test_a_correction_that_was_cut_off_counts(tmp_path, ended_by):
     assert "old text" not in str(pq.read_table(tmp_path / "000000000001.parquet").to_pylist())
     (tmp_path / "000000000001.parquet").write_bytes(before)
 
-    store = open_store(f"shards:{tmp_path}")
+    store = open_store(f"parquet:{tmp_path}")
     added = make_flag("added")
     match ended_by:
         case "append":
             store.append([added])
         case "doctor":
-            assert examine(store).damage == ()
+            assert check_store(store).damage == ()
         case "replace":
             store.replace([new])
 
@@ -205,7 +205,7 @@ def test_a_file_of_another_record_stays_when_one_is_erased(tmp_path):
     """
     A file embedded in an erased row is still there for a record that refers to it otherwise.
     """
-    store = open_store(f"shards:{tmp_path}")
+    store = open_store(f"parquet:{tmp_path}")
     first = flag_with_media(store)
     store.append([first])
     image, audio = first.files()
@@ -214,7 +214,7 @@ def test_a_file_of_another_record_stays_when_one_is_erased(tmp_path):
 
     store.erase([first.id])
 
-    again = open_store(f"shards:{tmp_path}")
+    again = open_store(f"parquet:{tmp_path}")
     assert list(again.scan()) == [other]
     assert again.files.has(image)
     assert not again.files.has(audio)
@@ -224,7 +224,7 @@ def test_erasure_is_seen_by_stores_that_are_open(tmp_path):
     """
     Another store on the same shards neither shows nor takes again what was erased.
     """
-    store, other = ShardStore(tmp_path), ShardStore(tmp_path)
+    store, other = ParquetStore(tmp_path), ParquetStore(tmp_path)
     flag, kept = make_flag(), make_flag("kept")
     other.append([flag, kept])
     assert list(store.scan()) == [flag, kept]
@@ -244,7 +244,7 @@ def test_what_a_crash_left_is_swept(shards):
     for name in (".part-1", "notes.txt", "files/ab/unneeded"):
         (shards / name).parent.mkdir(parents=True, exist_ok=True)
         (shards / name).write_bytes(b"left")
-    store = open_store(f"shards:{shards}")
+    store = open_store(f"parquet:{shards}")
 
     assert store.files.sweep(set(), age=60) == {}
     assert store.files.sweep(set(), age=-1) == {".part-1": 4, "unneeded": 4}
@@ -258,7 +258,7 @@ def test_find_reads_only_the_columns_it_needs(shards, monkeypatch):
     To count flags by app no record is read; to find some, only theirs.
     """
     asked = []
-    store = open_store(f"shards:{shards}")
+    store = open_store(f"parquet:{shards}")
     rows = store._rows
     monkeypatch.setattr(
         store, "_rows", lambda shard, columns: asked.append(set(columns)) or rows(shard, columns)
@@ -273,7 +273,7 @@ def test_a_column_has_the_same_type_in_every_shard(tmp_path):
     """
     Numbers whole or not, fields left empty: the type goes by the kind, so shards fit together.
     """
-    store = open_store(f"shards:{tmp_path}")
+    store = open_store(f"parquet:{tmp_path}")
     kinds = ("number", "boolean", "text", "image", "json", "label")
     for number, data in enumerate([None, 7, 0.5, True, "text", {"label": "3"}]):
         given = {"number": 1 < number < 3, "boolean": number == 3, "text": number == 4}
@@ -296,7 +296,7 @@ def test_a_value_that_is_not_of_its_kind_is_kept_as_text(tmp_path):
     """
     What a column of its type cannot hold is there as text, and exactly in the record.
     """
-    store = open_store(f"shards:{tmp_path}")
+    store = open_store(f"parquet:{tmp_path}")
     odd = ["1.10", float("nan"), 10**400]
     flag = make_flag(inputs={str(n): Value(kind="number", data=x) for n, x in enumerate(odd)})
     store.append([flag])
@@ -359,7 +359,7 @@ class TestBadInput:
         A shard that is no Parquet is named, by scan and by damage; the others are sound.
         """
         (shards / "000000000001.parquet").write_bytes(b"PAR1 nothing PAR1")
-        store = open_store(f"shards:{shards}")
+        store = open_store(f"parquet:{shards}")
 
         assert len(list(store.scan())) == 2
         ((where, _),) = store.skipped
@@ -375,7 +375,7 @@ class TestBadInput:
         pl.DataFrame({"x": [1]}).write_parquet(path)
         before = path.read_bytes()
 
-        store = open_store(f"shards:{shards}")
+        store = open_store(f"parquet:{shards}")
         store.append([make_flag()])
 
         ((_, reason),) = store.skipped
@@ -392,7 +392,7 @@ class TestBadInput:
             pa.Table.from_pylist([table[0] | {"id": "planted", "created_at": None}]), path
         )
 
-        store = open_store(f"shards:{shards}")
+        store = open_store(f"parquet:{shards}")
 
         assert store.count() == 3
         ((where, _),) = store.skipped
@@ -404,7 +404,7 @@ class TestBadInput:
         """
         (shards / "notes.parquet").write_bytes(b"mine")
 
-        assert open_store(f"shards:{shards}").count() == 3
+        assert open_store(f"parquet:{shards}").count() == 3
         assert (shards / "notes.parquet").read_bytes() == b"mine"
 
     def test_an_unknown_protocol_is_no_store(self):
@@ -412,7 +412,7 @@ class TestBadInput:
         A URL that fsspec does not know is refused by a sentence.
         """
         with pytest.raises(UnknownStoreError, match="nosuch"):
-            open_store("shards:nosuch://bucket/flags")
+            open_store("parquet:nosuch://bucket/flags")
 
     def test_a_medium_that_fails_keeps_nothing(self, tmp_path):
         """
@@ -421,14 +421,14 @@ class TestBadInput:
         (tmp_path / "file").write_text("in the way")
 
         with pytest.raises(StoreError, match=r"file/shards"):
-            open_store(f"shards:{tmp_path / 'file' / 'shards'}").append([make_flag()])
+            open_store(f"parquet:{tmp_path / 'file' / 'shards'}").append([make_flag()])
 
 
 def test_any_file_system_of_fsspec_will_do():
     """
     The same records come back from a file system that is no directory.
     """
-    url = "shards:memory://flagstone-test/shards"
+    url = "parquet:memory://flagstone-test/shards"
     store = open_store(url)
     flag = flag_with_media(store)
     large = store.files.put(io.BytesIO(b"x" * (SMALL + 1)), name="large")
@@ -448,7 +448,7 @@ def test_sync_from_sqlite_and_back(tmp_path):
     """
     source = open_store(tmp_path / "flags.db")
     source.append([flag_with_media(source, str(n)) for n in range(30)])
-    middle = open_store(f"shards:{tmp_path / 'shards'}")
+    middle = open_store(f"parquet:{tmp_path / 'shards'}")
 
     done = sync(source, middle)
     with open_store(tmp_path / "back.db") as back:
@@ -472,7 +472,7 @@ class TestMerging:
         """
         Every block becomes one shard, blocks of blocks again; records, files and queries stay.
         """
-        store = open_store(f"shards:{tmp_path}")
+        store = open_store(f"parquet:{tmp_path}")
         flags = [flag_with_media(store, f"text {n}") for n in range(18)]
         for flag in flags:
             store.append([flag])
@@ -482,7 +482,7 @@ class TestMerging:
             "000000000017.parquet",
             "000000000018.parquet",
         ]
-        fresh = open_store(f"shards:{tmp_path}")
+        fresh = open_store(f"parquet:{tmp_path}")
         for reader in (store, fresh):
             assert list(reader.scan()) == flags
             assert reader.count() == len(flags)
@@ -497,7 +497,7 @@ class TestMerging:
         """
         Whoever has read up to a number goes on behind it, also in the middle of a merged shard.
         """
-        store = open_store(f"shards:{tmp_path}")
+        store = open_store(f"parquet:{tmp_path}")
         flags = [make_flag(f"{n}") for n in range(9)]
         for flag in flags[:read_before]:
             store.append([flag])
@@ -510,7 +510,7 @@ class TestMerging:
         """
         A scan whose shards are merged away under it gives each record once.
         """
-        store, reader = (open_store(f"shards:{tmp_path}") for _ in range(2))
+        store, reader = (open_store(f"parquet:{tmp_path}") for _ in range(2))
         flags = [make_flag(f"{n}") for n in range(9)]
         store.append(flags[:2])
         store.append([flags[2]])
@@ -527,7 +527,7 @@ class TestMerging:
         """
         An erasure leaves nothing but the id, and marks still hold.
         """
-        store = open_store(f"shards:{tmp_path}")
+        store = open_store(f"parquet:{tmp_path}")
         flags = [make_flag(f"secret {n}") for n in range(6)]
         for flag in flags:
             store.append([flag])
@@ -544,7 +544,7 @@ class TestMerging:
         """
         Shards whose columns have other types stay as they are, and the log says so.
         """
-        store = open_store(f"shards:{tmp_path}")
+        store = open_store(f"parquet:{tmp_path}")
         for n in range(4):
             value = Value(kind="number", data=1.0) if n % 2 else Value(kind="text", data="one")
             store.append([make_flag(inputs={"either": value})])
@@ -556,14 +556,14 @@ class TestMerging:
         """
         A shard that a merged one stands for is read once.
         """
-        store = open_store(f"shards:{tmp_path}")
+        store = open_store(f"parquet:{tmp_path}")
         flags = [make_flag(f"{n}") for n in range(4)]
         for flag in flags[:3]:
             store.append([flag])
         left = (tmp_path / "000000000002.parquet").read_bytes()
         store.append([flags[3]])
         (tmp_path / "000000000002.parquet").write_bytes(left)
-        assert list(open_store(f"shards:{tmp_path}").scan()) == flags
+        assert list(open_store(f"parquet:{tmp_path}").scan()) == flags
         store.erase([flags[1].id])
         assert [path.name for path in sorted(tmp_path.glob("*.parquet"))] == [
             "000000000001-000000000004.parquet",
@@ -578,7 +578,7 @@ class TestMerging:
         seen = []
 
         def write(mine):
-            store = open_store(f"shards:{tmp_path}")
+            store = open_store(f"parquet:{tmp_path}")
             for flag in mine:
                 store.append([flag])
                 seen.append(len({record.id for record in store.scan()}))
@@ -588,7 +588,7 @@ class TestMerging:
             thread.start()
         for thread in threads:
             thread.join()
-        ids = [record.id for record in open_store(f"shards:{tmp_path}").scan()]
+        ids = [record.id for record in open_store(f"parquet:{tmp_path}").scan()]
         assert sorted(ids) == sorted(flag.id for mine in flags for flag in mine)
         assert len(seen) == len(ids)
 
@@ -597,7 +597,7 @@ class TestMerging:
         """
         Who takes a number that was merged away meanwhile loses nothing.
         """
-        store, late = (open_store(f"shards:{tmp_path}") for _ in range(2))
+        store, late = (open_store(f"parquet:{tmp_path}") for _ in range(2))
         flags = [make_flag(f"{n}") for n in range(4)]
         for flag in flags[:behind]:
             store.append([flag])

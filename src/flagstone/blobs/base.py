@@ -38,7 +38,7 @@ class Contents:
 class Place(ABC):
     """Blobs below one root; a name is a relative path of our own making, never a person's."""
 
-    where: str
+    location: str
 
     errors: tuple[type[Exception], ...] = (OSError,)
     """What reading a blob may raise when the medium fails."""

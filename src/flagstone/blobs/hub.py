@@ -29,7 +29,7 @@ class Repository(Place):
 
     def __init__(self, commits: Commits) -> None:
         self._commits = commits
-        self.where = commits.where
+        self.location = commits.location
         self._staged: dict[str, Path] = {}
         self._spool: Scratch | None = None
         self._contents: Contents | None = None
@@ -96,7 +96,7 @@ class Repository(Place):
                 yield Blob(name, blob.size, blob.modified, blob.version)
 
     def address(self, name: str) -> str:
-        return f"{self.where}/{_DATA}/{name}"
+        return f"{self.location}/{_DATA}/{name}"
 
     def describe(self, contents: Contents) -> None:
         self._contents = contents

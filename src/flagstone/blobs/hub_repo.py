@@ -111,7 +111,7 @@ class Commits:
         if match is None:
             raise UnknownStoreError(url=url)
         self.id = match[1]
-        self.where = f"hf://datasets/{self.id}"
+        self.location = f"hf://datasets/{self.id}"
         self.head = Head()
         self._api = HfApi(endpoint=endpoint, token=token)
         self._private = private
@@ -177,7 +177,7 @@ class Commits:
         if foreign and not is_ours:
             raise StoreError(
                 doing="write to",
-                where=self.where,
+                where=self.location,
                 reason=f"it holds files that Flagstone did not write, such as {foreign[0]!r}; "
                 "name another dataset, which is made for you",
             )
@@ -257,7 +257,7 @@ class Commits:
 
     def _error(self, error: Exception, doing: str) -> StoreError:
         reason = _REASONS.get(_status(error) or 0) or _first_line(error)
-        return StoreError(doing=doing, where=self.where, reason=reason)
+        return StoreError(doing=doing, where=self.location, reason=reason)
 
 
 def _bound_silence() -> None:

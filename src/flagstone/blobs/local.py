@@ -19,7 +19,7 @@ class Directory(Place):
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self.where = str(root)
+        self.location = str(root)
 
     def create(self, name: str, content: bytes) -> bool:
         path = self._root / name
@@ -79,4 +79,4 @@ class Directory(Place):
         try:
             yield
         except OSError as error:
-            raise store_error(error, doing=doing, where=self.where) from error
+            raise store_error(error, doing=doing, where=self.location) from error

@@ -33,7 +33,7 @@ class Bucket(Place):
         except (ValueError, ImportError) as error:
             raise UnknownStoreError(url=url) from error
         self._root = root.rstrip("/")
-        self.url, self.where = url, mask_url(url)
+        self.url, self.location = url, mask_url(url)
 
     def create(self, name: str, content: bytes) -> bool:
         with self._telling(f"write {name} in"):
@@ -98,7 +98,7 @@ class Bucket(Place):
 
     def _error(self, error: Exception, doing: str) -> StoreError:
         return StoreError(
-            doing=doing, where=self.where, reason=mask_secrets_of(self.url, _words(error))
+            doing=doing, where=self.location, reason=mask_secrets_of(self.url, _words(error))
         )
 
 

@@ -114,7 +114,7 @@ def open_existing(url: str, *, tells_itself: bool = False, finishes: bool = True
     """
     store = open_store(url)
     if not _exists(store):
-        raise NoStoreError(where=store.where)
+        raise NoStoreError(where=store.location)
     if finishes:
         finish_on_open(store)
     if not tells_itself:
@@ -137,9 +137,9 @@ def progress_bar() -> Progress:
 
 
 def _exists(store: Store) -> bool:
-    if "://" in store.where:  # a bucket says itself that it is not there
+    if "://" in store.location:  # a bucket says itself that it is not there
         return True
     try:
-        return Path(store.where).exists()
+        return Path(store.location).exists()
     except OSError:  # a name that no file system takes
         return False

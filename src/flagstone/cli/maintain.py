@@ -32,8 +32,8 @@ from flagstone.core.query_syntax import format_query, parse_query
 from flagstone.core.text import printable
 from flagstone.errors import FlagstoneError, NotForgottenError, NothingToForgetError
 from flagstone.errors.safe_text import mask_url
-from flagstone.operations.check import examine
-from flagstone.operations.forget import Receipt
+from flagstone.operations.check import check_store
+from flagstone.operations.forget import ErasureReceipt
 from flagstone.operations.forget import forget as forget_flags
 from flagstone.stores.base import Store
 
@@ -89,21 +89,21 @@ def forget(
     if as_json:
         facts = {name: list(told) for name, told in asdict(receipt).items()}
         for place in (*facts["places"], *facts["unreached"], *facts["unfinished"]):
-            place["where"] = mask_url(place["where"])
+            place["location"] = mask_url(place["location"])
         typer.echo(codec.dumps(facts))
     else:
         out.print(summary_of_receipt(receipt, dry_run=dry_run), soft_wrap=True)
     _tell_what_is_left(receipt, stores)
 
 
-def _tell_what_is_left(receipt: Receipt, stores: Sequence[Store]) -> None:
+def _tell_what_is_left(receipt: ErasureReceipt, stores: Sequence[Store]) -> None:
     """Raise where something may still be there, or was not found; all that is so is told."""
     errors: list[FlagstoneError] = []
     if receipt.unknown:
-        where = ", ".join(store.where for store in stores)
+        where = ", ".join(store.location for store in stores)
         errors.append(NothingToForgetError(asked=receipt.unknown, where=where))
     if receipt.unreached:
-        reasons = {lost.where: lost.reason for lost in receipt.unreached}
+        reasons = {lost.location: lost.reason for lost in receipt.unreached}
         errors.append(NotForgottenError(reasons=reasons))
     told = [*(place.reason for place in receipt.unfinished), *map(str, errors)]
     for sentence in told:
@@ -131,7 +131,7 @@ def doctor(
     Verify every record and file, finish erasures, and remove what a crash left behind.
     """
     with open_existing(store, tells_itself=True, finishes=False) as opened:
-        finding = examine(opened, dry_run=dry_run)
+        finding = check_store(opened, dry_run=dry_run)
     if as_json:
         told = {"damage": list(finding.damage), "newer": list(finding.newer)}
         typer.echo(codec.dumps(asdict(finding) | told))

@@ -13,12 +13,12 @@ from rich.text import Text
 
 from flagstone.core.query import FACETS, State
 from flagstone.core.records import Flag, Value
-from flagstone.core.text import printable, spell, tell_verified
+from flagstone.core.text import printable, summarize, tell_verified
 from flagstone.errors import megabytes
 from flagstone.errors.safe_text import mask_url
 from flagstone.exporters.manifest import Manifest
 from flagstone.operations.check import CheckReport
-from flagstone.operations.forget import Receipt
+from flagstone.operations.forget import ErasureReceipt
 from flagstone.operations.import_gradio import ImportResult
 from flagstone.operations.sync import SyncResult
 
@@ -56,7 +56,7 @@ def card_of(state: State) -> RenderableType:
     if state.assignee:
         facts.add_row("assignee", _printable(state.assignee))
     for name, known in flag.context.items():
-        facts.add_row(_printable(name), _printable(spell(known, _MAX_LENGTH)))
+        facts.add_row(_printable(name), _printable(summarize(known, _MAX_LENGTH)))
     sections = [("inputs", flag.inputs), ("outputs", flag.outputs), ("correct", state.correction)]
     tables = [_values_table(title, values) for title, values in sections if values]
     notes = [
@@ -91,13 +91,13 @@ def _values_table(title: str, values: Mapping[str, Value]) -> Table:
         table.add_column(overflow="fold")
     for name, value in values.items():
         table.add_row(
-            _printable(name), _printable(value.kind), _printable(spell(value.data, _MAX_LENGTH))
+            _printable(name), _printable(value.kind), _printable(summarize(value.data, _MAX_LENGTH))
         )
     return table
 
 
 def _brief(values: Mapping[str, Value], most: int = 80) -> str:
-    spelled = ", ".join(f"{name}: {spell(value.data, most)}" for name, value in values.items())
+    spelled = ", ".join(f"{name}: {summarize(value.data, most)}" for name, value in values.items())
     return spelled if len(spelled) <= most else f"{spelled[: most - 1]}…"
 
 
@@ -151,7 +151,7 @@ def summary_of_export(manifest: Manifest, folder: Path) -> str:
     return f"Exported {rows} of {flags} to {mask_url(str(folder))}: version {manifest.sha256[:12]}."
 
 
-def summary_of_receipt(receipt: Receipt, *, dry_run: bool) -> str:
+def summary_of_receipt(receipt: ErasureReceipt, *, dry_run: bool) -> str:
     """What was forgotten: a line for each place, also for those not reached, and the ids."""
     would = "Would forget" if dry_run else "Forgot"
     lines = (
@@ -160,17 +160,17 @@ def summary_of_receipt(receipt: Receipt, *, dry_run: bool) -> str:
         else []
     )
     lines += [
-        f"{would} {place.flags:,} flags in {mask_url(place.where)}: {place.records:,} records and "
-        f"{place.files:,} files ({megabytes(place.bytes)})."
+        f"{would} {place.flags:,} flags in {mask_url(place.location)}: {place.records:,} records "
+        f"and {place.files:,} files ({megabytes(place.bytes)})."
         for place in receipt.places
     ]
     lines += [
-        f"Finished an erasure of {place.finished:,} records in {mask_url(place.where)} "
+        f"Finished an erasure of {place.finished:,} records in {mask_url(place.location)} "
         "that was cut off."
         for place in receipt.places
         if place.finished
     ]
-    lines += [f"Not reached: {mask_url(place.where)}." for place in receipt.unreached]
+    lines += [f"Not reached: {mask_url(place.location)}." for place in receipt.unreached]
     return printable("\n".join([*lines, *receipt.flag_ids]))
 
 

@@ -52,7 +52,7 @@ def list_(
             for flag in flags:
                 typer.echo(flag.to_json())
             return
-        out.print(table_of(flags, opened.where))
+        out.print(table_of(flags, opened.location))
         total = opened.count(asked) if len(flags) == limit else 0
         if total > len(flags):
             out.print(f"{len(flags)} of {total} flags; --limit 0 shows all.")
@@ -95,7 +95,7 @@ def stats(
                 for value, flags in counts.most_common():
                     typer.echo(codec.dumps({"facet": facet, "value": value, "flags": flags}))
         else:
-            out.print(table_of_facets(facets, opened.where))
+            out.print(table_of_facets(facets, opened.location))
 
 
 def _query_of(words: Sequence[str] | None, *texts: str | None) -> Query:

@@ -61,8 +61,8 @@ def sync_(
         return
     into = open_target(target, dry_run=dry_run)
     with open_existing(source) as opened, into, progress_bar() as bar:
-        if (opened.url or opened.where) == (into.url or into.where):
-            raise SamePlaceError(where=opened.where)
+        if (opened.url or opened.location) == (into.url or into.location):
+            raise SamePlaceError(where=opened.location)
         task = bar.add_task(f"{mask_url(source)} to {mask_url(target)}", total=None)
         synced = SyncResult()
 

@@ -274,7 +274,7 @@ def _trail(value: Any, culprit: Any) -> list[str]:
     return []
 
 
-def spelled(text: str) -> str:
+def escape_surrogates(text: str) -> str:
     r"""*text* with a lone surrogate, which UTF-8 has no bytes for, as `\ud800`."""
     return text.encode(errors="backslashreplace").decode()
 

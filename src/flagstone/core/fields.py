@@ -200,7 +200,9 @@ def parse_tags(given: Any) -> tuple[str, ...]:
 
 
 def _within(name: str, error: UnserializableValueError) -> UnserializableValueError:
-    return UnserializableValueError(where=f"{name}.{error.where}".strip("."), reason=error.reason)
+    return UnserializableValueError(
+        where=f"{name}.{error.location}".strip("."), reason=error.reason
+    )
 
 
 def _parse_dict(given: Any) -> dict[str, Any]:

@@ -27,7 +27,7 @@ _DEEPEST = 20
 _MAX_INTEGER_LENGTH = 10**100  # Python spells none of more than 4,300 digits
 
 
-def spell(data: Any, most: int, depth: int = 0) -> str:  # noqa: PLR0911 - a line a kind
+def summarize(data: Any, most: int, depth: int = 0) -> str:  # noqa: PLR0911 - a line a kind
     """*data* in about *most* characters: a file by name and size, a label by the one that leads."""
     if depth > _DEEPEST:
         return "…"
@@ -39,7 +39,7 @@ def spell(data: Any, most: int, depth: int = 0) -> str:  # noqa: PLR0911 - a lin
         case dict():
             return _spell_dict(data, most, depth)
         case list() | tuple():
-            return _joined((spell(part, most, depth + 1) for part in data[:most]), most)
+            return _joined((summarize(part, most, depth + 1) for part in data[:most]), most)
         case int() if abs(data) >= _MAX_INTEGER_LENGTH:
             return f"an integer of {data.bit_length()} bits"
     return str(data)[:most]
@@ -48,17 +48,19 @@ def spell(data: Any, most: int, depth: int = 0) -> str:  # noqa: PLR0911 - a lin
 def _spell_dict(data: dict[Any, Any], most: int, depth: int) -> str:
     match data:
         case {"label": label, "confidences": [{"confidence": float(chance)}, *_]}:
-            return f"{spell(label, most, depth + 1)} ({chance:.0%})"
+            return f"{summarize(label, most, depth + 1)} ({chance:.0%})"
         case {"label": label, "confidences": None}:
-            return spell(label, most, depth + 1)
+            return summarize(label, most, depth + 1)
         case {"composite": FileRef() as drawing}:
-            return spell(drawing, most)
+            return summarize(drawing, most)
         case {"type": str(library), "plot": str()}:
             return f"a plot by {library}"[:most]
         case {"columns": list(columns), "mark": str(mark), "data": list(rows)}:
-            return f"a {mark} plot of {len(rows):,} rows: {spell(columns, most, depth + 1)}"[:most]
+            return f"a {mark} plot of {len(rows):,} rows: {summarize(columns, most, depth + 1)}"[
+                :most
+            ]
     parts = [part for part in islice(data.items(), most) if part[1] not in (None, "", [])]
-    return _joined((f"{key}: {spell(part, most, depth + 1)}" for key, part in parts), most)
+    return _joined((f"{key}: {summarize(part, most, depth + 1)}" for key, part in parts), most)
 
 
 def _joined(texts: Iterable[str], most: int) -> str:

@@ -79,7 +79,7 @@ class UnserializableValueError(RejectedFlagError):
     """A value that would not come back as it went in."""
 
     def __init__(self, *, where: str, reason: str) -> None:
-        self.where, self.reason = where, reason
+        self.location, self.reason = where, reason
         self.to_person = f"{where or 'A value'} cannot be saved: {reason}. Nothing was kept."
         super().__init__(
             f"Cannot keep {where or 'the value'}: {reason}. Nothing was kept. "
@@ -313,7 +313,7 @@ class UnreadableRecordError(StoreError):
     """One stored record is damaged; the others are fine."""
 
     def __init__(self, *, where: str, reason: str) -> None:
-        self.where = where = mask_url(where)
+        self.location = where = mask_url(where)
         self.reason = reason
         FlagstoneError.__init__(
             self,
@@ -344,7 +344,7 @@ class UnknownStoreError(FlagstoneError, ValueError):
         url = mask_url(url)
         super().__init__(
             f"Cannot open {url!r}: it names no kind of store. Use a folder or csv:PATH for CSV "
-            "files, sqlite:///PATH or a path ending in .db for SQLite, shards:PATH-OR-URL for "
+            "files, sqlite:///PATH or a path ending in .db for SQLite, parquet:PATH-OR-URL for "
             "Parquet, hf://datasets/USER/NAME for a dataset of the Hub, or memory:."
         )
 

@@ -21,7 +21,7 @@ _PIECE = 1 << 18
 class _Source(Protocol):
     """Whose files they are."""
 
-    where: str
+    location: str
     files: Files
 
 
@@ -66,7 +66,7 @@ class Media:
         return content
 
     def _error(self, ref: FileRef, what: str) -> DamagedFileError:
-        return DamagedFileError(where=self._source.where, reason=f"its file {ref.name!r} {what}")
+        return DamagedFileError(where=self._source.location, reason=f"its file {ref.name!r} {what}")
 
 
 def suffix_of(ref: FileRef) -> str:

@@ -95,7 +95,7 @@ def export(
                 rows = write(flags, part)
             if not rows:
                 found = sum(map(len, flags.batches()))
-                raise NothingToExportError(where=store.where, format=format, flags=found)
+                raise NothingToExportError(where=store.location, format=format, flags=found)
             manifest = make_manifest(
                 part, format=format, query=format_query(query), flags=flags.found, rows=rows
             )

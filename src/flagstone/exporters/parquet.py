@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flagstone.core.codec import FileRef, spelled
+from flagstone.core.codec import FileRef, escape_surrogates
 from flagstone.exporters.attachments import Media
 from flagstone.exporters.columns import MEDIA, Batch, Column, Table
 from flagstone.exporters.source import FlagsInOrder
@@ -128,7 +128,9 @@ def _arrow_of(
 
 
 def _medium(ref: FileRef | None, media: Media) -> dict[str, Any] | None:
-    return None if ref is None else {"bytes": media.content(ref), "path": spelled(ref.name)}
+    return (
+        None if ref is None else {"bytes": media.content(ref), "path": escape_surrogates(ref.name)}
+    )
 
 
 def _schema_of(columns: Sequence[Column]) -> pa.Schema:

@@ -17,7 +17,7 @@ from zlib import crc32
 import orjson
 
 from flagstone.core import codec
-from flagstone.core.codec import FileRef, spelled
+from flagstone.core.codec import FileRef, escape_surrogates
 from flagstone.core.query import Query, build_states
 from flagstone.core.records import SCHEMA, Flag, NewerRecord, Record, record_from_json, utc_text
 from flagstone.errors import StoreError, UnreadableRecordError
@@ -79,7 +79,7 @@ class FlagsInOrder:
         scratch: Path,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        self.where = store.where
+        self.location = store.location
         self.files: Files = store.files
         self._query = query
         self._asks = query != Query(order=query.order, limit=query.limit, after=query.after)
@@ -135,7 +135,7 @@ class FlagsInOrder:
             for ref in record.files():
                 if ref.sha256 in self._damaged:
                     reason = self._damaged[ref.sha256]
-                    self._store.skipped.add(f"{self.where}, id {id_}", reason)
+                    self._store.skipped.add(f"{self.location}, id {id_}", reason)
                     return False
         return True
 
@@ -158,7 +158,7 @@ class FlagsInOrder:
         try:
             self._record(text)
         except UnreadableRecordError as error:
-            self._store.skipped.add(f"{self.where}, id {flag_id}", error.reason)
+            self._store.skipped.add(f"{self.location}, id {flag_id}", error.reason)
             return False
         return True
 
@@ -167,7 +167,7 @@ class FlagsInOrder:
         if kind == "text" and checksum in (None, crc32(content or b"")):
             return True
         reason = "it is no text" if kind != "text" else "its checksum is that of another record"
-        self._store.skipped.add(f"{self.where}, row {row}", reason)
+        self._store.skipped.add(f"{self.location}, row {row}", reason)
         return False
 
     def _read_all(self, texts: list[str]) -> list[dict[str, Any]]:
@@ -187,9 +187,9 @@ class FlagsInOrder:
         return self._read_all([self._record(text).to_json() for text in texts])
 
     def _record(self, text: str) -> Record:
-        record = record_from_json(text, where=self.where)
+        record = record_from_json(text, where=self.location)
         if isinstance(record, NewerRecord):
-            raise UnreadableRecordError(where=self.where, reason=record.reason)
+            raise UnreadableRecordError(where=self.location, reason=record.reason)
         return record
 
     def _rows(self) -> Iterator[list[tuple[str, str, str | None]]]:
@@ -215,7 +215,7 @@ class FlagsInOrder:
                 self._prepare(database)
                 yield database
         except sqlite3.Error as error:
-            raise StoreError(doing="read", where=self.where, reason=str(error)) from error
+            raise StoreError(doing="read", where=self.location, reason=str(error)) from error
 
     def _prepare(self, database: sqlite3.Connection) -> None:
         columns = [name for _, name, *_ in database.execute(_COLUMNS)]
@@ -250,7 +250,7 @@ def _readable(data: Any) -> Any:
     """*data* with its text `spelled`."""
     match data:
         case str():
-            return spelled(data)
+            return escape_surrogates(data)
         case dict():
             return {_readable(key): _readable(part) for key, part in data.items()}
         case list() | tuple():
@@ -258,7 +258,7 @@ def _readable(data: Any) -> Any:
         case FileRef():
             return FileRef(
                 sha256=data.sha256,
-                name=spelled(data.name),
+                name=escape_surrogates(data.name),
                 mime_type=data.mime_type,
                 size=data.size,
             )
@@ -294,7 +294,7 @@ def _database_from(store: Store, path: Path) -> str:
             utc_text(record.created_at),
             record.to_json(),
         )
-        for record in store.skipped.readable(store.scan(), store.where)
+        for record in store.skipped.readable(store.scan(), store.location)
     )
     with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA journal_mode = OFF")

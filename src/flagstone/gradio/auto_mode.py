@@ -8,10 +8,10 @@ import gradio
 from gradio.components import Component
 
 from flagstone.errors.safe_logs import logger_of
-from flagstone.gradio.executor import aside
+from flagstone.gradio.executor import in_thread
 from flagstone.gradio.payloads.fields import number_of
 from flagstone.gradio.recording.capture import Listener, Run
-from flagstone.gradio.recording.recorder import Keeper
+from flagstone.gradio.recording.recorder import Recorder
 from flagstone.gradio.recording.requester import session_of
 from flagstone.gradio.ui import messages
 from flagstone.gradio.ui.scripts import HIDDEN
@@ -21,7 +21,7 @@ logger = logger_of(__name__)
 
 
 def keep_each(
-    keeper: Keeper,
+    recorder: Recorder,
     inputs: Sequence[Component],
     outputs: Sequence[Component],
 ) -> Listener:
@@ -31,7 +31,7 @@ def keep_each(
         if run.request is None or not _is_prediction(run, inputs, outputs):
             return  # an example that is cached at the start, another function
         try:
-            await aside(keeper.keep_run)(run)
+            await in_thread(recorder.save_run)(run)
         except Exception as error:
             logger.exception("A prediction was not kept")
             messages.warn(error)
@@ -39,13 +39,13 @@ def keep_each(
     return keep
 
 
-def ask_consent(keeper: Keeper) -> None:
+def ask_consent(recorder: Recorder) -> None:
     """Place the line to be ticked before predictions are kept by themselves, where there is one."""
 
     def hear(given: bool, request: gradio.Request) -> None:
-        keeper.hear_consent(session_of(request), given=given is True)
+        recorder.hear_consent(session_of(request), given=given is True)
 
-    for box in consent_boxes(keeper.rules.consent):
+    for box in consent_boxes(recorder.rules.consent):
         box.change(hear, box, None, queue=False, **HIDDEN)
 
 

@@ -21,7 +21,7 @@ from flagstone.errors import NotSetUpError, WrongFieldsError
 from flagstone.errors.safe_logs import logger_of
 from flagstone.gradio.payloads.fields import Fields, page_of, title_here
 from flagstone.gradio.recording.policy import RuleOptions, Rules
-from flagstone.gradio.recording.recorder import Keeper, Press
+from flagstone.gradio.recording.recorder import Press, Recorder
 from flagstone.gradio.recording.watcher import watch
 from flagstone.operations.forget import finish_on_open
 from flagstone.stores.base import Store
@@ -56,7 +56,7 @@ class StoreCallback(FlaggingCallback):
     """Whether `setup` says in the log, at level INFO, where flags go."""
 
     def __init__(self) -> None:
-        self._keepers: list[Keeper] = []
+        self._recorders: list[Recorder] = []
         self.components: Sequence[Component] = []
         self.flagging_dir: str | Path = ""
 
@@ -65,7 +65,7 @@ class StoreCallback(FlaggingCallback):
         """The store for flags with fields of these *names*. Touches nothing yet."""
 
     @abstractmethod
-    def keep(self, flag: Flag, store: Store) -> int:
+    def save(self, flag: Flag, store: Store) -> int:
         """Append *flag* to *store* and say how many flags there are."""
 
     def setup(
@@ -84,21 +84,21 @@ class StoreCallback(FlaggingCallback):
         pressed. *app* names the demo in the records; without it, its title or function does.
         """
         self.setup_fields(Fields(components, outputs), flagging_dir)
-        self.keeper.app = app or title_here() or None
-        self.keeper.set_rules(Rules(**rules))
+        self.recorder.app = app or title_here() or None
+        self.recorder.set_rules(Rules(**rules))
 
     def setup_fields(self, fields: Fields, flagging_dir: str | Path) -> None:
         """Say which *fields* will be flagged, and where flags go."""
         store = self.open_store(Path(flagging_dir), fields.names)
         finish_on_open(store)
-        self._keepers.append(Keeper(fields, store, self.keep))
+        self._recorders.append(Recorder(fields, store, self.save))
         self.components = fields.components
         self.flagging_dir = flagging_dir
         page = page_of(fields.components)
         if page is not None:
             watch(page)
         level = logging.INFO if self.verbose else logging.DEBUG
-        logger.log(level, "Flags of %s are kept in %s", ", ".join(fields.names), store.where)
+        logger.log(level, "Flags of %s are kept in %s", ", ".join(fields.names), store.location)
 
     def flag(
         self,
@@ -114,23 +114,23 @@ class StoreCallback(FlaggingCallback):
         fails; nothing is saved then, and the next flag works.
         """
         try:
-            keeper, values = self._find_keeper(flag_data)
+            recorder, values = self._find_recorder(flag_data)
             press = Press(
                 payloads=dict(enumerate(values)),
                 option=flag_option or None,
                 user=username,
                 consented=True,  # whoever calls this has asked
             )
-            return keeper.keep(press)
+            return recorder.save(press)
         except Exception:
             logger.exception("A flag was not kept")
             raise
 
     def declare(self, *, outputs: int, app: str | None, rules: Rules) -> None:
         """Say afterwards what the latest `setup` was not told; the last *outputs* are made."""
-        self.keeper.fields.declare_last(outputs)
-        self.keeper.app = app
-        self.keeper.set_rules(rules)
+        self.recorder.fields.declare_last(outputs)
+        self.recorder.app = app
+        self.recorder.set_rules(rules)
 
     def mirror(self, outputs: Sequence[Component]) -> None:
         """
@@ -138,31 +138,31 @@ class StoreCallback(FlaggingCallback):
 
         A page posts each once, and what a call took and what it made is kept of each.
         """
-        fields = Fields([*self.keeper.fields.components, *outputs])
+        fields = Fields([*self.recorder.fields.components, *outputs])
         count = len(fields.components)
         fields.optional = frozenset(range(count - len(outputs), count))
         store = self.open_store(Path(self.flagging_dir), fields.names)
-        self._keepers[-1] = Keeper(fields, store, self.keep)
+        self._recorders[-1] = Recorder(fields, store, self.save)
 
     @property
-    def keeper(self) -> Keeper:
+    def recorder(self) -> Recorder:
         """What the latest `setup` made. Raises `NotSetUpError` where there was none."""
-        if not self._keepers:
+        if not self._recorders:
             raise NotSetUpError(callback=type(self).__name__)
-        return self._keepers[-1]
+        return self._recorders[-1]
 
-    def _find_keeper(self, values: list[Any]) -> tuple[Keeper, list[Any]]:
+    def _find_recorder(self, values: list[Any]) -> tuple[Recorder, list[Any]]:
         """Whose *values* these are: the latest with so many fields in the running demo."""
         half = len(values) // 2
         for number, part in ((len(values), values), (half, values[:half])):
             # Gradio's Interface passes the fields twice where its inputs are its outputs.
-            fitting = [keeper for keeper in self._keepers if keeper.fields.take(number)]
-            running = [keeper for keeper in fitting if keeper.fields.are_running()]
+            fitting = [recorder for recorder in self._recorders if recorder.fields.take(number)]
+            running = [recorder for recorder in fitting if recorder.fields.are_running()]
             if fitting and (part is values or part == values[half:]):
                 return (running or fitting)[-1], part
-        if not self._keepers:
+        if not self._recorders:
             raise NotSetUpError(callback=type(self).__name__, values=len(values))
-        raise WrongFieldsError(fields=self.keeper.fields.names, values=len(values))
+        raise WrongFieldsError(fields=self.recorder.fields.names, values=len(values))
 
 
 class FlagLogger(StoreCallback):
@@ -187,7 +187,7 @@ class FlagLogger(StoreCallback):
         self._store = self._store and store  # one given store serves all setups
         return store
 
-    def keep(self, flag: Flag, store: Store) -> int:
+    def save(self, flag: Flag, store: Store) -> int:
         store.append([flag])
         return next(self._kept)
 
@@ -195,8 +195,8 @@ class FlagLogger(StoreCallback):
 class _CsvCallback(StoreCallback):
     """Keeps flags in a CSV log. `flag` returns the number of the row."""
 
-    def keep(self, flag: Flag, store: Store) -> int:
-        return cast(CsvFolder, store).keep(flag)
+    def save(self, flag: Flag, store: Store) -> int:
+        return cast(CsvFolder, store).save(flag)
 
 
 class CSVLogger(_CsvCallback):
@@ -253,5 +253,5 @@ class SimpleCSVLogger(_CsvCallback):
     def open_store(self, flagging_dir: Path, names: Sequence[str]) -> Store:
         return CsvFolder(flagging_dir, file_name="log.csv", header=False, order=names)
 
-    def keep(self, flag: Flag, store: Store) -> int:
-        return super().keep(flag, store) - 1
+    def save(self, flag: Flag, store: Store) -> int:
+        return super().save(flag, store) - 1

@@ -16,7 +16,7 @@ _MAX_ITEMS = 40
 _threads = ThreadPoolExecutor(_MAX_ITEMS, thread_name_prefix="flagstone")
 
 
-def aside(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+def in_thread(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
     """*function*, to be awaited while it runs in a thread of ours, in the context of its caller."""
 
     @functools.wraps(function)
@@ -27,7 +27,7 @@ def aside(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
     return run
 
 
-def behind(function: Any) -> Any:
+def unwrap(function: Any) -> Any:
     """What *function* is a method of, be it run `aside` or not; else what it wraps, or itself."""
     unwrapped = inspect.unwrap(function)
     return getattr(unwrapped, "__self__", unwrapped)

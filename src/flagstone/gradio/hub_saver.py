@@ -97,23 +97,23 @@ class HuggingFaceDatasetSaver(FlagLogger):
 
     def open_store(self, flagging_dir: Path, names: Sequence[str]) -> Store:
         store = self._open_local(flagging_dir, names)
-        if store.where not in self._copiers:
-            self._copiers[store.where] = BackgroundSync(
+        if store.location not in self._copiers:
+            self._copiers[store.location] = BackgroundSync(
                 store,
                 lambda: self._open_dataset(names),
                 to=f"the dataset {self.dataset_name} on the Hub",
                 every=self._every or 60.0,
             )
         if self._is_classic or self._store is not None or (flagging_dir / DATABASE).exists():
-            self._copiers[store.where].start()  # what an earlier run left
+            self._copiers[store.location].start()  # what an earlier run left
         return store
 
-    def keep(self, flag: Flag, store: Store) -> int:
+    def save(self, flag: Flag, store: Store) -> int:
         if isinstance(store, CsvFolder | FlagFolders):
-            count = store.keep(flag)
+            count = store.save(flag)
         else:
-            count = super().keep(flag, store)
-        copier = self._copiers[store.where]
+            count = super().save(flag, store)
+        copier = self._copiers[store.location]
         copier.note()
         if self._every == 0:
             copier.flush()  # a failure is in the log; the flag is safe, and will be copied
@@ -138,12 +138,12 @@ class HuggingFaceDatasetSaver(FlagLogger):
 
     def _open_dataset(self, names: Sequence[str]) -> Store:
         from flagstone.blobs.hub_repo import Commits
-        from flagstone.stores.parquet.store import ShardStore
+        from flagstone.stores.parquet.store import ParquetStore
 
         url = f"hf://datasets/{self._full_name()}"
         private = self.private or None
         if not self._is_classic:
-            return ShardStore(url, {"token": self._token, "private": private})
+            return ParquetStore(url, {"token": self._token, "private": private})
         return self._open_classic(Commits(url, token=self._token, private=private), names)
 
     def _open_classic(self, commits: "Commits", names: Sequence[str]) -> Store:

@@ -20,13 +20,13 @@ from flagstone.errors import ForeignCallbackError
 from flagstone.errors.safe_logs import logger_of
 from flagstone.gradio.auto_mode import ask_consent, keep_each
 from flagstone.gradio.callbacks import DEFAULT_FOLDER, CSVLogger, StoreCallback
-from flagstone.gradio.executor import aside
+from flagstone.gradio.executor import in_thread
 from flagstone.gradio.flagging_mode import find_mode
 from flagstone.gradio.nesting import settle
 from flagstone.gradio.payloads.fields import components_of, name_of
 from flagstone.gradio.recording.capture import Listener
 from flagstone.gradio.recording.policy import Rules
-from flagstone.gradio.recording.recorder import Keeper
+from flagstone.gradio.recording.recorder import Recorder
 from flagstone.gradio.recording.watcher import watch
 from flagstone.gradio.signatures import takes_all_of
 from flagstone.gradio.ui import messages
@@ -54,7 +54,7 @@ class Interface(gradio.Interface):
     been. The `Rules` are keywords, too. All of these need one of Flagstone's callbacks.
     """
 
-    _keeper: Keeper | None = None
+    _recorder: Recorder | None = None
     _listener: Listener | None = None
 
     @takes_all_of(gradio.Interface, and_of=Rules)
@@ -97,8 +97,8 @@ class Interface(gradio.Interface):
         return rendered
 
     def _settle(self) -> None:
-        if self._keeper is not None and self._ours is not None:
-            settle(self, self._keeper, self._ours, folder=self._default_folder)
+        if self._recorder is not None and self._ours is not None:
+            settle(self, self._recorder, self._ours, folder=self._default_folder)
 
     def attach_flagging_events(
         self,
@@ -110,39 +110,39 @@ class Interface(gradio.Interface):
         if not flag_btns or self.interface_type is InterfaceTypes.INPUT_ONLY:
             return
         if self._ours is not None:
-            self._keeper = self._declare(self._ours)
+            self._recorder = self._declare(self._ours)
         row = flag_btns[0].parent
         assert row is not None and row.parent is not None  # noqa: PT018 - Gradio's own layout
         with row.parent:  # the column that the row of buttons stands in
             if self._flagging_mode == "auto":
                 self._attach_automatic(_submit_event)
-            elif self._has_panel and self._keeper is not None:
-                panel = Panel(self._keeper, self._asking)
+            elif self._has_panel and self._recorder is not None:
+                panel = Panel(self._recorder, self._asking)
                 for button, (_, value) in zip(flag_btns, self.flagging_options, strict=True):
                     panel.opened_by(button, value)
                 panel.closed_by(_clear_btn.click)
                 panel.closed_by(_submit_event.then)
             else:
                 self._attach_buttons(flag_btns, _clear_btn, _submit_event)
-        if self._keeper is not None:
+        if self._recorder is not None:
             watch(self).listeners += [self._listener] if self._listener else []
 
-    def _declare(self, callback: StoreCallback) -> Keeper:
+    def _declare(self, callback: StoreCallback) -> Recorder:
         _, outputs = components_of(self)
         if self.interface_type is InterfaceTypes.UNIFIED:
             callback.mirror(outputs)
         callback.declare(outputs=len(outputs), app=name_of(self), rules=self._rules)
-        return callback.keeper
+        return callback.recorder
 
     def _attach_automatic(self, submit_event: Dependency) -> None:
         method = FlagMethod(self.flagging_callback, "", None, visual_feedback=False)
-        if self._keeper is None:  # somebody's own callback, which knows no runs
+        if self._recorder is None:  # somebody's own callback, which knows no runs
             receipt = HTML(visible=False)
             kept = submit_event.success(method, self._flagged(), receipt, **self._event())
             kept.then(None, receipt, receipt, js=script("shownIfRefused(values[0])"), **HIDDEN)
             return
-        self._listener = keep_each(self._keeper, *components_of(self))
-        ask_consent(self._keeper)
+        self._listener = keep_each(self._recorder, *components_of(self))
+        ask_consent(self._recorder)
 
     def _attach_buttons(
         self, buttons: list[Button], clear: ClearButton, submit_event: Dependency
@@ -159,7 +159,7 @@ class Interface(gradio.Interface):
     ) -> None:
         if value is not None and not isinstance(value, str):
             raise TypeError(f"Flagging option value must be a string, not {value!r}")
-        flag = aside(FlagMethod(self.flagging_callback, label, value).__call__)
+        flag = in_thread(FlagMethod(self.flagging_callback, label, value).__call__)
         reset = {"fn": None, "outputs": button, **HIDDEN}
         saving = button.click(js=script("savingButton()"), **reset)
         answered = saving.then(flag, self._flagged(), receipt, **self._event())

@@ -14,7 +14,7 @@ from gradio.context import Context
 from flagstone.core.records import unique_names
 from flagstone.gradio.callbacks import StoreCallback
 from flagstone.gradio.payloads.fields import name_of, text_of, title_of
-from flagstone.gradio.recording.recorder import Keeper
+from flagstone.gradio.recording.recorder import Recorder
 from flagstone.gradio.recording.watcher import watch
 from flagstone.stores.files import safe_name
 
@@ -31,7 +31,7 @@ def inside(demo: Blocks, block: Any) -> Iterator[None]:
         yield
 
 
-def settle(demo: Any, keeper: Keeper, callback: StoreCallback, *, folder: str | None) -> None:
+def settle(demo: Any, recorder: Recorder, callback: StoreCallback, *, folder: str | None) -> None:
     """
     Let *demo*, just put into another page, keep its flags as one of several.
 
@@ -43,11 +43,11 @@ def settle(demo: Any, keeper: Keeper, callback: StoreCallback, *, folder: str | 
         return
     capture = watch(page)
     name = title_of(demo) or _tab_of(Context.block) or name_of(demo) or "demo"
-    (keeper.app,) = unique_names([name], taken=capture.apps)
-    capture.apps.append(keeper.app)
+    (recorder.app,) = unique_names([name], taken=capture.apps)
+    capture.apps.append(recorder.app)
     if folder is not None:
-        place = Path(folder) / safe_name(keeper.app)
-        keeper.store = callback.open_store(place, keeper.fields.names)
+        place = Path(folder) / safe_name(recorder.app)
+        recorder.store = callback.open_store(place, recorder.fields.names)
 
 
 def _tab_of(block: Any) -> str:

@@ -17,7 +17,7 @@ from flagstone.errors import AmbiguousFieldsError
 from flagstone.gradio.auto_mode import ask_consent, keep_each
 from flagstone.gradio.callbacks import DEFAULT_FOLDER, FlagLogger
 from flagstone.gradio.chat.interface import attach_to_chat
-from flagstone.gradio.executor import behind
+from flagstone.gradio.executor import unwrap
 from flagstone.gradio.nesting import inside
 from flagstone.gradio.payloads.fields import components_of, name_of, number_of, page_of
 from flagstone.gradio.recording.policy import RuleOptions
@@ -65,15 +65,15 @@ def flag_panel(
         raise ValueError("flag_panel() needs the components to flag: inputs=…, outputs=…")
     callback = FlagLogger(store)
     callback.setup([*taken, *made], DEFAULT_FOLDER, app=app, **rules)
-    callback.keeper.fields.declare_last(len(made))
+    callback.recorder.fields.declare_last(len(made))
     capture = watch(page)
     if mode == "auto":
-        capture.listeners.append(keep_each(callback.keeper, taken, made))
-        ask_consent(callback.keeper)
+        capture.listeners.append(keep_each(callback.recorder, taken, made))
+        ask_consent(callback.recorder)
         return None
     button = Button(label)
     asking = Asking(options=options, comment=comment, correction=correction)
-    Panel(callback.keeper, asking).opened_by(button)
+    Panel(callback.recorder, asking).opened_by(button)
     return button
 
 
@@ -140,7 +140,7 @@ def _attach_to_interface(demo: gradio.Interface, *, options: Options, **asked: A
 
 def _is_flag_method(function: Any, callback: Any) -> bool:
     """Whether *function* hands flags to *callback*, and is not what resets its button on Clear."""
-    method = behind(function)
+    method = unwrap(function)
     is_reset = getattr(inspect.unwrap(function), "__name__", "") == "reset"
     return isinstance(method, FlagMethod) and method.flagging_callback is callback and not is_reset
 

@@ -41,7 +41,7 @@ class CheckReport:
     unfinished: str | None = None
 
 
-def examine(store: Store, *, dry_run: bool = False) -> CheckReport:
+def check_store(store: Store, *, dry_run: bool = False) -> CheckReport:
     """
     Read everything in *store*, finish erasures that were cut off, and remove files that nothing
     refers to, with what killed processes left in the temporary folder.
@@ -68,7 +68,7 @@ def examine(store: Store, *, dry_run: bool = False) -> CheckReport:
     for record in store.scan():
         records += 1
         if isinstance(record, NewerRecord):
-            newer.append(f"{store.where}, id {record.id}: {record.reason}")
+            newer.append(f"{store.location}, id {record.id}: {record.reason}")
         needed.update((ref.sha256, ref) for ref in record.files())
     newer += [f"{where}: {reason}" for where, reason in store.skipped]
     damage += _damaged_files(store, needed)
@@ -87,7 +87,7 @@ def examine(store: Store, *, dry_run: bool = False) -> CheckReport:
 
 def _damaged_files(store: Store, needed: dict[str, FileRef]) -> Iterator[str]:
     for sha256, ref in needed.items():
-        name = f"The file {ref.name!r} ({sha256[:12]}…) in {store.where}"
+        name = f"The file {ref.name!r} ({sha256[:12]}…) in {store.location}"
         try:
             with store.files.open(ref) as file:
                 is_sound = hash_of(file) == sha256

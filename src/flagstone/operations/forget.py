@@ -42,7 +42,7 @@ class ErasedStore:
     earlier erasures that were cut off, and are finished now.
     """
 
-    where: str
+    location: str
     flags: int
     records: int
     files: int
@@ -51,7 +51,7 @@ class ErasedStore:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Receipt:
+class ErasureReceipt:
     """
     The ids of what was forgotten, what that was in each place, and the places that may still have
     it: `unreached` could not be asked, `unfinished` show it to nobody but have it on their medium
@@ -72,7 +72,7 @@ def forget(
     query: Query | None = None,
     everywhere: bool = False,
     dry_run: bool = False,
-) -> Receipt:
+) -> ErasureReceipt:
     """
     Erase flags in each of *stores*: those with *flag_ids*, and those that *query* finds in any.
 
@@ -103,7 +103,7 @@ def forget(
             if doomed and not dry_run:
                 noted.enter_context(_noted(stores, flags, doomed, places.urls()))
             forgotten = places.ask(lambda place: place.forget(doomed, dry_run=dry_run))
-        return Receipt(
+        return ErasureReceipt(
             flag_ids=tuple(sorted(flags)),
             places=tuple(forgotten),
             unreached=tuple(places.lost),
@@ -148,7 +148,7 @@ def finish_on_open(store: Store) -> None:
                     partial(_carry_out, store=store, noted_in=str(orders.folder)), wait=False
                 )
             except (FlagstoneError, OSError) as error:
-                logger.warning("An erasure in %s is not finished yet: %s", store.where, error)
+                logger.warning("An erasure in %s is not finished yet: %s", store.location, error)
 
 
 def damage_of_orders(store: Store) -> list[str]:
@@ -210,7 +210,7 @@ def _drop_copies(store: Store) -> None:
     while has_copies_of(urls):
         if time.monotonic() > deadline:
             reason = "a program that shows its flags still has a copy in the temporary folder"
-            raise UnfinishedErasureError(where=store.where, reason=reason)
+            raise UnfinishedErasureError(where=store.location, reason=reason)
         time.sleep(_PAUSE)
 
 
@@ -262,7 +262,7 @@ class _Place:
                 self.unfinished = str(error)
             files = self.store.files.missing(files)
         return ErasedStore(
-            where=self.store.where,
+            location=self.store.location,
             flags=self._flags,
             records=len(self.record_ids),
             files=len(files),
@@ -286,8 +286,10 @@ class _Places:
                 answers.append(question(place))
             except FlagstoneError as error:
                 self._places.remove(place)
-                if place.store.where not in {lost.where for lost in self.lost}:
-                    self.lost.append(UnreachableStore(where=place.store.where, reason=str(error)))
+                if place.store.location not in {lost.location for lost in self.lost}:
+                    self.lost.append(
+                        UnreachableStore(location=place.store.location, reason=str(error))
+                    )
         return answers
 
     def record_ids(self) -> set[str]:
@@ -306,7 +308,7 @@ class _Places:
     def unfinished(self) -> list[UnreachableStore]:
         """The places that have what they erased on their medium for now."""
         return [
-            UnreachableStore(where=place.store.where, reason=place.unfinished)
+            UnreachableStore(location=place.store.location, reason=place.unfinished)
             for place in self._places
             if place.unfinished is not None
         ]

@@ -61,6 +61,9 @@ class Logs(CsvFolder):
                 raise UnreadableRecordError(where=str(path), reason=reason)
         return [path for path in logs if path.name != "erased.csv"]
 
+    def _takes_link(self, path: str) -> bool:  # noqa: ARG002 - it is refused in words
+        return True
+
     def _is_meant(self, name: str) -> bool:
         return self._names is None or name in self._names
 
@@ -110,7 +113,9 @@ def folders_with_logs(path: Path, hints: Hints) -> list[Place]:
 def _has_flags(folder: Path, hints: Hints) -> bool:
     """Whether *folder* has a log that tells by its header that it is one, or the Hub saver's."""
     files = CsvFolder(folder).files
-    is_log = (LogReader(path, files, hints).is_sure for path in logs_in(folder))
+    is_log = (
+        LogReader(path, files, hints).is_sure for path in logs_in(folder, takes_link=lambda _: True)
+    )
     return any(is_log) or any(path.is_file() for path in folder.glob(f"*/{_METADATA}"))
 
 

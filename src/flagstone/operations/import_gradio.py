@@ -80,9 +80,9 @@ def import_gradio_logs(
     """
     roles = _Roles(outputs, fields)
     hints = Hints(encoding=encoding, fields=tuple(fields), waits=True)
-    if Path(path).resolve() == Path(target.where).resolve():
+    if Path(path).resolve() == Path(target.location).resolve():
         raise SamePlaceError(where=str(path))
-    here = Path(target.where).resolve()
+    here = Path(target.location).resolve()
     folders = [each for each in folders_with_logs(Path(path), hints) if each[0].resolve() != here]
     known: set[str] = set()
     is_empty, is_by_demo = True, False

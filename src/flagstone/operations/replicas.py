@@ -31,7 +31,7 @@ logger = logger_of(__name__)
 class UnreachableStore:
     """A place that could not be asked, and why, in a sentence."""
 
-    where: str
+    location: str
     reason: str
 
 
@@ -89,7 +89,7 @@ def copies_of(stores: Iterable[Store]) -> tuple[list[Store], list[UnreachableSto
             try:
                 copy = open_noted(url, noted_in=str(store.targets))
             except FlagstoneError as error:
-                unreached.append(UnreachableStore(where=url, reason=str(error)))
+                unreached.append(UnreachableStore(location=url, reason=str(error)))
             else:
                 copies.append(copy)
                 waiting += _with_parts(copy)
@@ -105,7 +105,7 @@ def _noted(store: Store, unreached: list[UnreachableStore]) -> list[str]:
     try:
         return targets_of(store)
     except FlagstoneError as error:
-        unreached.append(UnreachableStore(where=str(store.targets), reason=str(error)))
+        unreached.append(UnreachableStore(location=str(store.targets), reason=str(error)))
         return []
 
 

@@ -75,7 +75,7 @@ def sync(
             done = _copy(source, mark, target, done, progress, dry_run=dry_run)
             mark, pause = next_mark, _PAUSE
         except StoreError:
-            logger.exception("The copy to %s waits; trying again in %.0f s", target.where, pause)
+            logger.exception("The copy to %s waits; trying again in %.0f s", target.location, pause)
             pause = min(2 * pause, _MAX_PAUSE)
         stop.wait(pause)
     return done
@@ -181,7 +181,7 @@ def copy_files(records: Iterable[Record], source: Store, target: Store) -> None:
 
 
 def _copy_file(ref: FileRef, record: Record, source: Store, target: Store) -> None:
-    where = f"{source.where}, id {record.id}"
+    where = f"{source.location}, id {record.id}"
     try:
         with source.files.open(ref) as file:
             found = hash_of(file)

@@ -101,7 +101,7 @@ class Decider:
             states = self._store.states(decision.seen)
             for flag_id, seen in decision.seen.items():
                 if flag_id not in states:
-                    raise UnknownFlagError(flag_id=flag_id, where=self._store.where)
+                    raise UnknownFlagError(flag_id=flag_id, where=self._store.location)
                 state = states[flag_id]
                 if faster := _decided_since(state, seen, person):
                     decided.faster.append(faster)

@@ -13,7 +13,7 @@ from flagstone.errors import FlagstoneError
 from flagstone.review.auth.middleware import path_of
 from flagstone.review.json_views import Told
 from flagstone.review.templating import render
-from flagstone.stores.base import Reader, Store
+from flagstone.stores.base import PreparedStore, Store
 
 _SOON = 1.0
 """Seconds for which somebody waits for a page rather than be told to."""
@@ -42,7 +42,7 @@ class Preparing:
 
     def _sentence(self) -> str | None:
         """Why nothing can be shown yet; None where all can."""
-        if not isinstance(self._store, Reader):
+        if not isinstance(self._store, PreparedStore):
             return None
         try:
             thread = self._thread_of(self._store)
@@ -56,7 +56,7 @@ class Preparing:
                 return f"The flags are being read: {self._read:,} so far."
         return None
 
-    def _thread_of(self, store: Reader) -> threading.Thread | None:
+    def _thread_of(self, store: PreparedStore) -> threading.Thread | None:
         """The thread that makes *store* ready; None where it is. Raises `StoreError`."""
         with self._mutex:
             if self._thread is None and not store.is_ready():
@@ -65,7 +65,7 @@ class Preparing:
                 self._thread.start()
             return self._thread
 
-    def _prepare(self, store: Reader) -> None:
+    def _prepare(self, store: PreparedStore) -> None:
         try:
             store.prepare(self._count)
         except FlagstoneError as error:

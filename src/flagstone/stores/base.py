@@ -34,7 +34,7 @@ class Store(ABC):
     `where` names the place for people. Use it as a context manager, or call `close`.
     """
 
-    where: str
+    location: str
     files: Files
 
     @cached_property
@@ -89,7 +89,7 @@ class Store(ABC):
         `scan(after=…)` need not see it. Raises `StoreError` where the store cannot.
         """
         raise StoreError(
-            doing="correct flags in", where=self.where, reason="such a store only appends"
+            doing="correct flags in", where=self.location, reason="such a store only appends"
         )
 
     @abstractmethod
@@ -162,7 +162,7 @@ class Store(ABC):
         """Where the flag with this id stands. Raises `UnknownFlagError`."""
         for state in self.states([flag_id]).values():
             return state
-        raise UnknownFlagError(flag_id=flag_id, where=self.where)
+        raise UnknownFlagError(flag_id=flag_id, where=self.location)
 
     def states(self, flag_ids: Iterable[str]) -> dict[str, State]:
         """Where the flags with these ids stand, by id; unknown ids are passed over."""
@@ -218,7 +218,7 @@ class Store(ABC):
 
     def _readable(self, records: Iterable[Record]) -> Iterator[Flag | Review | Outcome]:
         """Those of *records* that this version reads; the others are noted as passed over."""
-        return self.skipped.readable(records, self.where)
+        return self.skipped.readable(records, self.location)
 
     def _parse(self, text: str | bytes, where: str) -> Record | None:
         """The record *text*, which stands at *where*; None, and noted, where it is damaged."""
@@ -239,12 +239,12 @@ class Store(ABC):
                 yield from filter(query.matches, build_states([each, *about.get(each.id, ())]))
 
 
-class Wrapper(Store):
+class StoreWrapper(Store):
     """A store that hands everything to the store within; wrap one to change a method or two."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.where = store.where
+        self.location = store.location
         self.files = store.files
         self.skipped = store.skipped
 
@@ -315,7 +315,7 @@ class Wrapper(Store):
         return self.store.reviewed(query)
 
 
-class Reader(Wrapper):
+class PreparedStore(StoreWrapper):
     """A store for those who read much, which has to make itself ready for it."""
 
     @abstractmethod

@@ -32,7 +32,7 @@ class CombinedStore(Store):
     """
 
     def __init__(self, where: Path, main: Store, parts: Mapping[str, Store]) -> None:
-        self.where = str(where)
+        self.location = str(where)
         self._main = main
         self._parts = dict(parts)
         for store in self.parts:
@@ -41,7 +41,7 @@ class CombinedStore(Store):
 
     @property
     def url(self) -> str:
-        return str(Path(self.where).resolve())
+        return str(Path(self.location).resolve())
 
     @property
     def targets(self) -> Path | None:
@@ -94,7 +94,7 @@ class CombinedStore(Store):
         try:
             yield from store.scan(after)
         except StoreError as error:
-            self.skipped.add(store.where, error.reason)
+            self.skipped.add(store.location, error.reason)
 
     def cursor(self) -> str:
         return json.dumps({name: store.cursor() for name, store in self._named()})

@@ -34,7 +34,7 @@ _EXPORT = "manifest.json"
 
 
 def stores_in(folder: Path) -> Iterator[str]:
-    """What lies in *folder* itself: "database", "logs", "shards" or "flags", a folder for each."""
+    """What lies in *folder* itself: "database", "logs", "parquet" or "flags", a folder for each."""
     entries = entries_of(folder)
     names = {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
     if DATABASE in names:
@@ -42,7 +42,7 @@ def stores_in(folder: Path) -> Iterator[str]:
     if any(_is_log(folder, name) for name in names):
         yield "logs"
     if any(map(_SHARD.fullmatch, names)):
-        yield "shards"
+        yield "parquet"
     if any(_OF_FLAG.fullmatch(entry.name) and _has(entry.path, _FLAG) for entry in entries):
         yield "flags"
 

@@ -18,7 +18,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from flagstone.core.codec import FileRef, spelled
+from flagstone.core.codec import FileRef, escape_surrogates
 from flagstone.errors import ChangingFileError, store_error
 from flagstone.fs.atomic import (
     BLOCK,
@@ -305,7 +305,9 @@ def safe_name(name: str) -> str:
 
     Different names stay different: one that had to be changed carries a piece of its hash.
     """
-    safe = unicodedata.normalize("NFC", _UNSAFE_IN_NAMES.sub("", spelled(name))).strip(" .")
+    safe = unicodedata.normalize("NFC", _UNSAFE_IN_NAMES.sub("", escape_surrogates(name))).strip(
+        " ."
+    )
     if safe and safe == name and len(safe.encode()) <= _MAX_NAME_LENGTH:
         return name
     stem, dot, suffix = safe.rpartition(".")

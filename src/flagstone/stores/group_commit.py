@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable
 
 from flagstone.core.records import Record
-from flagstone.stores.base import Store, Wrapper
+from flagstone.stores.base import Store, StoreWrapper
 
 
 class _Request:
@@ -29,7 +29,7 @@ class _Group:
         self.gate.acquire()
 
 
-class GroupCommit(Wrapper):
+class GroupCommit(StoreWrapper):
     """
     *store*, with the appends of threads that arrive while another append is under way put together.
 

@@ -20,7 +20,7 @@ from flagstone.core.query import Pair, Query, State
 from flagstone.core.records import Flag
 from flagstone.errors import StoreError
 from flagstone.fs.tempdirs import Scratch
-from flagstone.stores.base import Reader, Store
+from flagstone.stores.base import PreparedStore, Store
 from flagstone.stores.files import Files
 
 _BATCH_SIZE = 5_000
@@ -37,7 +37,7 @@ Make = Callable[[Path, Files], Store]
 """Makes an empty store in a folder, whose files are elsewhere."""
 
 
-class IndexedCopy(Reader):
+class IndexedCopy(PreparedStore):
     """*store*, read by way of a copy in a scratch folder that *make* makes a store in."""
 
     def __init__(self, store: Store, make: Make) -> None:

@@ -16,14 +16,14 @@ class MemoryStore(Store):
     """
 
     def __init__(self) -> None:
-        self.where = "memory:"
+        self.location = "memory:"
         self.files = MemoryFiles()
         self._texts: dict[str, str] = {}  # id -> JSON, or "" for one that was erased
         self._lock = threading.Lock()
 
     def append(self, records: Iterable[Record]) -> None:
         records = list(records)
-        require_files(records, self.files, self.where)
+        require_files(records, self.files, self.location)
         texts = {record.id: record.to_json() for record in records}
         with self._lock:
             for record_id, text in texts.items():
@@ -33,7 +33,7 @@ class MemoryStore(Store):
         with self._lock:
             entries = list(self._texts.items())[int(after or 0) :]
         for record_id, text in entries:
-            where = f"{self.where} record {record_id}"
+            where = f"{self.location} record {record_id}"
             if text and (record := self._parse(text, where)) is not None:
                 yield record
 
@@ -47,7 +47,7 @@ class MemoryStore(Store):
 
     def replace(self, flags: Iterable[Flag]) -> None:
         flags = list(flags)
-        require_files(flags, self.files, self.where)
+        require_files(flags, self.files, self.location)
         texts = {flag.id: flag.to_json() for flag in flags}
         with self._lock:
             self._texts.update((id_, text) for id_, text in texts.items() if self._texts.get(id_))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flagstone.errors import MissingExtraError, UnknownStoreError
-from flagstone.stores.base import Reader, Store
+from flagstone.stores.base import PreparedStore, Store
 from flagstone.stores.discovery import DATABASE, folders_below, stores_in
 from flagstone.stores.files import Files
 
@@ -22,7 +22,7 @@ def open_store(url: str | Path) -> Store:
       there, else to CSV files
     - `csv:PATH`: a folder of CSV files, and only that
     - `sqlite:///PATH`, or a path that ends in `.db`: an SQLite database
-    - `shards:PATH`, or `shards:` and a URL of fsspec (`shards:s3://bucket/flags`): Parquet files
+    - `parquet:PATH`, or `parquet:` and a URL of fsspec (`parquet:s3://bucket/flags`): Parquet files
     - `hf://datasets/USER/NAME`: Parquet files in a dataset of the Hugging Face Hub
     - `memory:`: in this process only
 
@@ -46,13 +46,13 @@ def open_store(url: str | Path) -> Store:
             from flagstone.stores.sql.store import SqlStore
 
             return SqlStore(str(url))
-        case "shards" | "hf":
+        case "parquet" | "hf":
             try:
-                from flagstone.stores.parquet.store import ShardStore
+                from flagstone.stores.parquet.store import ParquetStore
             except ImportError as error:
                 raise MissingExtraError(asked=str(url), extra="parquet") from error
 
-            return ShardStore(rest if scheme == "shards" else str(url))
+            return ParquetStore(rest if scheme == "parquet" else str(url))
     raise UnknownStoreError(url=str(url))
 
 
@@ -67,7 +67,7 @@ def with_index(store: Store, progress: Callable[[int], None] | None = None) -> S
     Raises `MissingExtraError` where the index is not installed.
     """
     reader = reader_of(store)
-    if isinstance(reader, Reader):
+    if isinstance(reader, PreparedStore):
         reader.prepare(progress)
     return reader
 
@@ -79,7 +79,7 @@ def reader_of(store: Store) -> Store:
 
     if isinstance(store, GroupCommit):
         store = store.store
-    if isinstance(store, Reader) or not (isinstance(store, SqlStore) or store.generation()):
+    if isinstance(store, PreparedStore) or not (isinstance(store, SqlStore) or store.generation()):
         return store
     try:
         from flagstone.stores.indexed_copy import IndexedCopy
@@ -131,8 +131,8 @@ def _open_kind(kind: str, folder: Path) -> Store:
             from flagstone.stores.sql.store import SqlStore
 
             return SqlStore(folder / DATABASE)
-        case "shards":
-            return open_store(f"shards:{folder}")
+        case "parquet":
+            return open_store(f"parquet:{folder}")
         case "flags":
             from flagstone.stores.hub_legacy.flag_folders import FlagFolders
 

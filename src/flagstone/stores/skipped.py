@@ -20,7 +20,7 @@ _MAX_ITEMS = 1_000
 class Passed(NamedTuple):
     """A place that was passed over: where it is, and why it was not read."""
 
-    where: str
+    location: str
     reason: str
 
 
@@ -35,7 +35,7 @@ class SkippedPlaces:
 
     def note(self, error: UnreadableRecordError) -> None:
         """Note what *error* says of a place."""
-        self.add(error.where, error.reason)
+        self.add(error.location, error.reason)
 
     def add(self, where: str, reason: str) -> None:
         """Note that the record at *where* was not read, and why."""
@@ -72,6 +72,7 @@ class SkippedPlaces:
         number = f"{len(self):,}{'+' * bool(self.more)} record{'s' * (len(self) > 1)}"
         others = f", and {len(self) - 1:,} more" if len(self) > 1 else ""
         return (
-            f"Passed over {number} that could not be read: {first.where} ({first.reason}){others}. "
-            "All others are told, and the store was not changed; `flagstone doctor` names each."
+            f"Passed over {number} that could not be read: {first.location} ({first.reason})"
+            f"{others}. All others are told, and the store was not changed; "
+            "`flagstone doctor` names each."
         )

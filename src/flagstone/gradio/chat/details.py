@@ -11,8 +11,8 @@ import gradio
 
 from flagstone.errors import NoSuchReplyError
 from flagstone.errors.safe_logs import logger_of
-from flagstone.gradio.executor import aside
-from flagstone.gradio.recording.recorder import Keeper
+from flagstone.gradio.executor import in_thread
+from flagstone.gradio.recording.recorder import Recorder
 from flagstone.gradio.ui import messages
 from flagstone.gradio.ui.scripts import HIDDEN, chat_script, told_as_text
 from flagstone.gradio.ui.styles import COMMENT, consent_boxes, place_style
@@ -50,10 +50,10 @@ Save = Callable[[Subject, Comment, Any], tuple[dict[str, Any], Subject]]
 class Details:
     """A comment and a better answer, asked for below the conversation after a reaction."""
 
-    def __init__(self, keeper: Keeper, save: Save, *, comment: bool, correction: bool) -> None:
+    def __init__(self, recorder: Recorder, save: Save, *, comment: bool, correction: bool) -> None:
         self._save_comment = save
         self.asks = comment or correction
-        self.consent = consent_boxes(keeper.rules.consent)
+        self.consent = consent_boxes(recorder.rules.consent)
         self.message = gradio.HTML(visible=False, render=False)
         self.id = f"flagstone-panel-{self.message._id}"  # noqa: SLF001 - unique on the page
         with gradio.Column(
@@ -80,7 +80,7 @@ class Details:
         inputs = [self.subject, self.comment, self.answer, told, *self.consent]
         gradio.on(
             [self._save.click, self.comment.submit],
-            aside(told_as_text(self._say)), inputs, [told, self.subject],
+            in_thread(told_as_text(self._say)), inputs, [told, self.subject],
             js=chat_script(f"telling({name}, values.slice(0, {len(inputs)}), 3)"),
             queue=False, show_progress="hidden", trigger_mode="multiple", **HIDDEN,
         ).then(

@@ -30,7 +30,7 @@ from flagstone.gradio.chat.messages import Reply, last_question, option_of, posi
 from flagstone.gradio.chat.page import ChatPage
 from flagstone.gradio.payloads.fields import Fields, describe, number_of, page_of, running_blocks
 from flagstone.gradio.recording.policy import Rules
-from flagstone.gradio.recording.recorder import Keeper, Press, Receipt
+from flagstone.gradio.recording.recorder import FlagReceipt, Press, Recorder
 from flagstone.gradio.recording.requester import session_of, user_of
 from flagstone.gradio.ui import messages
 
@@ -88,8 +88,8 @@ class Reactions:
         self._options = list(options)
         fields = ChatFields(self._chatbot, self._others)
         callback.setup_fields(fields, folder)
-        self.keeper: Keeper = callback.keeper
-        self.keeper.set_rules(rules)
+        self.recorder: Recorder = callback.recorder
+        self.recorder.set_rules(rules)
         self._memory = Memory()
         self._chatbot.feedback_options = self._options
         page = page_of([self._chatbot]) or demo
@@ -99,7 +99,7 @@ class Reactions:
         """Put what the reactions need on the page, and wire it."""
         page = ChatPage(self._demo, self._others)
         self._details = page.place(
-            lambda: Details(self.keeper, self._comment, comment=comment, correction=correction)
+            lambda: Details(self.recorder, self._comment, comment=comment, correction=correction)
         )
         page.attach(
             self._details,
@@ -145,13 +145,13 @@ class Reactions:
         if standing and standing.former:
             self._take_former_back(key, standing, request)
         if standing and standing.option == reaction.option:  # Gradio 6 tells of some twice
-            again = messages.receipt(Receipt(0, standing.flag_id))
+            again = messages.receipt(FlagReceipt(0, standing.flag_id))
             return {"notice": again, "idle": True}, None
         if reaction.option is not None:
             return self._keep(reaction, reaction.option, request, before=standing)
         if standing is None:
             return {"notice": messages.status(_NONE), "idle": True}, None
-        self.keeper.withdraw(standing.flag_id, request)
+        self.recorder.withdraw(standing.flag_id, request)
         self._memory.remember(request, keys_of(reaction.reply), None)
         return {"notice": messages.status("Taken back."), "taken": True}, None
 
@@ -168,14 +168,14 @@ class Reactions:
         press = Press(
             payloads=origin.payloads, option=option, consented=reaction.consented, origin=origin
         )
-        kept = self.keeper.keep(press, request)
+        kept = self.recorder.save(press, request)
         standing = Standing(kept.flag_id, option, before.flag_id if before else None)
         self._memory.remember(request, (key, other), standing)
         subject = Subject(flag_id=kept.flag_id, key=key, open_key=reply.open_key, text=reply.text)
         opens = reply.text if self._details.asks else None
         return {"notice": self._replaced(key, standing, kept, request), "opens": opens}, subject
 
-    def _replaced(self, key: str, standing: Standing, kept: Receipt, request: Any) -> str:
+    def _replaced(self, key: str, standing: Standing, kept: FlagReceipt, request: Any) -> str:
         """The notice that *kept* was kept and stands, now that the former flag is withdrawn."""
         saved = messages.receipt(kept)
         if standing.former is None:
@@ -189,7 +189,7 @@ class Reactions:
 
     def _take_former_back(self, key: str, standing: Standing, request: Any) -> None:
         assert standing.former is not None
-        self.keeper.withdraw(standing.former, request, replaced_by=standing.flag_id)
+        self.recorder.withdraw(standing.former, request, replaced_by=standing.flag_id)
         self._memory.remember(request, (key,), replace(standing, former=None))
 
     def _comment(
@@ -202,8 +202,8 @@ class Reactions:
                 raise WithdrawnFlagError(flag_id=subject.flag_id)
             if standing.said == (entered.text, entered.better):
                 return {"notice": None}, subject
-            last = len(self.keeper.fields.components) - 1  # the reply
-            kept = self.keeper.amend(
+            last = len(self.recorder.fields.components) - 1  # the reply
+            kept = self.recorder.amend(
                 standing.flag_id,
                 request,
                 comment=entered.text,
@@ -261,19 +261,19 @@ class Reactions:
     def _remembered(self, reply: Reply, request: Any) -> tuple[str, Standing] | None:
         for key in keys_of(reply):
             standing = self._memory.find(request, key)
-            if standing and standing.flag_id not in self.keeper.withdrawn:
+            if standing and standing.flag_id not in self.recorder.withdrawn:
                 return key, standing
         return None
 
     def _read(self, flag_ids: Iterable[str | None], request: Any) -> dict[str | None, Standing]:
         """Those of these flags that stand in the store, and are not of another user."""
-        asked = [each for each in flag_ids if each and each not in self.keeper.withdrawn]
+        asked = [each for each in flag_ids if each and each not in self.recorder.withdrawn]
         if not asked:
             return {}
-        user, redacts = user_of(request), self.keeper.rules.redact is not None
+        user, redacts = user_of(request), self.recorder.rules.redact is not None
         return {
             flag_id: Standing(flag_id, state.flag.option)
-            for flag_id, state in self.keeper.store.states(asked).items()
+            for flag_id, state in self.recorder.store.states(asked).items()
             if state.verdict != "rejected" and (redacts or state.flag.user in (None, user))
         }
 

@@ -66,7 +66,7 @@ class ChatInterface(gradio.ChatInterface):
             self._reactions = Reactions(
                 self, callback, self.flagging_dir, self.flagging_options, rules
             )
-            self._reactions.keeper.app = _name_by_function(self)
+            self._reactions.recorder.app = _name_by_function(self)
             self._reactions.place(comment=flag_comment, correction=flag_correction)
         self._settle()
 
@@ -79,7 +79,7 @@ class ChatInterface(gradio.ChatInterface):
     def _settle(self) -> None:
         callback = self.flagging_callback
         if self._reactions is not None and isinstance(callback, StoreCallback):
-            settle(self, self._reactions.keeper, callback, folder=self._default_folder)
+            settle(self, self._reactions.recorder, callback, folder=self._default_folder)
 
 
 def attach_to_chat(
@@ -97,7 +97,7 @@ def attach_to_chat(
     reactions = Reactions(
         demo, FlagLogger(store), DEFAULT_FOLDER, names or list(THUMBS), Rules(**rules)
     )
-    reactions.keeper.app = app or _name_by_function(demo)
+    reactions.recorder.app = app or _name_by_function(demo)
     reactions.place(comment=comment, correction=correction)
 
 

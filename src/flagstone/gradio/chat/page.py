@@ -13,7 +13,7 @@ import gradio
 from gradio.components import Component
 
 from flagstone.gradio.chat.details import Details
-from flagstone.gradio.executor import aside
+from flagstone.gradio.executor import in_thread
 from flagstone.gradio.nesting import inside
 from flagstone.gradio.payloads.fields import page_of
 from flagstone.gradio.ui import messages
@@ -90,7 +90,7 @@ class ChatPage:
         shown = [self._notice, details.box, details.message, details.again]
         shown += [details.comment, details.answer, *self._reactions()]
         pressed = self._chatbot.like(
-            aside(told_as_text(react)), inputs, [self._told, details.subject],
+            in_thread(told_as_text(react)), inputs, [self._told, details.subject],
             js=self._telling(inputs), trigger_mode="multiple", **self._call(),
         )  # fmt: skip
         self._then(
@@ -120,7 +120,7 @@ class ChatPage:
         if event is not None and _SHOWS_REACTIONS:
             js = self._telling(inputs, another=another)
             called = event(
-                aside(told_as_text(show)), inputs, self._told, js=js, **self._call() | how
+                in_thread(told_as_text(show)), inputs, self._told, js=js, **self._call() | how
             )
             js = chat_script(f"shown({self._name}, values[0])")
             called.then(None, self._told, self._chatbot, js=js, **HIDDEN)
@@ -133,7 +133,7 @@ class ChatPage:
         for event in filter(None, events):
             inputs = [chatbot, self._told]
             called = event(
-                aside(told_as_text(shorten)), inputs, self._told,
+                in_thread(told_as_text(shorten)), inputs, self._told,
                 js=self._telling(inputs), **self._call(),
             )  # fmt: skip
             shown = self._emptied()
@@ -144,7 +144,7 @@ class ChatPage:
         events = [getattr(self._chatbot, "clear", None)]
         events += [_click_of(self._demo, name) for name in ("new_chat_button", "clear_btn")]
         for event in filter(None, events):
-            event(aside(forget), None, None, **self._call())
+            event(in_thread(forget), None, None, **self._call())
             shown = self._emptied()
             js = chat_script(f"emptied({self._name}).slice(0, {len(shown)})")
             event(None, None, shown, js=js, **HIDDEN)

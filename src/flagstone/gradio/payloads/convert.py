@@ -66,7 +66,7 @@ def to_value(
     try:
         return Value(kind=kind_of(component), data=data, component=description, files=files)
     except UnserializableValueError as error:
-        where = f"field {field!r}{error.where.removeprefix('data')}"
+        where = f"field {field!r}{error.location.removeprefix('data')}"
         raise UnserializableValueError(where=where, reason=error.reason) from error
 
 

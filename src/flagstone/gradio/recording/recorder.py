@@ -51,7 +51,7 @@ _MAX_ATTEMPTS = 1_000
 _MAX_CONSENTS = 10_000
 
 
-class Receipt(int):
+class FlagReceipt(int):
     """How many flags there are, as Gradio has it, and the `flag_id` of the one just kept."""
 
     flag_id: str
@@ -83,7 +83,7 @@ class Press:
     origin: Origin | None = None
 
 
-class Keeper:
+class Recorder:
     """The flags of one demo: of which fields, in which store, by which rules."""
 
     def __init__(self, fields: Fields, store: Store, append: Callable[[Flag, Store], int]) -> None:
@@ -103,7 +103,7 @@ class Keeper:
         self._rate = Rate(rules.flag_rate, _MINUTE)
         self._limit = Rate(rules.limit, _HOUR)
 
-    def keep(self, press: Press, request: Any = None) -> Receipt:
+    def save(self, press: Press, request: Any = None) -> FlagReceipt:
         """
         Keep what was pressed; *request* is the one that sent it, by default the running one.
 
@@ -127,9 +127,9 @@ class Keeper:
             self._attempts.forget(key)
             raise
         self._attempts.forget(key)
-        return Receipt(count, flag_id)
+        return FlagReceipt(count, flag_id)
 
-    def keep_run(self, run: Run) -> Receipt | None:
+    def save_run(self, run: Run) -> FlagReceipt | None:
         """Keep a prediction by itself; None where the rules want it not."""
         if self.rules.consent and session_of(run.request) not in self._consented:
             return None
@@ -140,7 +140,7 @@ class Keeper:
             flag = self._make(press, run.request, new_id(), automatic=True)
         except _NotWantedError:
             return None
-        return Receipt(self._append(flag, self.store), flag.id)
+        return FlagReceipt(self._append(flag, self.store), flag.id)
 
     def hear_consent(self, session: str | None, *, given: bool) -> None:
         """Remember whether the person of *session* agrees to what the rules ask."""
@@ -159,7 +159,7 @@ class Keeper:
         comment: str | None,
         corrections: Mapping[int, Any],
         consented: bool = False,
-    ) -> Receipt:
+    ) -> FlagReceipt:
         """
         Keep that flag once more, as a flag of its own, with what the same person says of it now.
 
@@ -191,7 +191,7 @@ class Keeper:
         )
         said = replace(self.rules.redacted(said), id=said.id)
         staged.commit(said)
-        return Receipt(self._append(said, self.store), said.id)
+        return FlagReceipt(self._append(said, self.store), said.id)
 
     def withdraw(self, flag_id: str, request: Any, *, replaced_by: str | None = None) -> bool:
         """

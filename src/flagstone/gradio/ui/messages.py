@@ -9,7 +9,7 @@ import gradio
 from gradio.context import LocalContext
 
 from flagstone.errors import FlagstoneError
-from flagstone.gradio.recording.recorder import Receipt
+from flagstone.gradio.recording.recorder import FlagReceipt
 
 _NOT_OURS = (
     "Something went wrong on the server, and its log says what. Count it as not saved; "
@@ -24,7 +24,7 @@ LOST = (
 
 def receipt(kept: Any) -> str:
     """That it was saved, and the id of the flag where there is one."""
-    name = f" Its receipt is <code>{kept.flag_id}</code>." if isinstance(kept, Receipt) else ""
+    name = f" Its receipt is <code>{kept.flag_id}</code>." if isinstance(kept, FlagReceipt) else ""
     return status(f"✓ Saved.{name}")
 
 

@@ -17,8 +17,8 @@ from gradio.utils import get_upload_folder
 
 from flagstone.errors import NoSuchOptionError, UnserializableValueError
 from flagstone.errors.safe_logs import logger_of
-from flagstone.gradio.executor import aside
-from flagstone.gradio.recording.recorder import Keeper, Press
+from flagstone.gradio.executor import in_thread
+from flagstone.gradio.recording.recorder import Press, Recorder
 from flagstone.gradio.ui import messages
 from flagstone.gradio.ui.editors import Editor, editor_for
 from flagstone.gradio.ui.scripts import HIDDEN, script
@@ -48,15 +48,15 @@ class Asking:
 
 class Panel:
     """
-    A panel for the flags of *keeper*, placed where it is made, closed.
+    A panel for the flags of *recorder*, placed where it is made, closed.
     """
 
-    def __init__(self, keeper: Keeper, asking: Asking) -> None:
-        self._keeper = keeper
-        self._fields = keeper.fields.components
+    def __init__(self, recorder: Recorder, asking: Asking) -> None:
+        self._recorder = recorder
+        self._fields = recorder.fields.components
         self._message = gradio.HTML(visible=False, render=False)
         self.id = f"flagstone-panel-{self._message._id}"  # noqa: SLF001 - unique on the page
-        self._editors = _editors_of(keeper) if asking.correction else {}
+        self._editors = _editors_of(recorder) if asking.correction else {}
         with gradio.Column(
             visible=False, elem_id=self.id, elem_classes="flagstone-panel"
         ) as self._box:
@@ -80,7 +80,7 @@ class Panel:
         self._comment = gradio.Textbox(**COMMENT, visible=asking.comment)
         for editor in self._editors.values():
             editor.component.render()  # type: ignore[no-untyped-call]
-        self._consent = consent_boxes(self._keeper.rules.consent)
+        self._consent = consent_boxes(self._recorder.rules.consent)
         place_style()
 
     def opened_by(self, button: gradio.Button, option: str | None = None) -> None:
@@ -114,7 +114,7 @@ class Panel:
         folder = json.dumps(get_upload_folder())
         saved: Dependency = gradio.on(
             [self._save.click, self._comment.submit],
-            aside(self._keep),
+            in_thread(self._keep),
             inputs,
             [self._message, self._last],
             js=script(f"saving({name}, passStreams({folder}, values, {len(inputs)}))"),
@@ -127,7 +127,7 @@ class Panel:
             None, None, self._undo, js=script(f"expire({name}, {_UNDO_FOR * 1000:.0f})"), **HIDDEN
         )  # fmt: skip
         self._undo.click(
-            aside(self._take_back), self._last, [self._receipt, self._last],
+            in_thread(self._take_back), self._last, [self._receipt, self._last],
             queue=False, show_progress="hidden", **HIDDEN,
         ).then(
             None, self._receipt, self._undo, js=script("undone(values[0])"), **HIDDEN
@@ -137,7 +137,7 @@ class Panel:
     def _keep(self, request: gradio.Request, *values: Any) -> tuple[str, Any]:
         """The notice of what became of the flag, and what Undo needs to take it back."""
         try:
-            kept = self._keeper.keep(self._press_of(list(values)), request)
+            kept = self._recorder.save(self._press_of(list(values)), request)
         except Exception as error:
             logger.exception("A flag was not kept")
             return messages.refusal(error), None
@@ -169,18 +169,18 @@ class Panel:
         if last is None or time.monotonic() - last[1] > 2 * _UNDO_FOR:
             return messages.status("It was saved a while ago and stays so."), None
         try:
-            self._keeper.withdraw(last[0], request)
+            self._recorder.withdraw(last[0], request)
         except Exception as error:
             logger.exception("A flag was not taken back")
             return messages.refusal(error), last
         return messages.status("Undone: it will not be counted."), None
 
 
-def _editors_of(keeper: Keeper) -> dict[int, Editor]:
+def _editors_of(recorder: Recorder) -> dict[int, Editor]:
     """By the position of their field, the editors of those outputs that have one."""
     made = {
-        n: editor_for(keeper.fields.components[n], f"Expected {keeper.fields.names[n]}")
-        for n in sorted(keeper.fields.declared or ())
+        n: editor_for(recorder.fields.components[n], f"Expected {recorder.fields.names[n]}")
+        for n in sorted(recorder.fields.declared or ())
     }
     return {n: editor for n, editor in made.items() if editor is not None}
 

@@ -9,7 +9,7 @@ from datetime import date
 
 from flagstone.core.query import Pair, Query, State
 from flagstone.core.records import Value
-from flagstone.core.text import spell
+from flagstone.core.text import summarize
 from flagstone.stores.base import Store
 
 _BRIEF = 60
@@ -90,4 +90,4 @@ def _said(value: Value) -> str:
     data = value.data
     if isinstance(data, dict) and "label" in data:
         data = data["label"]
-    return spell(data, _BRIEF)
+    return summarize(data, _BRIEF)

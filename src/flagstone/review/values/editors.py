@@ -11,7 +11,7 @@ from typing import Any
 
 from flagstone.core import codec
 from flagstone.core.records import Value
-from flagstone.core.text import spell
+from flagstone.core.text import summarize
 from flagstone.errors import UnserializableValueError
 from flagstone.review.values.budget import size_of
 from flagstone.review.values.file_fields import Parts, parts_of
@@ -77,20 +77,20 @@ def _boolean(value: Value) -> Editor:
 
 def _label(value: Value) -> Editor:
     data = value.data or {"label": "", "confidences": []}
-    names = [spell(part["label"], BRIEF) for part in data["confidences"] or ()]
-    text = spell(data["label"], BRIEF)
+    names = [summarize(part["label"], BRIEF) for part in data["confidences"] or ()]
+    text = summarize(data["label"], BRIEF)
     return Editor(control="label", text=Exact(text), choices=tuple(map(Exact, names)))
 
 
 def _choice(value: Value) -> Editor:
     if isinstance(value.data, list):
         return _choices(value)
-    text = "" if value.data is None else spell(value.data, BRIEF)
+    text = "" if value.data is None else summarize(value.data, BRIEF)
     return Editor(control="choice", text=Exact(text), choices=tuple(_offered(value)))
 
 
 def _choices(value: Value) -> Editor:
-    chosen = [spell(choice, BRIEF) for choice in value.data or ()]
+    chosen = [summarize(choice, BRIEF) for choice in value.data or ()]
     return Editor(control="choices", text=Exact("\n".join(chosen)), choices=tuple(_offered(value)))
 
 
@@ -148,7 +148,7 @@ def _json_editor(value: Value) -> Editor | None:
 
 
 def _offered(value: Value) -> list[str]:
-    return [Exact(spell(choice, BRIEF)) for choice in choices_of(value)]
+    return [Exact(summarize(choice, BRIEF)) for choice in choices_of(value)]
 
 
 def choices_of(value: Value) -> list[Any]:
@@ -159,7 +159,7 @@ def choices_of(value: Value) -> list[Any]:
 
 def cell_of(cell: Any) -> str:
     """What a field of a table holds of *cell*."""
-    return "" if cell is None else spell(cell, _MAX_LENGTH)
+    return "" if cell is None else summarize(cell, _MAX_LENGTH)
 
 
 def class_of(part: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from flagstone.core import codec
 from flagstone.core.codec import FileRef
 from flagstone.core.records import Value
-from flagstone.core.text import spell
+from flagstone.core.text import summarize
 from flagstone.errors import UnserializableValueError
 from flagstone.review.values.editors import BRIEF, cell_of, choices_of, class_of, editor_for
 from flagstone.review.values.file_fields import (
@@ -94,7 +94,7 @@ def _read_choices(value: Value, entered: Any) -> list[Any]:
 def _of_offered(value: Value, text: str) -> Any:
     """The choice that is spelled *text*, with its type."""
     choices = choices_of(value)
-    return next((choice for choice in choices if spell(choice, BRIEF) == text), text)
+    return next((choice for choice in choices if summarize(choice, BRIEF) == text), text)
 
 
 def _rows_of(entered: Any, width: int) -> list[list[str]]:

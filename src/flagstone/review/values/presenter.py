@@ -15,7 +15,7 @@ import orjson
 
 from flagstone.core.codec import FileRef
 from flagstone.core.records import Value
-from flagstone.core.text import spell
+from flagstone.core.text import summarize
 from flagstone.review.values import markdown
 from flagstone.review.values.budget import size_of
 from flagstone.review.values.charts import plot_of
@@ -61,7 +61,7 @@ def shown(value: Value) -> Shown:
 
 def brief(values: Mapping[str, Value]) -> str:
     """The first words of *values*, for a line of the list; files have a picture there."""
-    texts = (spell(value.data, _BRIEF) for value in values.values() if value.data is not None)
+    texts = (summarize(value.data, _BRIEF) for value in values.values() if value.data is not None)
     return " · ".join(text for text in texts if text)[:_BRIEF]
 
 
@@ -79,7 +79,7 @@ def _tree(data: Any) -> _Shape:
 
 
 def _text(data: Any) -> _Shape:
-    text = data if isinstance(data, str) else spell(data, MOST_TEXT)
+    text = data if isinstance(data, str) else summarize(data, MOST_TEXT)
     return "text", {"text": text[:MOST_TEXT], "more": max(0, len(text) - MOST_TEXT)}
 
 
@@ -103,13 +103,13 @@ def _color(data: Any) -> _Shape:
 def _choices(data: Any) -> _Shape:
     if not isinstance(data, list):
         return _text(data)
-    return "chips", [spell(choice, _BRIEF) for choice in data[:_MAX_PARTS]]
+    return "chips", [summarize(choice, _BRIEF) for choice in data[:_MAX_PARTS]]
 
 
 def _label(data: Any) -> _Shape:
     parts = data["confidences"] or ()
-    bars = [(spell(part["label"], _BRIEF), _share(part["confidence"])) for part in parts]
-    return "label", {"label": spell(data["label"], _BRIEF), "bars": bars[:_MAX_PARTS]}
+    bars = [(summarize(part["label"], _BRIEF), _share(part["confidence"])) for part in parts]
+    return "label", {"label": summarize(data["label"], _BRIEF), "bars": bars[:_MAX_PARTS]}
 
 
 def _share(confidence: Any) -> float:
@@ -166,10 +166,10 @@ def _media(data: Any) -> _Shape:
 def _table(data: Any) -> _Shape:
     rows, headers = data["data"], data["headers"]
     cells = [
-        [spell(cell, _BRIEF) for cell in row[:_MAX_COLUMNS]]
+        [summarize(cell, _BRIEF) for cell in row[:_MAX_COLUMNS]]
         for row in expect(list, rows)[:_MAX_ROWS]
     ]
-    head = [spell(name, _BRIEF) for name in headers[:_MAX_COLUMNS]]
+    head = [summarize(name, _BRIEF) for name in headers[:_MAX_COLUMNS]]
     cut = len(rows) > _MAX_ROWS or len(headers) > _MAX_COLUMNS
     return "table", {"headers": head, "rows": cells, "size": (len(rows), len(headers)), "cut": cut}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from flagstone.core.codec import spelled
+from flagstone.core.codec import escape_surrogates
 from flagstone.review.values.budget import cut, spend
 
 _SHOWN = frozenset("\n\t\u200c\u200d\xad")  # joiners make letters and emoji, and hide nothing
@@ -38,7 +38,7 @@ def plain(shown: Any) -> Any:
 
 def typed(text: str) -> str:
     """*text* as a field of a page gives it back when nobody has touched it."""
-    return spelled(text).replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
+    return escape_surrogates(text).replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
 
 
 def _spelled(char: str) -> str:

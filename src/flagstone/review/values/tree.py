@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from flagstone.core.codec import FileRef
-from flagstone.core.text import spell
+from flagstone.core.text import summarize
 
 _DEEPEST = 20
 _MAX_BRANCHES = 200
@@ -56,7 +56,9 @@ def _tree_of(data: Any, depth: int, room: _Room) -> Node:
         case dict() | list() | tuple() if depth >= _DEEPEST:
             return room.take(Node("leaf", "…"))
         case dict():
-            parts = [(spell(key, 100), part) for key, part in islice(data.items(), _MAX_BRANCHES)]
+            parts = [
+                (summarize(key, 100), part) for key, part in islice(data.items(), _MAX_BRANCHES)
+            ]
             text = f"{{{len(data)}}}"
         case list() | tuple():
             parts = [(str(n), part) for n, part in enumerate(data[:_MAX_BRANCHES])]
@@ -77,4 +79,4 @@ def _leaf(data: Any) -> str:
         case str():
             cut = data if len(data) <= _MAX_LENGTH else f"{data[:_MAX_LENGTH]}…"
             return f'"{cut}"'
-    return spell(data, _MAX_LENGTH)
+    return summarize(data, _MAX_LENGTH)

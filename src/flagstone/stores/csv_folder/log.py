@@ -22,7 +22,7 @@ from zlib import crc32
 
 import orjson
 
-from flagstone.core.codec import spelled
+from flagstone.core.codec import escape_surrogates
 from flagstone.errors.safe_logs import logger_of
 from flagstone.fs.atomic import is_still, replace_durably, sync_directory
 from flagstone.fs.locks import lock
@@ -271,7 +271,7 @@ def add_column(path: Path, columns: tuple[str, ...]) -> None:
 
 def _numbered(row: Row, number: int, header: Row | None) -> bytes:
     *cells, record = row
-    cells = [spelled(cell) for cell in cells]
+    cells = [escape_surrogates(cell) for cell in cells]
     # By hand, as the csv module takes its time over a long cell full of quotes.
     text = record[:-1] + end_of_record(cells, record[:-1], number, header)
     text = text.replace('"', '""')

@@ -33,22 +33,22 @@ def choose_log(first: Path, columns: tuple[str, ...] | None, taken: Iterable[Pat
 
 
 def logs_in(
-    folder: Path, suffix: str = ".csv", note: Callable[[str, str], None] | None = None
+    folder: Path, suffix: str = ".csv", takes_link: Callable[[str], bool] = lambda _: False
 ) -> list[Path]:
     """
     The logs in *folder*, in the order they were begun: 2 before 10.
 
-    A link is none: it may lead to anything. *note* is called with its place, and why.
+    A link may lead to anything: it counts only if *takes_link* says so of its path.
     """
-    names = []
     try:
         with os.scandir(folder) as found:
-            for each in found:
-                if each.name.endswith(suffix) and each.is_file():
-                    if not each.is_symlink():
-                        names.append(each.name)
-                    elif note is not None:
-                        note(each.path, "it is a link; open the folder that it leads to")
+            names = [
+                each.name
+                for each in found
+                if each.name.endswith(suffix)
+                and each.is_file()
+                and (not each.is_symlink() or takes_link(each.path))
+            ]
     except FileNotFoundError:
         return []
     return _paths(folder, tuple(sorted(names, key=lambda name: (len(name), name))))

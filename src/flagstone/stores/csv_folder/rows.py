@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any
 
-from flagstone.core.codec import FileRef, files_in, spelled
+from flagstone.core.codec import FileRef, escape_surrogates, files_in
 from flagstone.core.records import (
     Flag,
     NewerRecord,
@@ -117,7 +117,7 @@ def _hub_columns(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _title(name: str) -> str:
-    return str(spreadsheet_safe(spelled(name)))
+    return str(spreadsheet_safe(escape_surrogates(name)))
 
 
 def aside_of(columns: Sequence[str]) -> slice:

@@ -82,7 +82,7 @@ class CsvFolder(Store):
         address: Address | None = None,
     ) -> None:
         self.path = Path(path)
-        self.where = str(path)
+        self.location = str(path)
         self.files = FolderFiles(self.path)
         self._first_logs = {**_FIRST_LOGS, "flag": file_name}
         self._header = header
@@ -115,7 +115,7 @@ class CsvFolder(Store):
     def append(self, records: Iterable[Record]) -> None:
         self._append(list(records))
 
-    def keep(self, flag: Flag) -> int:
+    def save(self, flag: Flag) -> int:
         """Append one flag and say the number of its row, not counting the header."""
         return self._append([flag])
 
@@ -157,7 +157,7 @@ class CsvFolder(Store):
 
     def replace(self, flags: Iterable[Flag]) -> None:
         new = {flag.id: flag for flag in flags}
-        require_files(new.values(), self.files, self.where)
+        require_files(new.values(), self.files, self.location)
         with self._lock, self._telling(doing="correct flags in"):
             for path in self._logs():
                 if path.name != _ERASED:
@@ -192,7 +192,7 @@ class CsvFolder(Store):
             self._try_to_finish()
         texts = [record.to_json() for record in records]
         if any('"$file"' in text for text in texts):
-            require_files(records, self.files, self.where)
+            require_files(records, self.files, self.location)
         rows: dict[_Kind, Rows] = defaultdict(dict)
         with self._telling(doing="keep the flag in"):
             for record, text in zip(records, texts, strict=True):
@@ -253,8 +253,13 @@ class CsvFolder(Store):
 
     def _logs(self) -> list[Path]:
         # Flags first: what is read in this order finds the flag before what is said about it.
-        logs = logs_in(self.path, note=self.skipped.add)
+        logs = logs_in(self.path, takes_link=self._takes_link)
         return sorted(logs, key=lambda path: path.name.startswith(_ABOUT_FLAGS))
+
+    def _takes_link(self, path: str) -> bool:
+        """Whether a log that is a link is read; it is not, and is noted as skipped."""
+        self.skipped.add(path, "it is a link; open the folder that it leads to")
+        return False
 
     def _link(self, field: str, ref: FileRef) -> str | dict[str, Any]:
         """Show the file *ref* under its field, and say what stands for it in the cell."""
@@ -299,7 +304,7 @@ class CsvFolder(Store):
             with self._lock:
                 self._erasures.finish(self._erase, wait=False)
         except (OSError, StoreError) as error:
-            logger.warning("An erasure in %s is not finished yet: %s", self.where, error)
+            logger.warning("An erasure in %s is not finished yet: %s", self.location, error)
 
     def _left_by_erasures(self) -> frozenset[str]:
         """The ids of flags that were erased, and of which something is here all the same."""
@@ -334,7 +339,7 @@ class CsvFolder(Store):
         try:
             yield
         except OSError as error:
-            raise store_error(error, doing=doing, where=self.where) from error
+            raise store_error(error, doing=doing, where=self.location) from error
 
 
 def _tomb(record_id: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import orjson
 
-from flagstone.core.codec import FileRef, spelled
+from flagstone.core.codec import FileRef, escape_surrogates
 from flagstone.core.records import Flag, Record, record_from_json
 from flagstone.errors import StoreError, UnreadableRecordError, store_error
 from flagstone.errors.safe_logs import logger_of
@@ -49,7 +49,7 @@ class FlagFolders(Store):
         self, path: Path, *, order: Sequence[str] = (), address: Address | None = None
     ) -> None:
         self.path = path
-        self.where = str(path)
+        self.location = str(path)
         self.files = FolderFiles(path)
         self._order = order
         self._address = address
@@ -73,7 +73,7 @@ class FlagFolders(Store):
     def append(self, records: Iterable[Record]) -> None:
         records = list(records)
         texts = [record.to_json() for record in records]
-        require_files(records, self.files, self.where)
+        require_files(records, self.files, self.location)
         with self._telling("keep the flag in"), self._locked():
             self._erasures.finish(self._erase)
             for record, text in zip(records, texts, strict=True):
@@ -81,7 +81,7 @@ class FlagFolders(Store):
                 if not path.exists():
                     self._write(path, record, text)
 
-    def keep(self, flag: Flag) -> int:
+    def save(self, flag: Flag) -> int:
         """Append one flag and say how many there are."""
         if self._count is None:
             self._count = sum(1 for _ in self.path.glob(f"*/{FLAG}"))
@@ -124,7 +124,7 @@ class FlagFolders(Store):
 
     def replace(self, flags: Iterable[Flag]) -> None:
         flags = list(flags)
-        require_files(flags, self.files, self.where)
+        require_files(flags, self.files, self.location)
         with self._telling("correct flags in"), self._locked():
             for flag in flags:
                 path = self._path_of(flag)
@@ -149,7 +149,7 @@ class FlagFolders(Store):
         try:
             self.finish_erasures()
         except StoreError as error:
-            logger.warning("An erasure in %s is not finished yet: %s", self.where, error)
+            logger.warning("An erasure in %s is not finished yet: %s", self.location, error)
 
     def _erase(self, erasure: Erasure) -> None:
         """Have *erasure* done; to do it again ends what was cut off, and changes nothing else."""
@@ -201,7 +201,7 @@ class FlagFolders(Store):
             return self.files.show(ref, field, below=f"{folder}/")
 
         cells = row_of(flag, text, show, self._order, self._address)
-        row = dict(zip(columns, map(spelled, cells), strict=True))
+        row = dict(zip(columns, map(escape_surrogates, cells), strict=True))
         return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
 
     @contextmanager
@@ -243,7 +243,7 @@ class FlagFolders(Store):
         try:
             yield
         except OSError as error:
-            raise store_error(error, doing=doing, where=self.where) from error
+            raise store_error(error, doing=doing, where=self.location) from error
 
 
 def _name_of(path: Path) -> str:

@@ -50,7 +50,7 @@ class RepoFolderStore(Store):
         configs: Configs,
         once: Mapping[str, bytes],
     ) -> None:
-        self.where = commits.where
+        self.location = commits.location
         self._commits = commits
         self._make = make
         self._log = log
@@ -70,7 +70,7 @@ class RepoFolderStore(Store):
 
     @property
     def url(self) -> str:
-        return self.where
+        return self.location
 
     def append(self, records: Iterable[Record]) -> None:
         records = list(records)
@@ -80,7 +80,7 @@ class RepoFolderStore(Store):
                 try:
                     self._forget_history()
                 except StoreError as error:
-                    logger.warning("An erasure in %s is not finished yet: %s", self.where, error)
+                    logger.warning("An erasure in %s is not finished yet: %s", self.location, error)
 
     def scan(self, after: str | None = None) -> Iterator[Record]:
         with self._lock:
@@ -174,7 +174,7 @@ class RepoFolderStore(Store):
         place = PurePosixPath(path)
         if place.is_absolute() or ".." in place.parts:
             reason = f"its file {path!r} lies outside of it"
-            raise StoreError(doing="read", where=self.where, reason=reason)
+            raise StoreError(doing="read", where=self.location, reason=reason)
         target = self._folder / place
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as writer:

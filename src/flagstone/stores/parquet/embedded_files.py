@@ -34,7 +34,7 @@ class Embedded(Protocol):
         """The bytes of the one with this hash."""
 
 
-class ShardFiles(Files):
+class EmbeddedFiles(Files):
     """
     Files in *place*, below `files/`, and those that are *embedded* in shards.
 
@@ -60,7 +60,9 @@ class ShardFiles(Files):
                     spool.seek(0)
                     self._place.upload(path_of(sha256), spool)
         except OSError as error:
-            raise store_error(error, doing=f"keep {name!r} in", where=self._place.where) from error
+            raise store_error(
+                error, doing=f"keep {name!r} in", where=self._place.location
+            ) from error
         return FileRef(sha256=sha256, name=name, mime_type=mime_type, size=size)
 
     def open(self, ref: FileRef) -> BinaryIO:

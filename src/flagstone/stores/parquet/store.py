@@ -32,7 +32,7 @@ from flagstone.errors import StoreError, UnfinishedErasureError, UnreadableRecor
 from flagstone.errors.safe_logs import logger_of
 from flagstone.stores.base import Store, of_flags, require_files
 from flagstone.stores.erasures import Erasure, damage_of_note, erasure_from_json
-from flagstone.stores.parquet.embedded_files import SMALL, ShardFiles, path_of
+from flagstone.stores.parquet.embedded_files import SMALL, EmbeddedFiles, path_of
 from flagstone.stores.parquet.schema import (
     DAMAGE,
     ERASED,
@@ -99,7 +99,7 @@ class _Shard:
         return sum(rows for part, rows in self.parts.items() if part <= number)
 
 
-class ShardStore(Store):
+class ParquetStore(Store):
     """
     Records in Parquet shards at *url*: a directory, or any URL of fsspec, such as `s3://…`.
 
@@ -112,8 +112,8 @@ class ShardStore(Store):
     def __init__(self, url: str | Path, options: dict[str, Any] | None = None) -> None:
         self._place: Place = place_at(str(url), options)
         self._url = str(url)
-        self.where = self._place.where
-        self.files: ShardFiles = ShardFiles(self._place, self)
+        self.location = self._place.location
+        self.files: EmbeddedFiles = EmbeddedFiles(self._place, self)
         self._known: dict[str, _Shard] = {}
         self._lock = threading.RLock()
         self._has_begun = False
@@ -121,26 +121,26 @@ class ShardStore(Store):
 
     @property
     def url(self) -> str:
-        if self.where.startswith("hf://"):
-            return self.where
-        return f"shards:{self._url if self._is_far else Path(self.where).resolve()}"
+        if self.location.startswith("hf://"):
+            return self.location
+        return f"parquet:{self._url if self._is_far else Path(self.location).resolve()}"
 
     @property
     def targets(self) -> Path | None:
-        return None if self._is_far else Path(self.where).resolve() / ".targets"
+        return None if self._is_far else Path(self.location).resolve() / ".targets"
 
     def exists(self) -> bool:
         return bool(self._listed())
 
     @property
     def _is_far(self) -> bool:
-        return "://" in self.where
+        return "://" in self.location
 
     def append(self, records: Iterable[Record]) -> None:
         unique = {record.id: record for record in records}
         ids = frozenset(unique)
         with self._lock:
-            require_files(unique.values(), self.files, self.where)
+            require_files(unique.values(), self.files, self.location)
             made, shards = False, self._shards()
             if self._has_begun or any(_replaced_in(shards)):
                 self._try_to_finish()
@@ -244,7 +244,7 @@ class ShardStore(Store):
             shards = self._shards()
             here = {id_ for shard in shards for id_ in shard.ids} - _erased_in(shards)
             new = {flag.id: flag for flag in flags if flag.id in here}
-            require_files(new.values(), self.files, self.where)
+            require_files(new.values(), self.files, self.location)
             if not new:
                 return
             while not self._create(replacing(self._table_of(list(new.values()))), after=shards):
@@ -255,7 +255,7 @@ class ShardStore(Store):
     def verify(self) -> Iterator[str]:
         for name in self._begun():
             if self._read_erasure(name) is None:
-                yield damage_of_note(f"{self.where}, {name}")
+                yield damage_of_note(f"{self.location}, {name}")
         for blob in self._blobs():
             with suppress(FileNotFoundError):  # it was merged meanwhile
                 yield from self._damage_of(_Shard(blob))
@@ -276,7 +276,7 @@ class ShardStore(Store):
             yield str(UnreadableRecordError(where=where, reason=reason))
 
     def _note(self, shard: _Shard, reason: str) -> None:
-        where = f"{self.where}, shard {shard.blob.name}"
+        where = f"{self.location}, shard {shard.blob.name}"
         self.skipped.add(where, reason)
 
     def close(self) -> None:
@@ -339,7 +339,7 @@ class ShardStore(Store):
         for shard in shards:
             if shard.is_damaged:
                 reason = f"shard {shard.blob.name} is damaged, and may need their files"
-                raise UnfinishedErasureError(where=self.where, reason=reason)
+                raise UnfinishedErasureError(where=self.location, reason=reason)
 
     def _begun(self) -> list[str]:
         """The blobs that say which erasures are not finished."""
@@ -358,7 +358,9 @@ class ShardStore(Store):
         except FileNotFoundError:  # somebody else has finished it
             return None
         except ValueError:
-            logger.warning("%s in %s says of no erasure what is left to be done", name, self.where)
+            logger.warning(
+                "%s in %s says of no erasure what is left to be done", name, self.location
+            )
             return None
 
     def _finish_on_first_use(self) -> None:
@@ -373,7 +375,7 @@ class ShardStore(Store):
         try:
             self.finish_erasures()
         except (StoreError, OSError) as error:
-            logger.warning("An erasure in %s is not finished yet: %s", self.where, error)
+            logger.warning("An erasure in %s is not finished yet: %s", self.location, error)
 
     def _left_by_erasures(self) -> set[str]:
         """The ids that were erased, and of which a shard has more than that."""
@@ -403,7 +405,7 @@ class ShardStore(Store):
                 try:
                     self._merge_block(number - block + 1, number)
                 except (StoreError, FileNotFoundError, pa.ArrowException) as error:
-                    logger.warning("Small shards of %s are not merged: %s", self.where, error)
+                    logger.warning("Small shards of %s are not merged: %s", self.location, error)
 
     def _merge_block(self, first: int, last: int) -> None:
         self._finish_replacing()
@@ -507,17 +509,17 @@ class ShardStore(Store):
         except (StoreError, FileNotFoundError):
             raise
         except DAMAGE as error:
-            where = f"{self.where}, shard {name}"
+            where = f"{self.location}, shard {name}"
             raise UnreadableRecordError(where=where, reason=str(error)) from error
         except self._place.errors as error:
             reason = str(error) or type(error).__name__
-            raise StoreError(doing=f"read {name} in", where=self.where, reason=reason) from error
+            raise StoreError(doing=f"read {name} in", where=self.location, reason=reason) from error
 
     def _record(self, shard: _Shard, row: dict[str, Any]) -> Record | None:
         return self._parse(row["record"], self._whence(shard, row))
 
     def _whence(self, shard: _Shard, row: dict[str, Any]) -> str:
-        return f"{self.where}, shard {shard.blob.name}, id {row['id']}"
+        return f"{self.location}, shard {shard.blob.name}, id {row['id']}"
 
     def embedded_hashes(self) -> set[str]:
         return {sha256 for shard in self._shards() for sha256 in shard.embedded}

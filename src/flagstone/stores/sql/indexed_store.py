@@ -17,7 +17,7 @@ from pyroaring import BitMap
 from flagstone.core.query import Pair, Query, State, model_of, texts_of
 from flagstone.core.records import Flag, Review, utc_text
 from flagstone.errors import StoreError
-from flagstone.stores.base import Reader
+from flagstone.stores.base import PreparedStore
 from flagstone.stores.sql.bitmap_index import Entry, Index, Key
 from flagstone.stores.sql.store import SqlStore
 
@@ -36,7 +36,7 @@ _FIRST: Key = ("", "")
 _LAST: Key = ("~", "")
 
 
-class IndexedStore(Reader):
+class IndexedStore(PreparedStore):
     """
     *store*, with an index in the file `flags.db.index` for `flags.db`.
 

@@ -72,7 +72,7 @@ class Sqlite:
         if not url.database or url.database == ":memory:":
             raise UnknownStoreError(url=str(url))
         self.path = Path(url.database)
-        self.where = str(self.path)
+        self.location = str(self.path)
         place = self.path.resolve()
         self.url = str(place) if place.suffix == ".db" else f"sqlite:///{place}"
         self.files = place.with_name(f"{place.name}.files")
@@ -228,13 +228,13 @@ class Sqlite:
                 f"it has a {kind} {name!r} that Flagstone did not make and that may change what is "
                 "read or written; remove it if you know it, or have the flags from another copy"
             )
-            raise StoreError(doing="use", where=self.where, reason=reason)
+            raise StoreError(doing="use", where=self.location, reason=reason)
         if not _number(cursor.execute(_HAS_TABLE, (RECORD.name,))) and (
             _number(cursor.execute(_HAS_TABLE, (ERASING.name,)))
             or _number(cursor.execute(_HAS_TABLE, (ABOUT.name,)))
         ):
             reason = f"its schema is damaged, and has no table {RECORD.name} any more"
-            raise TornDatabaseError(doing="read", where=self.where, reason=reason)
+            raise TornDatabaseError(doing="read", where=self.location, reason=reason)
 
     def _wait_for_wal(self, connection: PoolProxiedConnection) -> None:
         # SQLite does not wait here by itself when several processes open a new database at once.
@@ -281,7 +281,7 @@ class Sqlite:
                 path.unlink(missing_ok=True)
         if busy:
             reason = "a program that reads the database holds on to what was there before"
-            raise UnfinishedErasureError(where=self.where, reason=reason)
+            raise UnfinishedErasureError(where=self.location, reason=reason)
 
     def verify(self) -> Iterator[str]:
         """What SQLite itself finds wrong with the file."""
@@ -294,9 +294,9 @@ class Sqlite:
             raise self.error(error, doing="read") from error
         for (finding,) in findings:
             if finding != "ok":
-                yield f"{self.where}: {finding}"
+                yield f"{self.location}: {finding}"
         for name in others:
-            yield f"{self.where}: the definition of {name} is not the one that was written"
+            yield f"{self.location}: the definition of {name} is not the one that was written"
 
     def _changed_schema(self, cursor: DBAPICursor) -> list[str]:
         """The tables and indexes of ours whose definition is none that any version wrote."""
@@ -315,13 +315,13 @@ class Sqlite:
     def error(self, error: BaseException, *, doing: str) -> StoreError:
         code = getattr(error, "sqlite_errorcode", None)
         if code == sqlite3.SQLITE_FULL:
-            return StoreFullError(where=self.where)
+            return StoreFullError(where=self.location)
         kind = StoreError
         if code is not None and code & 0xFF == sqlite3.SQLITE_CORRUPT:
             kind = TornDatabaseError
         elif code is None and str(error).startswith("Could not decode"):
             kind = UndecodableTextError
-        return kind(doing=doing, where=self.where, reason=str(error))
+        return kind(doing=doing, where=self.location, reason=str(error))
 
 
 def _number(rows: Any) -> int:

@@ -73,7 +73,7 @@ class SqlStore(Store):
         else:
             self._dialect = Sqlite(_parse(url))
         self._engine = self._dialect.engine
-        self.where = self._dialect.where
+        self.location = self._dialect.location
         self.files = files or DirectoryFiles(self._dialect.files)
         self.index = self._dialect.index
         self._preparing = threading.Lock()
@@ -97,7 +97,7 @@ class SqlStore(Store):
         records = list(records)
         rows = [row_of(record) for record in records]
         if any('"$file"' in row[-1] for row in rows):
-            require_files(records, self.files, self.where)
+            require_files(records, self.files, self.location)
         if time.monotonic() - self._looked > _LOOKS:
             self._try_to_finish()
         with self._appending:
@@ -138,7 +138,7 @@ class SqlStore(Store):
 
     def replace(self, flags: Iterable[Flag]) -> None:
         flags = list(flags)
-        require_files(flags, self.files, self.where)
+        require_files(flags, self.files, self.location)
         c = RECORD.c
         with self._telling(doing="correct flags in"), self._engine.begin() as connection:
             for flag in flags:
@@ -176,7 +176,7 @@ class SqlStore(Store):
 
     @property
     def _wal(self) -> str:
-        return f"{self.where}-wal"
+        return f"{self.location}-wal"
 
     @property
     def _lost(self) -> str:
@@ -188,7 +188,7 @@ class SqlStore(Store):
         everything = sa.select(RECORD).order_by(RECORD.c.seq).limit(_CHUNK)
         while rows := self._read(everything.where(RECORD.c.seq > seq)):
             for seq, *cells in rows:
-                if damage := _damage_of(cells, f"{self.where}, row {seq}"):
+                if damage := _damage_of(cells, f"{self.location}, row {seq}"):
                     yield str(damage)
 
     def close(self) -> None:
@@ -341,7 +341,7 @@ class SqlStore(Store):
                 return self._texts_after(seq, most // 2)
             after = self._find_end_of_tear(seq)
             reason = str(error).partition(": ")[2].partition(". What")[0]
-            self.skipped.add(f"{self.where}, rows from {seq + 1} up to {after}", reason)
+            self.skipped.add(f"{self.location}, rows from {seq + 1} up to {after}", reason)
             return self._texts_after(after, _CHUNK) if after < _LAST_SEQ else []
 
     def _find_end_of_tear(self, seq: int) -> int:
@@ -379,13 +379,13 @@ class SqlStore(Store):
         except TornDatabaseError as error:
             if len(values) > 1:
                 return [row for value in values for row in self._rows_where(column, [value])]
-            where = f"{self.where}, {column.name} {values[0]}"
+            where = f"{self.location}, {column.name} {values[0]}"
             self.skipped.add(where, str(error).partition(": ")[2].partition(". What")[0])
             return []
 
     def _record(self, seq: int, text: str, checksum: int | None) -> Record | None:
         """The record of a row; None, and noted, where the row is not what was kept."""
-        where = f"{self.where}, row {seq}"
+        where = f"{self.location}, row {seq}"
         if reason := _why_damaged(text, checksum):
             self.skipped.add(where, reason)
             return None
@@ -444,7 +444,7 @@ class SqlStore(Store):
             if begun := self._read(sa.select(ERASING)):
                 self._finish(begun, patience=0.0)
         except (OSError, StoreError) as error:
-            logger.warning("An erasure in %s is not finished yet: %s", self.where, error)
+            logger.warning("An erasure in %s is not finished yet: %s", self.location, error)
 
     def _read(self, statement: "sa.Select[Any]") -> list[Any]:
         try:
@@ -520,11 +520,11 @@ class SqlStore(Store):
         """Raise one of our errors for *error*, where it is of the driver or the system."""
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
         if isinstance(cause, UnicodeDecodeError):  # in what SQLite says of its schema
-            raise TornDatabaseError(doing=doing, where=self.where, reason=str(cause)) from error
+            raise TornDatabaseError(doing=doing, where=self.location, reason=str(cause)) from error
         if isinstance(cause, self._dialect.driver_error):
             raise self._dialect.error(cause, doing=doing) from error
         if isinstance(cause, OSError):
-            raise store_error(cause, doing=doing, where=self.where) from error
+            raise store_error(cause, doing=doing, where=self.location) from error
 
 
 def _hashes_in(text: str) -> set[str]:
