@@ -134,7 +134,7 @@ def test_a_fork_gets_a_connection_of_its_own(tmp_path):
     """
     code = f"""
 import os
-from flagstone.stores.sql import SqlStore
+from flagstone.stores.sql.store import SqlStore
 from flagstone.testing import make_flag
 store = SqlStore("sqlite:///{tmp_path}/flags.db")
 store.append([make_flag("parent")])
