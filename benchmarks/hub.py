@@ -20,7 +20,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 RUNS = ((1000, 0.0), (10_000, 0.0), (1000, 0.02))
 """How many flags, and how many seconds between them."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from hub_server import Hub, running_hub
-from weed import Weed
+from s3_server import S3Server
 
 from flagstone.operations.mirror import BackgroundSync
 
@@ -49,9 +49,9 @@ def temporary(tmp_path, monkeypatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def weed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weed]:
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """An S3 server with the bucket `flags`."""
-    with Weed.running(tmp_path_factory.mktemp("weed")) as server:
+    with S3Server.running(tmp_path_factory.mktemp("s3")) as server:
         yield server
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from serving import free_port
+from ports import free_port
 
 _TOKEN = "flagstone" * 4
 _START = 240.0  # seconds, of which it spends 30 on the tables of its database

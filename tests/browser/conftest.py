@@ -15,7 +15,7 @@ import httpx
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from serving import free_port
+from ports import free_port
 
 FLAGS = "--headless --no-sandbox --disable-gpu --disable-background-networking --no-first-run"
 SCREENSHOTS = Path(__file__).parents[2] / "screenshots"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
-from serving import free_port
+from ports import free_port
 
 from flagstone import open_store
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import gradio
 import gradio.flagging
 import pytest
+from http_client import post_flag
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from over_http import post_flag
 
 import flagstone.gradio as gr
 from flagstone import Flag, open_store

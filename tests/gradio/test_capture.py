@@ -10,7 +10,7 @@ from typing import Any
 import gradio
 import pandas as pd
 import pytest
-from page import PREFIX, running
+from demo_page import PREFIX, running
 
 import flagstone.gradio as gr
 from flagstone.core.query import Query

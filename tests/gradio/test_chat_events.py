@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import gradio
 import pytest
-from page import numbers_of, running
+from demo_page import numbers_of, running
 
 import flagstone.gradio as gr
 from flagstone import Review

@@ -4,8 +4,8 @@ One record of a reaction, wherever the chat was built, and whichever way it was 
 
 import gradio
 import pytest
-from page import numbers_of
-from ways import PLACES, TITLE, opened
+from demo_page import numbers_of
+from flagging_ways import PLACES, TITLE, opened
 
 import flagstone.gradio as gr
 from flagstone import Flag

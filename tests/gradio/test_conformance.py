@@ -11,7 +11,7 @@ import gradio
 import gradio.flagging
 import httpx
 import pytest
-from page import numbers_of
+from demo_page import numbers_of
 from PIL import Image
 
 import flagstone.gradio as gr

@@ -8,11 +8,11 @@ import math
 from typing import Any
 
 import pytest
-from cases import CASES, Files
+from component_cases import CASES, Files
+from flagging_ways import Sides, as_browser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_matrix import NOT_ON_A_PAGE
-from ways import Sides, as_browser
 
 from flagstone.core import codec
 from flagstone.errors import RejectedFlagError

@@ -9,7 +9,7 @@ import gradio.flagging
 import httpx
 import numpy as np
 import pytest
-from page import numbers_of
+from demo_page import numbers_of
 
 import flagstone.gradio as gr
 from flagstone import open_store

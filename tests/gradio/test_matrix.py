@@ -6,9 +6,9 @@ import copy
 from itertools import product
 
 import pytest
-from cases import CASES, GRADIO, Files
-from page import numbers_of
-from ways import PLACES, POSTERS, TITLE, WAYS, Sides, opened
+from component_cases import CASES, GRADIO, Files
+from demo_page import numbers_of
+from flagging_ways import PLACES, POSTERS, TITLE, WAYS, Sides, opened
 
 from flagstone import Flag
 from flagstone.core import codec

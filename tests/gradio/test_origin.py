@@ -7,10 +7,10 @@ from functools import partial
 import gradio
 import numpy as np
 import pytest
-from cases import GRADIO
-from page import running
+from component_cases import GRADIO
+from demo_page import running
+from flagging_ways import predict_as_browser
 from test_capture import in_queue
-from ways import predict_as_browser
 
 import flagstone.gradio as gr
 from flagstone.core.query import Query

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import gradio
 import pytest
-from cases import ALL, CASES, GRADIO, SAME, Files, sent
+from component_cases import ALL, CASES, GRADIO, SAME, Files, sent
 from gradio.components import Component
 from gradio.data_classes import GradioModel, GradioRootModel
 from gradio.processing_utils import move_files_to_cache
-from over_http import post_flag
+from http_client import post_flag
+from page_values import seen
 from pydub.exceptions import PydubException
 from read_back import read_back
-from seen import seen
 
 import flagstone.gradio as gr
 from flagstone.errors import WrongPayloadError
@@ -65,7 +65,7 @@ class World:
 
     def _read_elsewhere(self, store):
         out = store.with_suffix(".read")
-        script = Path(__file__).with_name("read_back.py")
+        script = Path(__file__).parents[1] / "support" / "read_back.py"
         subprocess.run([sys.executable, script, store, out], check=True, timeout=200)
         return pickle.loads(out.read_bytes())
 

@@ -5,7 +5,7 @@ Who reviews, in the tests of the page.
 from pathlib import Path
 
 import pytest
-from reviewing import people
+from reviewer import people
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import s3fs
-from weed import Weed
+from s3_server import S3Server
 
 from flagstone.errors import StoreError
 from flagstone.stores.parquet.store import ParquetStore
@@ -20,24 +20,24 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def own_weed(tmp_path: Path):
+def own_server(tmp_path: Path):
     """A server that may be killed: nobody else's tests need it."""
-    with Weed.running(tmp_path / "weed") as server:
+    with S3Server.running(tmp_path / "s3") as server:
         yield server
 
 
 class Race:
     """Two writers and a reader on one bucket, and what they have seen."""
 
-    def __init__(self, weed: Weed) -> None:
-        self.weed = weed
+    def __init__(self, s3_server: S3Server) -> None:
+        self.s3_server = s3_server
         self.acknowledged: list[str] = []
         self.followed: set[str] = set()
         self.failures: list[StoreError] = []
         self.done = threading.Event()
 
     def open(self) -> ParquetStore:
-        return ParquetStore("s3://flags/raced", self.weed.options)
+        return ParquetStore("s3://flags/raced", self.s3_server.options)
 
     def write(self, writer: int) -> None:
         store = self.open()
@@ -64,20 +64,20 @@ class Race:
             time.sleep(0.2)
 
 
-def test_two_writers_and_a_reader_while_the_server_is_killed(own_weed):
+def test_two_writers_and_a_reader_while_the_server_is_killed(own_server):
     """
     Every acknowledged flag is there exactly once after a kill -9 and a restart of the server.
     """
-    race = Race(own_weed)
+    race = Race(own_server)
     writers = [threading.Thread(target=race.write, args=(writer,)) for writer in range(2)]
     reader = threading.Thread(target=race.read)
     for thread in (*writers, reader):
         thread.start()
     while len(race.acknowledged) < 5:
         time.sleep(0.01)
-    own_weed.kill()
+    own_server.kill()
     time.sleep(0.5)
-    own_weed.start()
+    own_server.start()
     for writer in writers:
         writer.join()
     race.done.set()
@@ -90,12 +90,12 @@ def test_two_writers_and_a_reader_while_the_server_is_killed(own_weed):
     assert race.failures  # the kill was felt
 
 
-def test_a_bucket_that_vanishes(own_weed):
+def test_a_bucket_that_vanishes(own_server):
     """
     Neither reading nor writing takes a bucket that is gone for an empty one.
     """
-    fs = s3fs.S3FileSystem(**own_weed.options, use_listings_cache=False)
-    store = ParquetStore("s3://flags/shards", own_weed.options)
+    fs = s3fs.S3FileSystem(**own_server.options, use_listings_cache=False)
+    store = ParquetStore("s3://flags/shards", own_server.options)
     store.append([make_flag()])
     fs.rm("flags", recursive=True)
 
