@@ -10,7 +10,7 @@ from flagstone.stores.base import Store
 
 
 def keep_every_kind(store: Store, folder: Path) -> list[Flag]:
-    """Keep a flag for each case of `component_cases.py`, its value the output; its name is the option."""
+    """Save a flag for each component case: its value is the output, its name the option."""
     flags = list(_flags(store, folder))
     store.append(flags)
     return flags

@@ -1,5 +1,5 @@
 """
-Read every case of `component_cases.py` from a store, in a process of its own: `read_back.py STORE OUT`.
+Read every component case from a store, in a process of its own: `read_back.py STORE OUT`.
 """
 
 import pickle
