@@ -34,7 +34,8 @@ test: lint
 	$(BIN)/python -m pytest tests --numprocesses $(JOBS)
 
 proofs: $(VENV)/dev
-	FLAGSTONE_PROOFS=all $(BIN)/python -m pytest tests/slow --timeout 3600
+	FLAGSTONE_PROOFS=all $(BIN)/python -m pytest tests/slow tests/gradio/test_matrix.py \
+		--timeout 3600
 
 quick: $(VENV)/dev
 	$(BIN)/python -m pytest tests --numprocesses $(JOBS) -m "not slow and not browser"

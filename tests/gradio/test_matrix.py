@@ -9,6 +9,7 @@ import pytest
 from component_cases import CASES, GRADIO, Files
 from demo_page import numbers_of
 from flagging_ways import PLACES, POSTERS, TITLE, WAYS, Sides, opened
+from rounds import PROOFS
 
 from flagstone import Flag
 from flagstone.core import codec
@@ -39,12 +40,21 @@ CHANGED_IN_PLACE = STATES[1]
 
 
 def pairs(some, others):
-    """Each of *some* with each of *others*; on an older Gradio each of both at least once."""
+    """
+    Each of *some* with each of *others* in `make proofs`; else each of both with two of the others.
+
+    On an older Gradio each of both occurs at least once.
+    """
     some, others = list(some), list(others)
-    if GRADIO == 6:
+    if PROOFS and GRADIO == 6:
         return list(product(some, others))
     number = max(len(some), len(others))
-    return [(some[n % len(some)], others[n % len(others)]) for n in range(number)]
+    turns = 2 if GRADIO == 6 else 1
+    return [
+        (some[n % len(some)], others[(n + turn) % len(others)])
+        for turn in range(turns)
+        for n in range(number)
+    ]
 
 
 class Expected:
