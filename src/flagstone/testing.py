@@ -33,6 +33,8 @@ from flagstone.errors import (
 )
 from flagstone.stores.base import Store, StoreWrapper
 
+__all__ = ["EXACT_TEXTS", "FailingStore", "SlowStore", "StoreTests", "make_flag"]
+
 EXACT_TEXTS = {
     "empty": "",
     "formula": "=1+1",
