@@ -179,7 +179,7 @@ def test_a_tab_that_cannot_be_read_keeps_no_other_from_forgetting(tmp_path):
     assert run("list", "-s", tmp_path, "--json", code=3).count("\n{") == 5
     told = run("forget", "--user", "ana", "-s", tmp_path, "--yes", code=1)
 
-    assert "Forgot 3 flags in 4 places." in told
+    assert "Forgot 3 flags in 4 stores." in told
     assert f"Not reached: {tmp_path / 'broken' / 'flags.db'}." in told
     assert b"secret" not in content(tmp_path)
 

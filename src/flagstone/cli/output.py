@@ -159,7 +159,7 @@ def summary_of_receipt(receipt: ErasureReceipt, *, dry_run: bool) -> str:
     """Return a summary of an erasure: a line for each store, and the ids."""
     would = "Would forget" if dry_run else "Forgot"
     lines = (
-        [f"{would} {len(receipt.flag_ids):,} flags in {len(receipt.places):,} places."]
+        [f"{would} {len(receipt.flag_ids):,} flags in {len(receipt.places):,} stores."]
         if len(receipt.places) > 1
         else []
     )
