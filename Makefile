@@ -1,4 +1,4 @@
-# Every command of the project; CI calls these, word for word. `make` alone lists them.
+# All commands of the project; CI runs the same. `make` lists them.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 JOBS ?= 2
 
-# Gradio 4.44.1 and what it stands on are of Python 3.11's time.
+# Gradio 4.44.1 and its dependencies need Python 3.11.
 OLD_PYTHON ?= $(shell command -v python3.11 || echo $(PYTHON))
 OLD_GRADIOS := 4.44.1 5.50.0
 LOGGED_BY := 3.50.2 $(OLD_GRADIOS)
@@ -15,16 +15,16 @@ ANNOTATORS := argilla label-studio
 .PHONY: help demo test quick proofs compat lint format bench clean
 
 help:
-	@echo "make demo    draw digits, see a model's mistakes, flag them (http://127.0.0.1:7860)"
-	@echo "make test    lint, types and all tests"
-	@echo "make quick   the fast tests only"
-	@echo "make proofs  the slow proofs (kills, races, full disks) with all their rounds"
-	@echo "make compat  the host's tests on Gradio $(OLD_GRADIOS) and the newest,"
-	@echo "             and exports on the annotators that import them: $(ANNOTATORS)"
-	@echo "make lint    ruff and mypy"
-	@echo "make format  put the code in order"
-	@echo "make bench   measure, beside Gradio's own logger"
-	@echo "make clean   remove what these made"
+	@echo "make demo    draw digits and flag a model's mistakes (http://127.0.0.1:7860)"
+	@echo "make test    run ruff, mypy and all tests"
+	@echo "make quick   run only the fast tests"
+	@echo "make proofs  run the slow tests (kills, races, full disks) with all their rounds"
+	@echo "make compat  run the Gradio tests on Gradio $(OLD_GRADIOS) and the newest,"
+	@echo "             and import exports into the annotation tools: $(ANNOTATORS)"
+	@echo "make lint    run ruff and mypy"
+	@echo "make format  format the code"
+	@echo "make bench   run the benchmarks, with Gradio's own logger for comparison"
+	@echo "make clean   remove everything that these commands create"
 
 demo: $(VENV)/demo
 	$(BIN)/flagstone demo

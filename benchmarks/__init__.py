@@ -1,3 +1,3 @@
 """
-A command for each claim, with the peer measured in the same run: `python -m benchmarks.NAME`.
+Benchmarks, each with a peer measured in the same run: `python -m benchmarks.NAME`.
 """

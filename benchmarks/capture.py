@@ -1,10 +1,10 @@
 """
-What it costs to remember what a demo produced: memory for so many sessions, time for a prediction.
+Measure the capture of predictions: memory for many sessions, time for each prediction.
 
     python -m benchmarks.capture
 
-It is a part of `benchmarks.in_flight`, too.
-Beside a page that nobody watches, in a process of its own for each figure of memory.
+Also part of `benchmarks.in_flight`. The peer is a page without capture. Each memory figure is
+measured in its own process.
 """
 
 import argparse
@@ -27,7 +27,7 @@ PAIRS = 3_000
 
 
 def make_page(answer: str) -> tuple[Any, Any]:
-    """A page with one function that gives *answer*, and the function."""
+    """Return a page with one function that returns *answer*, and the function."""
     gr: Any = import_module("gradio")
     with gr.Blocks() as page:
         fields = gr.Textbox(), gr.Textbox()
@@ -48,7 +48,7 @@ def resident() -> int:
 
 
 async def fill_by_calls(answer: str, *, watched: bool) -> dict[str, float]:
-    """Predict in all sessions, through Gradio; how much memory that took."""
+    """Predict in all sessions, through Gradio; return the growth of memory."""
     capture_module: Any = import_module("flagstone.gradio.recording.capture")
     session_state: Any = import_module("gradio.state_holder").SessionState
     page, function = make_page(answer)
@@ -65,7 +65,7 @@ async def fill_by_calls(answer: str, *, watched: bool) -> dict[str, float]:
 
 
 def fill_directly(answer: str, sessions: int, predictions: int) -> dict[str, float]:
-    """Remember as `process_api` does, without the calls; what the capture itself holds."""
+    """Record as `process_api` does, without the calls; return the memory of the capture."""
     capture_module: Any = import_module("flagstone.gradio.recording.capture")
     request: Any = import_module("gradio").Request()
     page, function = make_page(answer)
@@ -86,7 +86,7 @@ def fill_directly(answer: str, sessions: int, predictions: int) -> dict[str, flo
 
 
 async def time_calls(answer: str) -> dict[str, float]:
-    """Calls of a page that is watched and of one that is not, in turn."""
+    """Time calls of a page with and without capture, in turn."""
     capture_module: Any = import_module("flagstone.gradio.recording.capture")
     session_state: Any = import_module("gradio.state_holder").SessionState
     pages = {"bare": make_page(answer), "watched": make_page(answer)}
@@ -102,7 +102,7 @@ async def time_calls(answer: str) -> dict[str, float]:
 
 
 def measure_capture(what: str, answer: str) -> None:
-    """In a process of its own, so that its memory is its own."""
+    """In its own process, so that memory is separate."""
     answer = {"small": TEXT, "long": LONG_TEXT}[answer]
     result = {
         "calls": lambda: asyncio.run(fill_by_calls(answer, watched=True)),

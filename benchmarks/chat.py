@@ -1,10 +1,10 @@
 """
-What the reactions of a long chat cost: shown again, and one press, beside what Gradio does itself.
+Measure reactions in a long chat: showing them, and one press, compared to Gradio itself.
 
     python -m benchmarks.chat
 
-The peer is a call of Gradio's own, with the same conversation: it reads it from the page and sends
-it back, as it does several times for each message. CPU time, the median of five rounds in turn.
+The peer is Gradio's own pre- and postprocessing of the same conversation, which happens several
+times for each message. The result is CPU time, the median of five rounds in turn.
 """
 
 import statistics
@@ -40,7 +40,7 @@ CASES = {
 
 
 def measure(calls: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """The median CPU time of each of *calls*, in turn."""
+    """Return the median CPU time of each of *calls*, measured in turn."""
     taken: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(ROUNDS):
         for name, call in calls.items():

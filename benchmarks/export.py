@@ -1,11 +1,10 @@
 """
-What it costs to export flags of a text and a label from SQLite, beside plain loops over its rows.
+Measure exports of flags with a text and a label from SQLite, compared to plain loops.
 
     python -m benchmarks.export [--flags 1000000]
 
-Each runs in a process of its own; ours is on the disk, hashed, with a manifest. The first peer
-reads each row's JSON and lets it go; the second makes a table of them and writes it, as one would
-by hand.
+Each runs in its own process. Ours is synced to disk and hashed, with a manifest. The first peer
+only reads each row's JSON; the second builds a table with pandas and writes it.
 """
 
 import argparse
@@ -81,7 +80,7 @@ def ours(path: Path, out: Path, form: Any) -> None:
 
 
 def worker(what: str, path: Path, out: Path) -> None:
-    """In a process of its own: run, and print seconds and the most memory it had."""
+    """In its own process: run, and print seconds and peak memory."""
     import_module("pyarrow.parquet")
     start = time.perf_counter()
     match what:

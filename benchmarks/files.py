@@ -1,10 +1,10 @@
 """
-What files cost: a thousand flags of one image, beside Gradio's CSVLogger; a long video, beside cp.
+Measure files: 1,000 flags of one image, compared to Gradio's CSVLogger; a video, compared to cp.
 
     python -m benchmarks.files
 
-Ours are on the disk when the call returns; so is what `cp` is given here: a copy and an fsync.
-Peers are measured in turn, round by round.
+Ours are synced to disk when the call returns; so is the copy by `cp`, which an fsync follows. Peers
+are measured in turn, round by round.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def payload_of(file: Path) -> dict[str, object]:
 
 
 def measure_image(which: str, file: Path, folder: Path) -> None:
-    """In a process of its own: flag *file* a thousand times and print the seconds."""
+    """In its own process: flag *file* a thousand times and print the seconds."""
     logger = logger_of(which, folder)
     logger.flag([None, "what is loaded on first use"])
     start = time.perf_counter()
@@ -51,10 +51,10 @@ def measure_image(which: str, file: Path, folder: Path) -> None:
 
 def measure_video(_: str, file: Path, folder: Path) -> None:
     """
-    In a process of its own: copy *file* and flag it, in turn; print both times and the memory.
+    In its own process: copy *file* and flag it, in turn; print both times and the memory.
 
-    In one process, as memory that lay idle for a while costs the next who needs it: on a virtual
-    machine more than the copy itself.
+    Both run in one process, because memory that was idle for a while is slow to reuse: on a virtual
+    machine slower than the copy itself.
     """
     copied, kept = [], []
     logger = logger_of("ours, CSV", folder / "flags")
@@ -85,7 +85,7 @@ def run(what: str, which: str, file: Path, folder: Path) -> Any:
 
 
 def on_disk(folder: Path) -> int:
-    """The bytes that *folder* takes up, a file with two names counted once."""
+    """Return the disk usage of *folder* in bytes; hard links count once."""
     status = {path.stat().st_ino: path.stat() for path in folder.rglob("*") if path.is_file()}
     return sum(each.st_blocks * 512 for each in status.values())
 

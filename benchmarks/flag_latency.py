@@ -1,10 +1,10 @@
 """
-What one flag costs, with so many kept already: ours, on the disk when it returns, beside Gradio's
-CSVLogger, which does not sync; and SQLite beside a bare loop of one row a commit.
+Measure one flag in logs of several sizes: ours, which syncs to disk, compared to Gradio's
+CSVLogger, which does not; and SQLite, compared to a bare loop with one row per commit.
 
     python -m benchmarks.flag_latency [--sqlite-rows 10000000]
 
-Peers are measured in turn, round by round, so that a machine that drifts drifts for both.
+Peers are measured in turn, round by round, so that changes of the machine affect both.
 """
 
 import argparse
@@ -46,11 +46,11 @@ def make_flag() -> Flag:
     )
 
 
-# --- CSV: a process for each measurement, so that its memory is its own -------------------------
+# --- CSV: a process for each measurement, so that memory is separate ----------------------------
 
 
 def measure_logger(which: str, folder: str, flags: int) -> None:
-    """In a process of its own: flag so many times, print the median time and the memory."""
+    """In its own process: flag *flags* times, print the median time and the memory."""
     gr: Any = import_module("flagstone.gradio" if which == "ours" else "gradio")
     logger = gr.CSVLogger(verbose=False)
     logger.setup([gr.Textbox(label="text"), gr.Label(label="label")], folder)
@@ -65,7 +65,7 @@ def measure_logger(which: str, folder: str, flags: int) -> None:
 
 
 def peak_memory() -> int:
-    """The most memory that this process ever held resident, in bytes."""
+    """Return the peak resident memory of this process, in bytes."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
@@ -82,7 +82,7 @@ def run_logger(which: str, folder: Path, flags: int) -> dict[str, float]:
 
 
 def fill_log(which: str, folder: Path, rows: int) -> None:
-    """Make a log of so many rows, by writing its last row over and over, with other numbers."""
+    """Create a log of *rows* rows by repeating its last row with other numbers."""
     run_logger(which, folder, 2)
     path = folder / "dataset1.csv"
     *head, last = path.read_bytes().splitlines(keepends=True)
@@ -94,7 +94,7 @@ def fill_log(which: str, folder: Path, rows: int) -> None:
 
 
 def numbered(row: bytes, number: int) -> bytes:
-    """*row* with this number as its record's id and its own; Gradio's row has neither."""
+    """Return *row* with this number as record id and row number; Gradio's row has neither."""
     row = re.sub(rb'(""id"":"")[^"]*', rb"\g<1>%036d" % number, row, count=1)
     return re.sub(rb'(""row"":)\d+', rb"\g<1>%d" % number, row)
 
@@ -107,7 +107,7 @@ def measure_csv(place: Path) -> None:
             folder.mkdir()
             if rows:
                 fill_log(which, folder, rows)
-    os.sync()  # what filled the logs is not to be paid for by the flags
+    os.sync()  # so that flags do not pay for filling the logs
     found: dict[tuple[str, int], list[dict[str, float]]] = {key: [] for key in folders}
     for _ in range(ROUNDS):
         for (which, rows), folder in folders.items():
@@ -239,7 +239,7 @@ def measure_sqlite(place: Path, largest: int) -> None:
 
 
 def measure_floor(place: Path) -> None:
-    """What the disk itself takes: write a row, fdatasync."""
+    """Measure the disk itself: write a row, fdatasync."""
     row = make_flag().to_json().encode()
     handle = os.open(place / "floor", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 

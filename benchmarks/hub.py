@@ -1,11 +1,11 @@
 """
-What flags cost on their way to the Hub, beside the saver that Gradio 4.44.1 had.
+Measure flags saved to the Hub, compared to the saver of Gradio 4.44.1.
 
     python -m benchmarks.hub [--old .venv/gradio-4.44.1/bin/python]
 
-Both flag pictures and texts, each other than the ones before, to the Hub that our tests use, on
-this machine; the old one in its own environment, which `make compat` makes. It sends its table
-anew with each flag, so it is stopped after some minutes, and it is said how far it came.
+Both flag distinct images and texts to the local Hub server of our tests. The old saver runs in its
+own environment, which `make compat` creates. It uploads its whole table with each flag, so it is
+stopped after three minutes; the output shows how many flags it saved.
 """
 
 import argparse
@@ -23,21 +23,21 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 RUNS = ((1000, 0.0), (10_000, 0.0), (1000, 0.02))
-"""How many flags, and how many seconds between them."""
+"""Number of flags, and seconds between them."""
 PICTURE = 20_000
-"""Bytes of a picture; of a text some 20."""
+"""Bytes of an image; a text has about 20."""
 
 EVERY = 5.0
-"""Seconds of an interval of ours."""
+"""Seconds between our commits."""
 
 PATIENCE = 180.0
-"""Seconds after which Gradio's is stopped."""
+"""Seconds after which Gradio's saver is stopped."""
 
 
 def worker(which: str, count: int, pause: float, folder: Path) -> None:
-    """In a process of its own: flag so many, and print what it took."""
+    """In its own process: flag *count* times, and print the results."""
     gr: Any = import_module("gradio" if which == "gradio" else "flagstone.gradio")
-    if which == "gradio":  # its client asks the real Hub, and none else, whether a card is sound
+    if which == "gradio":  # its client validates cards only on the real Hub
         import_module("huggingface_hub").RepoCard.validate = lambda *_, **__: None
     if which == "local":
         saver = gr.FlagLogger()
@@ -50,7 +50,7 @@ def worker(which: str, count: int, pause: float, folder: Path) -> None:
     payload = 0
     begin = time.perf_counter()
     while len(taken) < count and time.perf_counter() - begin < PATIENCE:
-        # A new file, as an upload is: what lies there was linked by the flag before.
+        # A new file, like an upload: the earlier flag hard-linked the old one.
         picture.unlink(missing_ok=True)
         picture.write_bytes(os.urandom(PICTURE))
         text = f"flag number {len(taken)}"
@@ -69,7 +69,7 @@ def worker(which: str, count: int, pause: float, folder: Path) -> None:
 
 
 def measure(which: str, python: str, count: int, pause: float) -> dict[str, Any]:
-    """What a saver and the Hub say of so many flags."""
+    """Return what a saver and the Hub report."""
     from hub_server import running_hub
 
     with (

@@ -1,5 +1,5 @@
 """
-How long `import flagstone` takes, beside the imports of Gradio and of nothing.
+Measure `import flagstone`, compared to Gradio and an empty program.
 
     python -m benchmarks.import_time
 """

@@ -1,13 +1,12 @@
 """
-What flags in flight cost a prediction, beside Gradio's own flags; and what the capture costs.
+Measure predictions while flags are in flight, compared to Gradio's own flags; and the capture.
 
     python -m benchmarks.in_flight
 
-Each demo runs in a process of its own. 120 people flag: all at once, or spread over a second, or
-over the 2.4 s that Gradio's own flags take for it, as each of them sleeps 0.8 s in one of the 40
-worker threads. Another process sends the flags, so the one that predicts is not slowed by it. The
-fourth demo's flags take those 0.8 s in their store; the last one's do nothing: what remains is the
-price of 120 requests to a Gradio.
+Each demo runs in its own process. 120 users flag: all at once, over one second, or over the 2.4 s
+that Gradio's own flags need, because each sleeps 0.8 s in one of 40 worker threads. Another process
+sends the flags, so that it does not slow the one that predicts. In the fourth demo, the store takes
+these 0.8 s. In the last one, flags do nothing: this is the cost of 120 requests to Gradio.
 """
 
 import argparse
@@ -45,11 +44,11 @@ DEMOS = (
 )
 FLAGS = 120
 SPREADS = (0.0, 1.0, 2.4)
-"""Seconds over which the flags are sent; Gradio's 40 threads take 3 times 0.8 s for so many."""
+"""Seconds over which the flags are sent; Gradio's 40 threads take 3 times 0.8 s for them."""
 ROUNDS = 5
 QUIET = 20
 EVERY = 0.1
-"""Seconds from one prediction to the next; Gradio answers the flags in some 3."""
+"""Seconds from one prediction to the next; Gradio answers the flags in about 3."""
 
 
 # --- A demo in a process of its own ---------------------------------------------------------------
@@ -61,7 +60,7 @@ def predict(text: str) -> str:
 
 
 class SlowStore(StoreWrapper):
-    """A store far away: each append takes as long as Gradio's own flags sleep."""
+    """A slow remote store: each append takes as long as Gradio's own flags sleep."""
 
     def __init__(self, folder: str) -> None:
         super().__init__(open_store(f"{folder}/flags.db"))
@@ -89,7 +88,7 @@ def make_demo(which: str, folder: str) -> Any:
 
 
 def index_of(demo: Any, name: str) -> int:
-    """The number of the function of this name, or of this class, on the page."""
+    """Return the index of the page's function with this name or class."""
     numbers: list[int] = [
         number
         for number, function in demo.fns.items()
@@ -99,7 +98,7 @@ def index_of(demo: Any, name: str) -> int:
 
 
 def serve(which: str, folder: str) -> None:
-    """In a process of its own: say where the demo is, and run it until the input ends."""
+    """In its own process: print where the demo is, and run it until the input ends."""
     demo = make_demo(which, folder)
     flag = {"ours, panel, FlagLogger": "_keep", "flags of nothing": "<lambda>"}.get(which)
     _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
@@ -151,7 +150,7 @@ def is_kept(reply: bytes) -> bool:
 
 
 def send_flags(place: dict[str, int], spread: float) -> None:
-    """In a process of its own: send all flags, as bytes made beforehand; print when, how long."""
+    """In its own process: send all flags, as prepared bytes; print times and durations."""
     requests = []
     for number in range(FLAGS):
         words = words_of(number)
@@ -190,7 +189,7 @@ def send_flags(place: dict[str, int], spread: float) -> None:
 def predict_once(
     place: dict[str, int], words: str = "a prediction", session: str = "another"
 ) -> tuple[float, float]:
-    """When it was sent, and the seconds until it was answered."""
+    """Return when it was sent, and the seconds until the answer."""
     connection = HTTPConnection("127.0.0.1", place["port"])
     start = time.monotonic()
     body = body_of(place["predict"], [words], session)
@@ -208,10 +207,10 @@ def predict_regularly(
     place: dict[str, int], goes_on: Callable[[int], bool]
 ) -> list[tuple[float, float]]:
     """
-    Predict again and again, whether or not the one before is answered.
+    Predict at regular intervals, without waiting for earlier answers.
 
-    Whoever waits for an answer before asking again meets a stalled demo once, and one that is quick
-    again many times.
+    A client that waits for each answer would measure a stalled demo only once, and a fast one many
+    times.
     """
     with ThreadPoolExecutor(100) as pool:
         sent: list[Future[tuple[float, float]]] = []
@@ -242,7 +241,7 @@ def compare_flags() -> None:
         for which in DEMOS:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="flagstone-bench-"))
             places[which] = stack.enter_context(running(which, folder))
-            for number in range(FLAGS):  # what will be flagged; the sessions are made here, too
+            for number in range(FLAGS):  # predictions to flag; this also creates the sessions
                 predict_once(places[which], words_of(number), f"person{number}")
         for _ in range(ROUNDS):
             for spread in SPREADS:

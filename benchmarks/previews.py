@@ -1,10 +1,10 @@
 """
-What previews of hostile pictures do to the pages beside them, read apart and in the server itself.
+Measure how previews of hostile images delay other pages, in worker processes and in the server.
 
     python -m benchmarks.previews
 
-A progressive JPEG of half a megabyte with 3,000 scans, and twelve PNGs of 60 megapixels, asked for
-at once; meanwhile another page is asked for again and again, for 20 seconds.
+A progressive JPEG of half a megabyte with 3,000 scans, and twelve PNGs of 60 megapixels, are
+requested at once; meanwhile another page is requested repeatedly for 20 seconds.
 """
 
 import io
@@ -58,7 +58,7 @@ def serve_apart(listener: socket.socket, folder: str) -> None:
 
 
 def serve_itself(listener: socket.socket, folder: str) -> None:
-    """As the page did before: a thread of the server decodes."""
+    """Decode in a thread of the server, as an earlier version did."""
     pictures = sorted(Path(folder).glob("*.picture"))
 
     def preview(request: Request) -> Response:
@@ -82,7 +82,7 @@ def main() -> None:
 
 
 def fill(folder: Path) -> list[str]:
-    """Keep the pictures, in a store and as files, and say where their previews are."""
+    """Save the images in a store and as files; return the paths of their previews."""
     paths = []
     with open_store(folder / "flags.db") as store:
         for n, content in enumerate([slow_jpeg(), *map(large_png, range(PNGS))]):
@@ -95,7 +95,7 @@ def fill(folder: Path) -> list[str]:
 
 
 def measure(target: Any, paths: list[str]) -> tuple[list[float], int]:
-    """Seconds that each page took, and the most memory in bytes of all processes together."""
+    """Return the seconds of each page, and the peak memory in bytes of all processes."""
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     process = multiprocessing.Process(target=target, args=[listener])
@@ -122,7 +122,7 @@ def measure(target: Any, paths: list[str]) -> tuple[list[float], int]:
 def ask(url: str, cookies: httpx.Cookies) -> None:
     try:
         httpx.get(url, cookies=cookies, timeout=600)
-    except httpx.HTTPError:  # the server was ended
+    except httpx.HTTPError:  # the server was killed
         return
 
 
@@ -132,7 +132,7 @@ def memory_of(pid: int) -> int:
     for each in (process, *process.children(recursive=True)):
         try:
             total += each.memory_info().rss
-        except psutil.Error:  # it has just ended
+        except psutil.Error:  # it has just exited
             continue
     return total
 

@@ -1,11 +1,11 @@
 """
-What it takes to read a store with many flags: a page, the next one, and the facets of any filter.
+Measure reads of a large store: a page, the next page, and the facets, for several filters.
 
     python -m benchmarks.reading [--flags 1000000] [--store flags.db]
 
-Ours with its index, in a process of its own, beside the same store without; that one is asked
-fewer times. With `--store` a store that an earlier run made there is taken; where its path does not
-end in `.db` it is a folder of CSV files.
+The store with its index runs in its own process and is compared to the same store without, which
+gets fewer queries. `--store` reuses a store that an earlier run created there; a path that does not
+end in `.db` is a folder of CSV files.
 """
 
 import argparse
@@ -50,7 +50,7 @@ WORDS = [
 
 
 def make(path: Path, count: int) -> None:
-    """A store of *count* flags of texts and labels, a tenth late, each fiftieth reviewed."""
+    """Create a store of *count* flags: 10 % appended late, 2 % reviewed."""
     chance = random.Random(1)
     step = timedelta(days=300) / count
     with open_store(path) as store:
@@ -112,7 +112,7 @@ QUERIES = {
 
 
 def texts_to_find() -> dict[str, list[str]]:
-    """Texts that nobody has asked for yet, by their kind."""
+    """Return texts not searched for before, by kind."""
     chance = random.Random(2)
     parts = sorted({word[n:m] for word in WORDS for n in range(3) for m in range(n + 3, n + 6)})
     phrases = [f"{one} {other}" for one in WORDS for other in WORDS]
@@ -126,7 +126,7 @@ def texts_to_find() -> dict[str, list[str]]:
 
 
 def ask(store: Store, query: Query) -> dict[str, float]:
-    """Milliseconds of a page, the next one, and the facets."""
+    """Return the milliseconds of a page, the next page, and the facets."""
     query = replace(query, limit=PAGE)
     page, taken = timed(lambda: list(store.find(query)))
     times = {"page": taken}
@@ -144,7 +144,7 @@ def timed(do: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def read(path: Path, rounds: int) -> dict[str, Any]:
-    """What each question took, so many times, and what the process holds."""
+    """Return the times of all queries, and the memory of the process."""
     store, prepared = timed(lambda: with_index(open_store(path)))
     times: dict[str, dict[str, list[float]]] = {}
     for name, query in QUERIES.items():
@@ -220,7 +220,7 @@ def at_95(taken: list[float]) -> float:
 
 
 LARGE = 200 << 20
-"""Bytes of a store that without its index nobody waits for."""
+"""Bytes above which a store is not measured without its index."""
 
 COLUMNS = ("page", "next page", "facets")
 

@@ -1,9 +1,9 @@
 """
-What the first page of the review costs: bytes, and milliseconds until its keys work, in Chromium.
+Measure the first review page in Chromium: bytes, and milliseconds until its keys work.
 
     python -m benchmarks.review [--flags N]
 
-A store in SQLite with flags of a picture each; every load is without a cache.
+The SQLite store has one image per flag; every load is without a cache.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def fill(store: Store, flags: int) -> None:
 
 
 def load(page: Page, url: str) -> tuple[float, int]:
-    """Milliseconds until the keys work, and bytes received."""
+    """Return milliseconds until the keys work, and bytes received."""
     received = [0]
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")

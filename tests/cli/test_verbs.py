@@ -86,7 +86,7 @@ def test_an_empty_word_is_refused(place, flags, verb):
     """
     To say nothing about a flag is an error, and no review.
     """
-    assert "An empty word says nothing" in run(verb, " ", flags[0].id, "-s", place, code=2)
+    assert "The value must not be empty" in run(verb, " ", flags[0].id, "-s", place, code=2)
     assert reviews_in(place) == []
 
 

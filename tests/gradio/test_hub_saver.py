@@ -124,7 +124,7 @@ def test_an_outage_loses_nothing(hub, tmp_path, caplog, monkeypatch):
         while not saver.flush(60):
             pass
     assert len(rows_on(hub)) == 1
-    assert "1 record waits" in caplog.text
+    assert "1 record pending" in caplog.text
 
 
 def test_the_next_start_catches_up(hub, tmp_path):
@@ -195,10 +195,10 @@ def test_status_tells_what_waits_and_why(hub, tmp_path):
         return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
 
     told = status(HF_TOKEN="hf_ana")
-    assert told.stdout.startswith("1 record waits (the oldest since")
+    assert told.stdout.startswith("1 record pending (oldest:")
     assert told.returncode == 0
     told = status(HF_TOKEN="hf_wrong")
-    assert told.stdout.startswith("2 records wait")
+    assert told.stdout.startswith("2 records pending")
     assert "the Hub knows no such token" in told.stderr
     assert told.returncode == 1
 

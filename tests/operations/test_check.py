@@ -91,10 +91,10 @@ def test_damaged_files_are_named(place):
 
     (gone_ref,), (changed_ref,), (sound_ref,) = gone.files(), changed.files(), sound.files()
     assert finding.damage == (
-        f"The file 'scan.png' ({gone_ref.sha256[:12]}…) in {place} is gone. "
-        "Bring it back from a copy of the store.",
-        f"The file 'scan.png' ({changed_ref.sha256[:12]}…) in {place} is not what was kept. "
-        "Bring it back from a copy of the store.",
+        f"The file 'scan.png' ({gone_ref.sha256[:12]}…) in {place} is missing. "
+        "Restore it from a copy of the store.",
+        f"The file 'scan.png' ({changed_ref.sha256[:12]}…) in {place} does not match its hash. "
+        "Restore it from a copy of the store.",
     )
     assert finding.records == 3
     assert sound_ref.sha256[:12] not in str(finding.damage)

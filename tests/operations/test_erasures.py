@@ -71,7 +71,7 @@ def test_a_database_that_is_read_is_told_and_finished_later(tmp_path):
     open_store(place).append([make_flag("after it was read")])
 
     assert b"secret" not in content(tmp_path)
-    assert "all sound" in run("doctor", place)
+    assert "no damage" in run("doctor", place)
 
 
 @pytest.mark.parametrize("kind", ["flags", "flags.db", "parquet:flags"])
@@ -103,7 +103,7 @@ def test_what_was_begun_is_finished(tmp_path, kind, way):
             assert receipt.places[0].finished == 1
         case "command":
             told = run("forget", "--user", "ana", "-s", url, "--yes")
-            assert f"Finished an erasure of 1 records in {store.location} that was cut off." in told
+            assert f"Finished an interrupted erasure of 1 records in {store.location}." in told
 
     assert [flag.id for flag in store.find()] == [flags[1].id]
     assert SECRET not in content(tmp_path)
@@ -179,7 +179,7 @@ def test_a_tab_that_cannot_be_read_keeps_no_other_from_forgetting(tmp_path):
     assert run("list", "-s", tmp_path, "--json", code=3).count("\n{") == 5
     told = run("forget", "--user", "ana", "-s", tmp_path, "--yes", code=1)
 
-    assert "Forgot 3 flags in 4 places." in told
+    assert "Forgot 3 flags in 4 stores." in told
     assert f"Not reached: {tmp_path / 'broken' / 'flags.db'}." in told
     assert b"secret" not in content(tmp_path)
 
@@ -440,7 +440,7 @@ def test_a_row_that_was_erased_and_is_back_is_found(tmp_path):
 
     told = run("doctor", tmp_path)
 
-    assert "An erasure of 1 records that was cut off is finished." in told
+    assert "An interrupted erasure of 1 records was finished." in told
     assert b"secret text" not in content(tmp_path)
     assert [flag.id for flag in store.find()] == [flags[1].id]
 
@@ -543,4 +543,4 @@ def test_a_damaged_note_is_told(tmp_path, kind, note):
     assert "Cannot finish the erasure that is noted in" in told
     assert Path(note).name in told
     (tmp_path / note).unlink()
-    assert "all sound" in run("doctor", where)
+    assert "no damage" in run("doctor", where)

@@ -99,9 +99,9 @@ def test_an_outage_is_told_and_waited_out(source, caplog, monkeypatch):
     with caplog.at_level(logging.WARNING):
         while not copier.flush():
             pass
-    assert "1 record waits (the oldest since" in caplog.text
+    assert "1 record pending (oldest:" in caplog.text
     assert "it is away" in caplog.text
-    assert "Trying again in" in caplog.text
+    assert "Retrying in" in caplog.text
     assert list(target.scan()) == list(source.scan())
     assert copier.waiting().records == 0
     copier.close()

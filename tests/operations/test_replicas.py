@@ -84,7 +84,7 @@ def test_the_command_notes_where_it_copies_to(kind, tmp_path, monkeypatch):
     ]  # fmt: skip
     assert len((tmp_path / NOTES[kind]).read_text().splitlines()) == 3
     assert list(open_store(kind).scan()) == [flag]
-    assert "all sound" in run("doctor", kind)
+    assert "no damage" in run("doctor", kind)
 
 
 def test_a_copy_that_was_cut_off_is_noted(source, tmp_path):
@@ -191,9 +191,9 @@ def test_what_is_no_file_of_its_own_is_left_alone(make, source, tmp_path, caplog
 
     assert copy.count() == 1
     assert (tmp_path / "another's").read_text() == "untouched"
-    assert "Cannot note in" in caplog.text
+    assert "Cannot record in" in caplog.text
     _, (lost,) = copies_of([source])
-    assert "it is no file of its own" in lost.reason
+    assert "it is not a regular file" in lost.reason
 
 
 @pytest.mark.parametrize(
@@ -243,4 +243,4 @@ def test_what_cannot_be_noted_is_copied_all_the_same(source, tmp_path, caplog):
     assert f"that it is copied to {target.url}" in caplog.text
     ((), (lost,)) = copies_of([source])
     assert lost.location == str(source.targets)
-    assert lost.reason.startswith(f"Cannot read {source.targets}: it is no file of its own.")
+    assert lost.reason.startswith(f"Cannot read {source.targets}: it is not a regular file.")

@@ -92,7 +92,7 @@ def test_what_was_erased_in_the_target_stays_away(source, target):
     assert done.copied == 0
 
 
-@pytest.mark.parametrize(("content", "reason"), [(None, "is not there"), (b"x", "are not those")])
+@pytest.mark.parametrize(("content", "reason"), [(None, "is missing"), (b"x", "match its hash")])
 def test_a_damaged_file_is_not_copied(tmp_path, content, reason):
     """
     A flag whose file is gone or changed is passed over and named; the others are copied.

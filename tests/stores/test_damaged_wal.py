@@ -70,7 +70,7 @@ def test_a_sound_log_is_no_damage(crashed):
     with open_store(crashed) as writer:
         writer.append([make_flag("more")])
         assert run("list", "-s", crashed, "--json").count("\n") == 11
-    assert "all sound" in run("doctor", crashed)
+    assert "no damage" in run("doctor", crashed)
 
 
 def test_to_look_at_the_log_ends_no_lock(crashed):
@@ -97,4 +97,4 @@ def test_a_commit_that_was_not_whole_is_no_damage(crashed):
     log.write_bytes(content[:-100])
 
     assert open_store(crashed).count() == 9
-    assert "all sound" in run("doctor", crashed)
+    assert "no damage" in run("doctor", crashed)

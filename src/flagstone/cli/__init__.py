@@ -1,8 +1,8 @@
 """
-The command line: the library's verbs, for people at a terminal and for scripts.
+The command line, for terminals and scripts.
 
-Errors of ours are one sentence and exit status 1; with `--json` the output is JSON, a record a
-line, as the store has it.
+Errors are one sentence and exit status 1. With `--json` the output is JSON: one record per line, as
+stored.
 """
 
 from flagstone.cli import decide, maintain, read, serve, transfer

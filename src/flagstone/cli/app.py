@@ -1,5 +1,5 @@
 """
-What every command stands in: the app, its terminal, its options, and how errors are told.
+The Typer app, and what all commands share: consoles, options and error output.
 """
 
 import re
@@ -24,11 +24,11 @@ from flagstone.stores.open import open_store
 from flagstone.stores.skipped import SkippedPlaces
 
 _WORD = re.compile(r"[^\s'\"()]+")
-_UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # Typer has it from click, or within
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # from click, or Typer's own copy
 
 
 class _Commands(TyperGroup):
-    """Errors of usage quote what was typed, which may be a URL with a secret."""
+    """Masks secrets in usage errors, which quote the arguments."""
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         try:
@@ -40,19 +40,19 @@ class _Commands(TyperGroup):
 
 app = typer.Typer(
     cls=_Commands,
-    help="Keep what people flag in a machine-learning demo.",
+    help="Save and review flags of machine-learning demos.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-# No markup: what people flagged, and what their folders are called, is shown as it is.
+# No markup: flags and folder names are printed literally.
 out = Console(markup=False, highlight=False)
 err = Console(markup=False, highlight=False, stderr=True)
 
 PASSED_OVER = 3
-"""The exit status where records could not be read, and all else was done."""
+"""Exit status if some records could not be read and everything else succeeded."""
 
 UNFINISHED = 4
-"""The exit status where what was erased can still be found on the medium for now."""
+"""Exit status if erased data can still be found on disk for now."""
 
 FLAGGING_DIR = Path(".gradio/flagged")
 
@@ -65,21 +65,25 @@ StoreOption = Annotated[
         help="The store: a folder of CSV files, a path ending in .db, or a URL.",
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, a record a line.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Tell, and write nothing.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one record per line.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")
+]
 QueryArgument = Annotated[
     list[str] | None,
-    typer.Argument(help="Only these flags, such as 'app:digits verdict:open'.", metavar="QUERY"),
+    typer.Argument(help="Only matching flags, such as 'app:digits verdict:open'.", metavar="QUERY"),
 ]
 WhereOption = Annotated[
-    str | None, typer.Option("--where", "-w", help="Only these flags, a query.", metavar="QUERY")
+    str | None,
+    typer.Option("--where", "-w", help="Only flags that match this query.", metavar="QUERY"),
 ]
 
 
 def telling_errors(command: Callable[..., None]) -> Callable[..., None]:
     """
-    *command*, which tells an error of ours as a sentence and ends with status 1; and what the
-    stores that it opened passed over, with status 3 where nothing else is to be told.
+    Wrap *command* so that a `FlagstoneError` is printed as a sentence, with exit status 1.
+
+    Records that its stores skipped are printed, too, with exit status 3 if there is no error.
     """
 
     @wraps(command)
@@ -102,15 +106,15 @@ def telling_errors(command: Callable[..., None]) -> Callable[..., None]:
 
 
 _opened: ContextVar[list[SkippedPlaces]] = ContextVar("opened")
-"""What the stores that the command opened have passed over."""
+"""What the stores opened by the command skipped."""
 
 
 def open_existing(url: str, *, tells_itself: bool = False, finishes: bool = True) -> Store:
     """
-    The store at *url*. Raises `NoStoreError` where nothing was kept.
+    Open the store at *url*. Raises `NoStoreError` if there is none.
 
-    What it passes over is told at the end of the command, if the command *tells_itself* nothing.
-    An erasure that was cut off is finished, unless the command *finishes* it by itself.
+    Skipped records are reported at the end of the command, unless it *tells_itself* what they are.
+    With *finishes*, an interrupted erasure is finished first.
     """
     store = open_store(url)
     if not _exists(store):
@@ -123,23 +127,23 @@ def open_existing(url: str, *, tells_itself: bool = False, finishes: bool = True
 
 
 def open_target(url: str, *, dry_run: bool) -> Store:
-    """The store to copy to; for a dry run one in memory where there is none yet."""
+    """Open the store to copy to; in a dry run, one in memory if it does not exist yet."""
     store = open_store(url)
     if dry_run and not _exists(store):
-        store = open_store("memory:")  # to read from a store may make it
+        store = open_store("memory:")  # reading from a store may create it
     return store
 
 
 def progress_bar() -> Progress:
-    """A bar on standard error, where that is a terminal."""
+    """Return a progress bar on standard error, hidden if that is not a terminal."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     return Progress(*columns, TimeElapsedColumn(), console=err, disable=not err.is_terminal)
 
 
 def _exists(store: Store) -> bool:
-    if "://" in store.location:  # a bucket says itself that it is not there
+    if "://" in store.location:  # a missing bucket raises its own error
         return True
     try:
         return Path(store.location).exists()
-    except OSError:  # a name that no file system takes
+    except OSError:  # a name that the file system rejects
         return False

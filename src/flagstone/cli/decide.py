@@ -1,7 +1,7 @@
 """
-The commands that decide: `accept`, `reject`, `fixed`, `tag`, `note` and `assign`.
+Commands for reviews: `accept`, `reject`, `fixed`, `tag`, `note` and `assign`.
 
-Each appends a review of every flag that is named, by its id or by a query.
+Each appends a review of every selected flag. Flags are selected by id or by a query.
 """
 
 import getpass
@@ -26,23 +26,21 @@ from flagstone.operations.decide import decide
 
 
 def _os_user() -> str:
-    """Who runs this."""
+    """Return the name of the current user."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError) as error:  # a container may run as somebody it has no name for
-        raise typer.BadParameter("Nobody knows who you are; say it with --by.") from error
+    except (KeyError, OSError) as error:  # in a container, the user id may have no name
+        raise typer.BadParameter("Cannot determine your user name; pass --by.") from error
 
 
-IdsArgument = Annotated[
-    list[str] | None, typer.Argument(help="The ids of flags.", metavar="FLAG_ID")
-]
+IdsArgument = Annotated[list[str] | None, typer.Argument(help="Ids of flags.", metavar="FLAG_ID")]
 ByOption = Annotated[
-    str, typer.Option(help="Who decides.", default_factory=_os_user, show_default="you")
+    str, typer.Option(help="The reviewer.", default_factory=_os_user, show_default="you")
 ]
 
 
 def _offer_verdict(name: str, verdict: Verdict, done: str, *, help: str) -> None:  # noqa: A002 - Typer's word
-    """Make a command that gives flags a verdict."""
+    """Create a command that sets a verdict."""
 
     @app.command(name, help=help)
     @telling_errors
@@ -59,7 +57,7 @@ def _offer_verdict(name: str, verdict: Verdict, done: str, *, help: str) -> None
 def _offer_word(
     name: str, done: str, argument: Any, says: Callable[[str], dict[str, Any]], *, help: str  # noqa: A002 - Typer's word
 ) -> None:  # fmt: skip
-    """Make a command that says a word of flags, what the review *says* of which it is told."""
+    """Create a command with a text argument; *says* turns it into fields of a review."""
 
     @app.command(name, help=help)
     @telling_errors
@@ -72,7 +70,7 @@ def _offer_word(
         as_json: JsonOption = False,
     ) -> None:
         if not word.strip():
-            raise typer.BadParameter("An empty word says nothing about a flag.")
+            raise typer.BadParameter("The value must not be empty.")
         _decide(store, flag_ids, where, done, as_json=as_json, by=by, **says(word))
 
 
@@ -80,9 +78,9 @@ def _decide(
     store: str, flag_ids: list[str] | None, where: str | None, done: str, *, as_json: bool,
     **decision: Any,
 ) -> None:  # fmt: skip
-    """Append a review that says *decision* for each flag that is named, and tell what was done."""
+    """Append a review with *decision* for each selected flag, and print the result."""
     if not flag_ids and where is None:
-        raise typer.BadParameter("Name flags by their ids, or with --where.")
+        raise typer.BadParameter("Select flags by id or with --where.")
     with open_existing(store) as opened:
         flags = {id_: opened.get(id_) for id_ in flag_ids or ()}
         if where is not None:
@@ -99,13 +97,13 @@ _offer_verdict(
     "accept",
     "accepted",
     "Accepted",
-    help="Accept flags: what they say is right, and worth keeping.",
+    help="Accept flags: they are right and useful.",
 )
 _offer_verdict(
-    "reject", "rejected", "Rejected", help="Reject flags: nothing is to be learned from them."
+    "reject", "rejected", "Rejected", help="Reject flags: nothing can be learned from them."
 )
 _offer_verdict(
-    "fixed", "fixed", "Marked as fixed", help="Say of flags that the model is right about them now."
+    "fixed", "fixed", "Marked as fixed", help="Mark flags as fixed: the model now gets them right."
 )
 _offer_word(
     "tag",
@@ -116,15 +114,15 @@ _offer_word(
 )
 _offer_word(
     "note",
-    "Noted on",
-    typer.Argument(help="What is to be said about them.", metavar="text"),
+    "Added a note to",
+    typer.Argument(help="The note to add.", metavar="text"),
     lambda text: {"note": text},
     help="Add a note to flags.",
 )
 _offer_word(
     "assign",
     "Assigned",
-    typer.Argument(help="Who is to look at them.", metavar="assignee"),
+    typer.Argument(help="The reviewer to assign.", metavar="assignee"),
     lambda assignee: {"assignee": assignee},
-    help="Assign flags to somebody.",
+    help="Assign flags to a reviewer.",
 )

@@ -1,5 +1,5 @@
 """
-The commands that look after a store: `forget` and `doctor`.
+Commands that maintain a store: `forget` and `doctor`.
 """
 
 from collections.abc import Sequence
@@ -42,35 +42,35 @@ from flagstone.stores.base import Store
 @telling_errors
 def forget(
     flag_ids: Annotated[
-        list[str] | None, typer.Argument(help="The ids of flags.", metavar="FLAG_ID")
+        list[str] | None, typer.Argument(help="Ids of flags.", metavar="FLAG_ID")
     ] = None,
     user: Annotated[str | None, typer.Option(help="Flags by this user.")] = None,
     older_than: Annotated[
-        str | None, typer.Option(help="Flags made so long ago: 90d, 12w.", metavar="TIME")
+        str | None, typer.Option(help="Flags older than this: 90d, 12w.", metavar="TIME")
     ] = None,
     where: WhereOption = None,
     store: StoreOption = str(FLAGGING_DIR),
     everywhere: Annotated[
-        bool, typer.Option("--everywhere", help="Also wherever the store was copied to from here.")
+        bool, typer.Option("--everywhere", help="Also in all recorded copies of the store.")
     ] = False,
     also: Annotated[
         list[str] | None,
         typer.Option(
             envvar="FLAGSTONE_TARGETS",
-            help="Another copy of the store; may be repeated.",
+            help="Another copy of the store; repeatable.",
             metavar="TARGET",
         ),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """
-    Erase flags, what was said about them, and their files; for good.
+    Erase flags permanently, with their reviews and files.
     """
     query = _query_to_forget(user, older_than, where)
     if query is None and not flag_ids:
-        raise typer.BadParameter("Name flags by their ids, --user, --older-than or --where.")
+        raise typer.BadParameter("Select flags by id, --user, --older-than or --where.")
     with ExitStack() as opened:
         stores = [
             opened.enter_context(open_existing(url, finishes=False))
@@ -82,8 +82,8 @@ def forget(
             receipt = in_stores(**asked, dry_run=True)
             if receipt.flag_ids and not dry_run:
                 err.print(summary_of_receipt(receipt, dry_run=True), soft_wrap=True)
-                typer.confirm("Forget them? This cannot be undone.", abort=True, err=True)
-                asked = {"flag_ids": {*receipt.flag_ids, *(flag_ids or ())}}  # and none made since
+                typer.confirm("Forget these flags? This cannot be undone.", abort=True, err=True)
+                asked = {"flag_ids": {*receipt.flag_ids, *(flag_ids or ())}}  # not newer ones
         if not dry_run:
             receipt = in_stores(**asked)
     if as_json:
@@ -97,7 +97,7 @@ def forget(
 
 
 def _tell_what_is_left(receipt: ErasureReceipt, stores: Sequence[Store]) -> None:
-    """Raise where something may still be there, or was not found; all that is so is told."""
+    """Print what may still exist or was not found; if anything, exit with an error status."""
     errors: list[FlagstoneError] = []
     if receipt.unknown:
         where = ", ".join(store.location for store in stores)
@@ -113,7 +113,7 @@ def _tell_what_is_left(receipt: ErasureReceipt, stores: Sequence[Store]) -> None
 
 
 def _query_to_forget(user: str | None, older_than: str | None, where: str | None) -> Query | None:
-    """What was asked to be forgotten; None where nothing was, rather than everything."""
+    """Return the query of the options; None, not a query for everything, if none is given."""
     until = None if older_than is None else f"until:{older_than}"
     said = [where, format_query(Query(user=user)), until]
     query = parse_query(" ".join(filter(None, said)))
@@ -123,12 +123,12 @@ def _query_to_forget(user: str | None, older_than: str | None, where: str | None
 @app.command()
 @telling_errors
 def doctor(
-    store: Annotated[str, typer.Argument(help="The store to examine.")],
+    store: Annotated[str, typer.Argument(help="The store to check.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """
-    Verify every record and file, finish erasures, and remove what a crash left behind.
+    Verify all records and files, finish erasures, and clean up after crashes.
     """
     with open_existing(store, tells_itself=True, finishes=False) as opened:
         finding = check_store(opened, dry_run=dry_run)

@@ -1,5 +1,5 @@
 """
-Records as a terminal shows them: tables, cards, and nothing that could command the terminal.
+Tables, cards and summaries for the terminal, with control characters escaped.
 """
 
 from collections import Counter
@@ -27,12 +27,12 @@ _MAX_LENGTH = 1_000_000
 
 
 def table_of(flags: Iterable[Flag], where: str) -> Table:
-    """The *flags* of the store *where*, a row each."""
+    """Return a table of *flags* of the store *where*, one row each."""
     title = _printable(f"Flags in {mask_url(where)}")
     table = Table(title=title, title_justify="left", show_lines=True)
     table.add_column("flag", no_wrap=True)
     table.add_column("option", overflow="fold")
-    table.add_column("what was seen", overflow="fold", ratio=1)
+    table.add_column("inputs → outputs", overflow="fold", ratio=1)
     for flag in flags:
         made = f"{flag.created_at.astimezone():%Y-%m-%d %H:%M}"
         whence = " ".join(filter(None, [made, flag.app, flag.user and f"by {flag.user}"]))
@@ -44,10 +44,10 @@ def table_of(flags: Iterable[Flag], where: str) -> Table:
 
 
 def card_of(state: State) -> RenderableType:
-    """One flag in full, and what was decided about it."""
+    """Return one flag in full, with its current state."""
     flag = state.flag
     facts = Table.grid(padding=(0, 2))
-    facts.add_row("made", f"{flag.created_at.astimezone():%Y-%m-%d %H:%M:%S %z}")
+    facts.add_row("created", f"{flag.created_at.astimezone():%Y-%m-%d %H:%M:%S %z}")
     for name in ("app", "option", "comment", "user", "session"):
         if getattr(flag, name) not in (None, ""):
             facts.add_row(name, _printable(str(getattr(flag, name))))
@@ -57,7 +57,11 @@ def card_of(state: State) -> RenderableType:
         facts.add_row("assignee", _printable(state.assignee))
     for name, known in flag.context.items():
         facts.add_row(_printable(name), _printable(summarize(known, _MAX_LENGTH)))
-    sections = [("inputs", flag.inputs), ("outputs", flag.outputs), ("correct", state.correction)]
+    sections = [
+        ("inputs", flag.inputs),
+        ("outputs", flag.outputs),
+        ("correction", state.correction),
+    ]
     tables = [_values_table(title, values) for title, values in sections if values]
     notes = [
         _printable(f"Note{' by a visitor' * (review.speaker == 'visitor')}: {review.note}")
@@ -68,7 +72,7 @@ def card_of(state: State) -> RenderableType:
 
 
 def table_of_facets(facets: Mapping[str, Counter[str | None]], where: str) -> Table:
-    """How the flags of the store *where* divide: a row for each value, the most frequent first."""
+    """Return a table of counts by value, the most frequent first, for the store *where*."""
     flags = sum(facets.get("verdict", Counter()).values())
     title = f"{flags:,} flag{'s' * (flags != 1)} in {mask_url(where)}"
     table = Table(title=_printable(title), title_justify="left")
@@ -106,15 +110,15 @@ def _printable(text: str) -> Text:
 
 
 def table_of_import(imported: ImportResult) -> Table:
-    """How each field was read, and what of it is in doubt."""
-    table = Table(title="What the log tells", title_justify="left")
-    for title in ("field", "read as", "cells in doubt", "why"):
+    """Return a table of how each field was read, and of its ambiguous cells."""
+    table = Table(title="Fields in the log", title_justify="left")
+    for title in ("field", "read as", "ambiguous cells", "reason"):
         table.add_column(title, overflow="fold")
     doubts = Counter((doubt.field, doubt.reason) for doubt in imported.doubts)
     for name in dict.fromkeys([*imported.kinds, *(field for field, _ in doubts)]):
         reasons = [(number, why) for (field, why), number in doubts.items() if field == name]
         first = (_printable(name), _printable(", ".join(imported.kinds.get(name, ()))))
-        for number, why in reasons or [(0, "")]:  # a row each: a reason may take several lines
+        for number, why in reasons or [(0, "")]:  # one row each: a reason may take several lines
             table.add_row(*first, f"{number:,}" if why else "", _printable(why))
             first = (Text(), Text())
         table.add_section()
@@ -122,40 +126,40 @@ def table_of_import(imported: ImportResult) -> Table:
 
 
 def summary_of_import(imported: ImportResult, target: str, *, dry_run: bool) -> Iterator[str]:
-    """What was imported, in a sentence or three."""
+    """Yield a summary of an import, in one to three sentences."""
     yield summary_of_copy(imported.synced, "flags", target, dry_run=dry_run)
     if imported.corrected:
         would = "Would correct" if dry_run else "Corrected"
         flags = f"{imported.corrected:,} flag{'s' * (imported.corrected != 1)}"
-        yield f"{would} {flags} that had been imported otherwise."
+        yield f"{would} {flags} that were imported before."
     if imported.guessed:
         yield printable(
-            f"Taken for outputs by their names: {', '.join(imported.guessed)}. "
-            "Say --output FIELD, or --demo app.py:demo, where that is wrong."
+            f"Assumed to be outputs by their names: {', '.join(imported.guessed)}. "
+            "If this is wrong, pass --output FIELD or --demo app.py:demo."
         )
 
 
 def summary_of_copy(synced: SyncResult, what: str, target: str, *, dry_run: bool) -> str:
-    """What was copied, *what* being the people's word for the records, in a sentence."""
+    """Return a summary of a copy; *what* is the word for the records."""
     would = "Would copy" if dry_run else "Copied"
     return (
         f"{would} {synced.copied} {what} and {synced.files} files to {target}; "
-        f"{synced.known} {what} were there already."
+        f"{synced.known} {what} were already there."
     )
 
 
 def summary_of_export(manifest: Manifest, folder: Path) -> str:
-    """What was exported, in a sentence."""
+    """Return a summary of an export."""
     rows = f"{manifest.rows:,} row{'s' * (manifest.rows != 1)}"
     flags = f"{manifest.flags:,} flag{'s' * (manifest.flags != 1)}"
     return f"Exported {rows} of {flags} to {mask_url(str(folder))}: version {manifest.sha256[:12]}."
 
 
 def summary_of_receipt(receipt: ErasureReceipt, *, dry_run: bool) -> str:
-    """What was forgotten: a line for each place, also for those not reached, and the ids."""
+    """Return a summary of an erasure: a line for each store, and the ids."""
     would = "Would forget" if dry_run else "Forgot"
     lines = (
-        [f"{would} {len(receipt.flag_ids):,} flags in {len(receipt.places):,} places."]
+        [f"{would} {len(receipt.flag_ids):,} flags in {len(receipt.places):,} stores."]
         if len(receipt.places) > 1
         else []
     )
@@ -165,8 +169,8 @@ def summary_of_receipt(receipt: ErasureReceipt, *, dry_run: bool) -> str:
         for place in receipt.places
     ]
     lines += [
-        f"Finished an erasure of {place.finished:,} records in {mask_url(place.location)} "
-        "that was cut off."
+        f"Finished an interrupted erasure of {place.finished:,} records in "
+        f"{mask_url(place.location)}."
         for place in receipt.places
         if place.finished
     ]
@@ -175,24 +179,22 @@ def summary_of_receipt(receipt: ErasureReceipt, *, dry_run: bool) -> str:
 
 
 def summary_of(finding: CheckReport, where: str, *, dry_run: bool) -> str:
-    """What the doctor found, in a sentence or two."""
-    erased = "is to be" if dry_run else "is"
+    """Return a summary of a check."""
+    erased = "would be" if dry_run else "was"
     told = [finding.unfinished] if finding.unfinished else []
     if finding.finished:
         records = f"{finding.finished:,} records"
-        told.append(f"An erasure of {records} that was cut off {erased} finished.")
+        told.append(f"An interrupted erasure of {records} {erased} finished.")
     return "\n".join([*told, _summary_of_records(finding, where, dry_run=dry_run)])
 
 
 def _summary_of_records(finding: CheckReport, where: str, *, dry_run: bool) -> str:
     damaged = len(finding.damage)
     if damaged and not finding.records:
-        return f"{where}: {damaged} damaged records; mend them to have the files examined."
+        return f"{where}: {damaged} damaged records. Repair them first; files were not checked."
     verified = f"{finding.records} records and {finding.files} files verified in {where}"
     if damaged:
         return f"{verified}: {damaged} damaged. Nothing was removed."
     removed = "would be removed" if dry_run else "removed"
     left, size = len(finding.swept), sum(finding.swept.values())
-    return (
-        f"{verified}: all sound. {left} files that no record refers to {removed} ({size:,} bytes)."
-    )
+    return f"{verified}: no damage. {left} unreferenced files {removed} ({size:,} bytes)."

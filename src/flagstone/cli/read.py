@@ -1,5 +1,5 @@
 """
-The commands that look: `list`, `show` and `stats`.
+Commands that read: `list`, `show` and `stats`.
 """
 
 from collections.abc import Sequence
@@ -32,17 +32,17 @@ def list_(
     store: StoreOption = str(FLAGGING_DIR),
     where: WhereOption = None,
     app: Annotated[str | None, typer.Option(help="Only flags of this demo.")] = None,
-    option: Annotated[str | None, typer.Option(help="Only this flag option.")] = None,
+    option: Annotated[str | None, typer.Option(help="Only flags with this option.")] = None,
     user: Annotated[str | None, typer.Option(help="Only flags by this user.")] = None,
-    text: Annotated[str | None, typer.Option(help="Only flags with this text in them.")] = None,
+    text: Annotated[str | None, typer.Option(help="Only flags that contain this text.")] = None,
     order: Annotated[
-        Literal["newest", "oldest"], typer.Option(help="Which come first.")
+        Literal["newest", "oldest"], typer.Option(help="Which flags come first.")
     ] = "newest",
-    limit: Annotated[int, typer.Option(help="How many at most; 0 for all.")] = 20,
+    limit: Annotated[int, typer.Option(help="Maximum number of flags; 0 for all.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
     """
-    Show what was flagged, the newest first.
+    List flags, the newest first.
     """
     options = Query(app=app, option=option, user=user, text=text, order=order)
     asked = _query_of(query, where, format_query(options))
@@ -61,12 +61,12 @@ def list_(
 @app.command()
 @telling_errors
 def show(
-    flag_id: Annotated[str, typer.Argument(help="The id of a flag: its receipt.")],
+    flag_id: Annotated[str, typer.Argument(help="The id of the flag, as on its receipt.")],
     store: StoreOption = str(FLAGGING_DIR),
     as_json: JsonOption = False,
 ) -> None:
     """
-    Show one flag in full, with the decisions about it.
+    Show one flag in full, with its current state.
     """
     with open_existing(store) as opened:
         state = opened.state(flag_id)
@@ -86,7 +86,7 @@ def stats(
     as_json: JsonOption = False,
 ) -> None:
     """
-    Count what was flagged, by verdict, app, option, tag, user, assignee and verified.
+    Count flags by verdict, app, option, tag, user, assignee and verified.
     """
     with open_existing(store) as opened:
         facets = opened.facets(_query_of(query, where))
@@ -99,5 +99,5 @@ def stats(
 
 
 def _query_of(words: Sequence[str] | None, *texts: str | None) -> Query:
-    """One query of all that was said; what was said twice is an error of the query."""
+    """Return one query of all parts; a property given twice is an error."""
     return parse_query(" ".join(filter(None, [*(words or ()), *texts])))

@@ -1,5 +1,5 @@
 """
-The commands that serve pages: `review`, with `review-user` for those who may log in, and `demo`.
+Commands that serve pages: `review`, with `review-user` for its users, and `demo`.
 """
 
 import logging
@@ -28,42 +28,40 @@ def review(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on.")] = 7870,
     users: Annotated[
-        Path | None, typer.Option(help="The file of people who may log in.", metavar="FILE")
+        Path | None, typer.Option(help="The file of users who may log in.", metavar="FILE")
     ] = None,
     trusted_header: Annotated[
         str | None,
-        typer.Option(help="The header in which a proxy names who is there."),
+        typer.Option(help="The header in which a proxy sends the user's name."),
     ] = None,
     proxy: Annotated[
         list[str] | None,
-        typer.Option(help="The address or network of a proxy; may be repeated.", metavar="ADDRESS"),
+        typer.Option(help="The address or network of a proxy; repeatable.", metavar="ADDRESS"),
     ] = None,
     proxy_secret: Annotated[
         str | None,
         typer.Option(
             envvar="FLAGSTONE_PROXY_SECRET",
-            help="What the proxy sends in X-Proxy-Secret; better given by the environment.",
+            help="The proxy's X-Proxy-Secret; better set by the environment variable.",
         ),
     ] = None,
     trust_proxy_address: Annotated[
         bool,
-        typer.Option(
-            "--trust-proxy-address", help="Nobody but the proxy can connect from its address."
-        ),
+        typer.Option("--trust-proxy-address", help="Only the proxy can connect from its address."),
     ] = False,
     https: Annotated[
-        bool, typer.Option("--https", help="Browsers reach it by HTTPS only, through a proxy.")
+        bool, typer.Option("--https", help="Browsers connect by HTTPS only, through a proxy.")
     ] = False,
     browser: Annotated[
         bool | None,
-        typer.Option(help="Open it in a browser.", show_default="where there is one"),
+        typer.Option(help="Open it in a browser.", show_default="if there is one"),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the address as JSON once it is served.")
+        bool, typer.Option("--json", help="Print the address as JSON once the page is served.")
     ] = False,
 ) -> None:
     """
-    See what was flagged, decide about it and correct it, in a browser.
+    Review and correct flags in a browser.
     """
     try:
         from flagstone.review.server import serve
@@ -89,14 +87,14 @@ def review(
 @app.command("review-user")
 @telling_errors
 def review_user(
-    users: Annotated[Path, typer.Argument(help="The file of people; made where there is none.")],
-    name: Annotated[str, typer.Argument(help="The person's name.")],
+    users: Annotated[Path, typer.Argument(help="The file of users; created if missing.")],
+    name: Annotated[str, typer.Argument(help="The user's name.")],
     role: Annotated[
-        Literal["viewer", "reviewer", "admin"], typer.Option(help="What the person may do.")
+        Literal["viewer", "reviewer", "admin"], typer.Option(help="The user's role.")
     ] = "reviewer",
 ) -> None:
     """
-    Let a person log in to the review page, with a password that is asked for.
+    Add a user of the review page; prompts for a password.
     """
     try:
         from flagstone.review import Users
@@ -113,10 +111,10 @@ def demo(
     port: Annotated[
         int | None, typer.Option(help="The port to listen on.", show_default="7860 or the next")
     ] = None,
-    flagging_dir: Annotated[Path, typer.Option(help="Where flags are kept.")] = FLAGGING_DIR,
+    flagging_dir: Annotated[Path, typer.Option(help="The folder for flags.")] = FLAGGING_DIR,
 ) -> None:
     """
-    Draw a digit, see what a small model makes of it, flag its mistakes.
+    Run a demo: draw digits, and flag the mistakes of a small model.
     """
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     try:
@@ -129,8 +127,8 @@ def demo(
     )
     store = "" if flagging_dir == FLAGGING_DIR else f" --store {flagging_dir}"
     for line in (
-        f"The demo is at {url} and keeps flags in {flagging_dir / DATABASE}.",
-        f"To see what was flagged: flagstone list{store}",
+        f"The demo is at {url} and saves flags in {flagging_dir / DATABASE}.",
+        f"To list the flags: flagstone list{store}",
         "To stop: Ctrl-C.",
     ):
         out.print(line, soft_wrap=True)
@@ -138,14 +136,14 @@ def demo(
 
 
 def _has_browser() -> bool:
-    """Whether somebody sits at this terminal who has a browser with windows."""
+    """Return whether this is a terminal with access to a graphical browser."""
     windows = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
     has_windows = sys.platform in ("darwin", "win32") or any(os.environ.get(w) for w in windows)
     return sys.stdout.isatty() and has_windows
 
 
 def _end_in_order() -> None:
-    """Be ended by a service manager, or with the terminal, as by Ctrl-C: no scratch is left."""
+    """Exit cleanly on SIGTERM and SIGHUP, so that temporary files are removed."""
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
@@ -153,7 +151,7 @@ def _end_in_order() -> None:
 
 
 def _open_indexed(url: str) -> Store:
-    """The store at *url*, with an index, which is made while a bar tells how far."""
+    """Open the store at *url* with an index; show progress while it is built."""
     store = open_existing(url)
     with progress_bar() as bar:
         task = bar.add_task(f"Reading {mask_url(url)}", total=None)

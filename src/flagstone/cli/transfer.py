@@ -1,5 +1,5 @@
 """
-The commands that copy flags: `sync`, `import` and `export`.
+Commands that copy flags: `sync`, `import` and `export`.
 """
 
 import logging
@@ -42,18 +42,18 @@ from flagstone.operations.sync import SyncResult, sync, waiting_in
 @telling_errors
 def sync_(
     source: Annotated[str, typer.Argument(help="The store to copy from.")],
-    target: Annotated[str, typer.Argument(help="The store to copy to; made where there is none.")],
+    target: Annotated[str, typer.Argument(help="The store to copy to; created if missing.")],
     follow: Annotated[
-        bool, typer.Option("--follow", help="Go on with what is flagged, until Ctrl-C.")
+        bool, typer.Option("--follow", help="Continue with new flags until Ctrl-C.")
     ] = False,
     dry_run: DryRunOption = False,
     status: Annotated[
-        bool, typer.Option("--status", help="Tell what waits to be copied, and copy nothing.")
+        bool, typer.Option("--status", help="Show what is pending, and copy nothing.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """
-    Copy what the target lacks, files first; to copy again adds nothing.
+    Copy the records that the target does not have, and their files.
     """
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
     if status:
@@ -80,7 +80,7 @@ def sync_(
 
 
 def _tell_what_waits(source: str, target: str, *, as_json: bool) -> None:
-    """Print what *target* lacks; where it cannot say, what is here, and then why."""
+    """Print what *target* lacks; if it cannot be read, print the total of *source* and raise."""
     with open_existing(source) as opened, open_target(target, dry_run=True) as into:
         try:
             waiting, reason = waiting_in(opened, into), None
@@ -100,24 +100,24 @@ def _tell_what_waits(source: str, target: str, *, as_json: bool) -> None:
 @telling_errors
 def import_(
     path: Annotated[
-        Path, typer.Argument(help="The log, the folder it lies in, or the project.", metavar="LOG")
+        Path, typer.Argument(help="The log, its folder, or the project.", metavar="LOG")
     ],
-    store: Annotated[str, typer.Argument(help="The store to copy them to.")],
+    store: Annotated[str, typer.Argument(help="The store to copy to.")],
     output: Annotated[
-        list[str] | None, typer.Option(help="A field that the model made; may be repeated.")
+        list[str] | None, typer.Option(help="A field that is an output; repeatable.")
     ] = None,
     demo: Annotated[
         str | None,
-        typer.Option(help="The demo, whose components say what a field is.", metavar="APP.PY:DEMO"),
+        typer.Option(help="The demo, to read fields by its components.", metavar="APP.PY:DEMO"),
     ] = None,
     encoding: Annotated[
-        str | None, typer.Option(help="The encoding of the log, where it cannot be told.")
+        str | None, typer.Option(help="The encoding of the log, if it cannot be detected.")
     ] = None,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """
-    Copy what Gradio's own logger kept, of any version.
+    Import the logs of Gradio's own loggers, of any version.
     """
     fields = _fields_of(demo) if demo else ()
     with open_target(store, dry_run=dry_run) as target:
@@ -148,13 +148,13 @@ def _fields_of(target: str) -> Sequence[Field]:
 @telling_errors
 def export(
     store: Annotated[str, typer.Argument(help="The store to export from.")],
-    folder: Annotated[Path, typer.Argument(help="The folder to make.", metavar="OUT")],
+    folder: Annotated[Path, typer.Argument(help="The folder to create.", metavar="OUT")],
     where: WhereOption = None,
-    format: Annotated[Format, typer.Option(help="What to make of them.")] = "parquet",  # noqa: A002 - the word
+    format: Annotated[Format, typer.Option(help="The format.")] = "parquet",  # noqa: A002 - the word
     as_json: JsonOption = False,
 ) -> None:
     """
-    Write flags as a table, a dataset, or what another tool imports, with a manifest.
+    Write flags as a table, a dataset, or files for another tool, with a manifest.
     """
     query = parse_query(where or "")
     with open_existing(store) as opened, progress_bar() as bar:

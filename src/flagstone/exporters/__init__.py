@@ -1,3 +1,3 @@
 """
-Flags as tables, datasets, and what other tools import.
+Export flags as tables, datasets, and files for other tools.
 """

@@ -1,8 +1,8 @@
 """
-Flags as questions to annotators: what is shown, what is asked, and what was answered so far.
+Flags as questions for annotators: fields to show, questions, and current answers.
 
-Shown is what went in; asked is, for each output, what it should be. The answer so far is the
-correction, or else what the model said. Answers are names where an output is a label, else text.
+Inputs are shown. For each output, the question is what it should have been. The current answer is
+the correction, or else the model's output. Answers are label names for labels, else text.
 """
 
 import re
@@ -15,14 +15,14 @@ from flagstone.exporters.columns import Column, Table
 from flagstone.exporters.source import FlagsInOrder
 
 _MAX_LABELS = 250
-_MAX_LABEL_LENGTH = 200  # what Argilla takes
-_MAX_NAME_LENGTH = 100  # of the 200 characters that Argilla takes
+_MAX_LABEL_LENGTH = 200  # Argilla's limit
+_MAX_NAME_LENGTH = 100  # Argilla's limit is 200 characters
 _UNSAFE = re.compile(r"[^a-z0-9]+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shown:
-    """A column that is shown, under a *name* that tools take."""
+    """A column to show, under a *name* that all tools accept."""
 
     name: str
     column: Column
@@ -30,26 +30,26 @@ class Shown:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Question:
-    """What is asked: which of *labels*, or which text, an output should have been."""
+    """A question: which of *labels*, or which text, an output should have been."""
 
     name: str
     title: str
     said: str
-    """The column of what the model said."""
+    """The column of the model's output."""
 
     right: str
-    """The column of the correction, which may not be there."""
+    """The column of the correction; empty if there is none."""
 
     labels: tuple[str, ...] | None
 
     def answer(self, row: dict[str, Any]) -> str | None:
-        """The answer to it so far."""
+        """Return the current answer."""
         corrected = row.get(self.right)
         return corrected if corrected is not None else row.get(self.said)
 
 
 def shown_in(table: Table) -> list[Shown]:
-    """What is shown of each row of *table*."""
+    """Return the columns of *table* to show: its inputs."""
     columns = [column for column in table.columns if column.field and column.field[0] == "inputs"]
     return [
         Shown(name=name, column=column)
@@ -58,7 +58,7 @@ def shown_in(table: Table) -> list[Shown]:
 
 
 def questions_in(table: Table, labels: dict[str, tuple[str, ...]]) -> list[Question]:
-    """What is asked of each row of *table*; *labels* as `labels_of` gives them."""
+    """Return a question for each output of *table*; *labels* come from `labels_of`."""
     columns = {column.field: column for column in table.columns if column.field}
     asked = [column for field, column in columns.items() if field[0] == "outputs"]
     return [
@@ -76,10 +76,10 @@ def questions_in(table: Table, labels: dict[str, tuple[str, ...]]) -> list[Quest
 
 def labels_of(flags: FlagsInOrder) -> dict[str, tuple[str, ...]]:
     """
-    The names to choose from for each output that always is a label: those it had or could have had.
+    Return the label names for each output that is always a label: all that occur in any flag.
 
-    None for an output with one alone, with so many that nobody would look through them, or with
-    one that no tool could show.
+    An output is absent if it has only one name, too many to choose from, or one that tools cannot
+    show.
     """
     found: dict[str, set[str]] = {}
     others: set[str] = set()

@@ -1,8 +1,8 @@
 """
-A dataset that Argilla 2 imports: `rg.Dataset.from_disk(OUT)`.
+A dataset for Argilla 2: `rg.Dataset.from_disk(OUT)`.
 
-What was answered so far is a suggestion. Pictures are within the records, as far as Argilla's
-server takes them: it refuses all records with one that is too large or of another kind.
+Current answers become suggestions. Images are embedded in the records if Argilla's server accepts
+them: one image that is too large or of another type makes it reject all records.
 """
 
 import base64
@@ -20,18 +20,18 @@ from flagstone.exporters.jsonl import rows_of, write_array
 from flagstone.exporters.source import FlagsInOrder
 
 _WHY = "flag"
-"""The field that says why it was flagged, the one that every record has."""
+"""The field with the reason for the flag; the only required field."""
 
 _METADATA = ("app", "option", "verdict")
 
-_MAX_TITLE_LENGTH = 500  # characters, as Argilla's server takes them
-_LARGEST_PICTURE = 3_700_000  # bytes, which it takes as 5 million characters
+_MAX_TITLE_LENGTH = 500  # characters, the limit of Argilla's server
+_LARGEST_PICTURE = 3_700_000  # bytes: 5 million characters in base64
 
 _PICTURES = {f"image/{kind}" for kind in ("avif", "gif", "jpeg", "png", "webp")}
 
 
 def write_argilla(flags: FlagsInOrder, folder: Path) -> int:
-    """Write settings and records to *folder*; says how many records there are."""
+    """Write settings and records to *folder*; return the number of records."""
     labels = labels_of(flags)
     media = Media(flags, folder)
 
@@ -80,7 +80,7 @@ def _record(
 
 
 def _data_url(ref: FileRef, media: Media) -> str | None:
-    """The picture *ref*, if it is one that Argilla's server takes."""
+    """Return the image *ref* as a data URL; None if Argilla's server does not accept it."""
     kind = ref.mime_type or "image/png"
     if ref.size > _LARGEST_PICTURE or kind not in _PICTURES:
         return None
@@ -89,7 +89,7 @@ def _data_url(ref: FileRef, media: Media) -> str | None:
 
 def _settings(shown: Sequence[Shown], questions: Sequence[Question]) -> dict[str, Any]:
     return {
-        "guidelines": "Say what the model should have said.",
+        "guidelines": "Enter what the model should have answered.",
         "fields": [
             _field(_WHY, "flag", "text", required=True),
             *(_field_of(part) for part in shown),

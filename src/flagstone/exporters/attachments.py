@@ -1,5 +1,5 @@
 """
-The files of exported flags: each once, under its hash; what people called them is no path.
+The files of exported flags: each once, named by its hash, never by its original name.
 """
 
 import hashlib
@@ -12,34 +12,34 @@ from flagstone.errors import DamagedFileError
 from flagstone.stores.files import Files
 
 FILES = "files"
-"""The folder of an export in which files lie."""
+"""Name of the folder for files in an export."""
 
 _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,10}", re.ASCII)
 _PIECE = 1 << 18
 
 
 class _Source(Protocol):
-    """Whose files they are."""
+    """The owner of the files."""
 
     location: str
     files: Files
 
 
 class Media:
-    """The files of *source*, to be put into the export in *folder*."""
+    """Copies files of *source* into the export in *folder*."""
 
     def __init__(self, source: _Source, folder: Path) -> None:
         self._source = source
         self._folder = folder
 
     def place(self, ref: FileRef) -> str:
-        """Where in the folder *ref* lies, which is copied there if it is not yet."""
+        """Return the path of *ref* in the folder, after copying it there if needed."""
         place = f"{FILES}/{ref.sha256[:2]}/{ref.sha256}{suffix_of(ref)}"
         self.copy(ref, self._folder / place)
         return place
 
     def copy(self, ref: FileRef, path: Path) -> None:
-        """Copy *ref* to *path*. Raises `DamagedFileError` where it is not what was kept."""
+        """Copy *ref* to *path*. Raises `DamagedFileError` if it is missing or damaged."""
         if path.exists():
             return
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,19 +50,19 @@ class Media:
                     digest.update(piece)
                     writer.write(piece)
         except FileNotFoundError as error:
-            raise self._error(ref, "is not there") from error
+            raise self._error(ref, "is missing") from error
         if digest.hexdigest() != ref.sha256:
-            raise self._error(ref, "is not what was kept")
+            raise self._error(ref, "does not match its hash")
 
     def content(self, ref: FileRef) -> bytes:
-        """The bytes of *ref*. Raises `DamagedFileError` where they are not what was kept."""
+        """Return the bytes of *ref*. Raises `DamagedFileError` if it is missing or damaged."""
         try:
             with self._source.files.open(ref) as reader:
                 content = reader.read()
         except FileNotFoundError as error:
-            raise self._error(ref, "is not there") from error
+            raise self._error(ref, "is missing") from error
         if hashlib.sha256(content).hexdigest() != ref.sha256:
-            raise self._error(ref, "is not what was kept")
+            raise self._error(ref, "does not match its hash")
         return content
 
     def _error(self, ref: FileRef, what: str) -> DamagedFileError:
@@ -70,6 +70,6 @@ class Media:
 
 
 def suffix_of(ref: FileRef) -> str:
-    """How the name of *ref* ends, where that says of what kind it is: `.png`, or nothing."""
+    """Return the suffix of *ref*'s name in lower case, such as `.png`, or an empty string."""
     dot, suffix = ref.name.rpartition(".")[1:]
     return f".{suffix.lower()}" if _SUFFIX.fullmatch(dot + suffix) else ""

@@ -1,8 +1,8 @@
 """
-Flags as the columns of a table, each column of one type: what Parquet, JSONL and CSV have alike.
+Flags as a table with typed columns, shared by Parquet, JSONL and CSV.
 
-First what every flag has, then a column `inputs.NAME`, `outputs.NAME` or `correction.NAME` for each
-field of some flag. Its type is that of all its values: text where they have not one in common.
+Fixed columns come first, then a column `inputs.NAME`, `outputs.NAME` or `correction.NAME` for each
+field of any flag. Its type is the common type of its values, or text if they have none.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -35,28 +35,28 @@ FIXED: dict[str, Type] = {
     "context": "text",
 }
 _EXACT = 2**53
-"""Below this, every integer has a float of its own."""
+"""Up to this, floats represent every integer exactly."""
 
-_MAX_INTEGER_LENGTH = 10**4000  # Python spells none of more than 4,300 digits
+_MAX_INTEGER_LENGTH = 10**4000  # Python's limit for str(int) is 4,300 digits
 
 MEDIA: frozenset[Type] = frozenset(["image", "audio"])
 
 Batch = list[list[Any]]
-"""So many rows: for each column its cells."""
+"""Some rows: a list of cells for each column."""
 
 Place = Callable[[FileRef], str]
-"""Puts a file among those exported, and says where it lies."""
+"""Adds a file to the export and returns its path."""
 
 
 _Field = tuple[str, str]
-"""A section, and a name in it."""
+"""A section, and the name of a field in it."""
 
 _Value = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Column:
-    """A column of the table: what it is called, of what type, and of which field, if of one."""
+    """A column of the table: its name, its type, and the field it shows, if any."""
 
     name: str
     type: Type
@@ -64,14 +64,15 @@ class Column:
 
 
 class MisfitError(Exception):
-    """A flag that the columns have no place for: they were found by looking at others."""
+    """A flag that does not fit the columns, which were derived from other flags."""
 
 
 class Table:
     """
-    The columns of *flags*, and their rows, some thousands at a time.
+    The columns of *flags*, and their rows, in batches.
 
-    *place* says where a file lies; pictures and sound stay `FileRef` if they are *embedded*.
+    *place* adds a file to the export and returns its path; with *embedded*, images and audio stay
+    `FileRef`.
     """
 
     def __init__(self, flags: FlagsInOrder, place: Place, *, embedded: bool = False) -> None:
@@ -83,8 +84,9 @@ class Table:
 
     def write(self, write: Callable[["Table"], int]) -> int:
         """
-        What *write* gives for this table, its columns found by the first flags; where a later one
-        asks for others, written again with those of all.
+        Call *write* with columns derived from the first flags, and return its result.
+
+        If a later flag does not fit, derive the columns from all flags and call *write* again.
         """
         try:
             self._look(islice(self._flags.batches(), 1))
@@ -94,7 +96,7 @@ class Table:
             return write(self)
 
     def batches(self) -> Iterator[Batch]:
-        """The rows. Raises `MisfitError` for one that asks for other columns."""
+        """Yield the rows. Raises `MisfitError` if a flag needs other columns."""
         for flags in self._flags.batches():
             values = self._meet(flags)
             present = set().union(*flags)
@@ -111,7 +113,7 @@ class Table:
             ]
 
     def _meet(self, flags: Sequence[Flagged]) -> dict[_Field, list[_Value | None]]:
-        """The values of these flags by field, after noting what they are."""
+        """Return the values of these flags by field, and record their kinds."""
         met: dict[_Field, list[_Value | None]] = {}
         for section in SECTIONS:
             fields = [flag.get(section) or _NONE for flag in flags]
@@ -122,7 +124,7 @@ class Table:
         return met
 
     def _look(self, batches: Iterable[Sequence[Flagged]]) -> None:
-        """Find the columns of these flags."""
+        """Derive the columns from these flags."""
         for flags in batches:
             self._meet(flags)
         self._settled = [(key, met.type) for key, met in self._met.items()]
@@ -151,14 +153,14 @@ class Table:
 
 
 def _names_in(fields: Sequence[Mapping[str, Any]]) -> Iterable[str]:
-    """The names in *fields*, in the order in which they are met."""
+    """Return the names in *fields*, in order of first appearance."""
     first = fields[0].keys()
     return first if set().union(*fields) == first else dict.fromkeys(chain.from_iterable(fields))
 
 
 @dataclass(kw_only=True, slots=True)
 class _Met:
-    """What was met of a field: the kinds of its values, and whether all are as their kind says."""
+    """The kinds of a field's values, and whether all values fit their kind."""
 
     kinds: set[str] = field(default_factory=set)
     fits: bool = True
@@ -177,7 +179,7 @@ class _Met:
 
 def text_of(value: _Value, place: Place) -> str | None:
     """
-    The data of a *value* as text: of a label its name, of a file where it lies, else JSON.
+    Return the data of a *value* as text: a label's name, a file's path, or else JSON.
     """
     data = value.get("data")
     if type(data) is str or data is None:
@@ -207,7 +209,7 @@ def _with_places(data: Any, place: Place) -> Any:
 
 
 def _is_exact(data: Any) -> bool:
-    """Whether *data* is a number with a float that is equal."""
+    """Return whether *data* is a number that a float represents exactly."""
     return type(data) is float or (type(data) is int and abs(data) <= _EXACT)
 
 
@@ -220,7 +222,7 @@ def _is_drawing(data: Any) -> bool:
 
 
 def _medium_in(data: Any) -> FileRef | None:
-    """The file that *data* is; of a drawing all of it together, and not its layers."""
+    """Return the file in *data*; for a drawing its composite, not its layers."""
     ref: FileRef | None = data["composite"] if isinstance(data, dict) else data
     return ref
 

@@ -1,7 +1,7 @@
 """
-The table as CSV that a spreadsheet may open: nothing in it runs as a formula.
+The table as CSV that is safe to open in a spreadsheet: no cell runs as a formula.
 
-An empty cell is None; one of two quotes is an empty text.
+An empty cell is None; two quotes are an empty string.
 """
 
 import math
@@ -15,7 +15,7 @@ from flagstone.stores.csv_folder.rows import spreadsheet_safe
 
 
 def write_csv(flags: FlagsInOrder, folder: Path) -> int:
-    """Write *flags* to *folder*; says how many rows that are."""
+    """Write *flags* to *folder*; return the number of rows."""
     table = Table(flags, Media(flags, folder).place)
     return table.write(lambda table: _write(table, folder / "flags.csv"))
 

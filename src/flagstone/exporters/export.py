@@ -1,8 +1,8 @@
 """
-Export flags: as a table, as a dataset, or as what other tools import.
+Export flags as a table, a dataset, or files for other tools.
 
-Two exports of the same records are the same bytes, whatever store they are in; the manifest beside
-them says which. All of an export is there, or nothing.
+Exports of the same records are byte-identical, whatever their store; the hash in the manifest
+identifies them. An export is complete or absent.
 """
 
 import shutil
@@ -42,7 +42,7 @@ Format = Literal[
 ]
 
 Progress = Callable[[int, int], None]
-"""What is called meanwhile, with how many flags were looked at, and of how many."""
+"""Progress callback; receives the number of flags read and the total."""
 
 _WRITERS: dict[str, tuple[str, str]] = {
     "parquet": ("parquet", "write_parquet"),
@@ -56,7 +56,7 @@ _WRITERS: dict[str, tuple[str, str]] = {
     "label-studio": ("label_studio", "write_label_studio"),
     "argilla": ("argilla", "write_argilla"),
 }
-"""The module and the function that write a format."""
+"""Module and function that write each format."""
 
 
 def export(
@@ -68,13 +68,15 @@ def export(
     progress: Progress | None = None,
 ) -> Manifest:
     """
-    Write the flags of *store* that *query* asks for to the folder *out*, oldest first.
+    Write the flags of *store* that match *query* to the folder *out*, oldest first.
 
-    Its `order`, `limit` and `after` do not matter. An export that is there is replaced. Raises
-    `UnknownFormatError`, `ForeignFolderError` where *out* is something else,
-    `NothingToExportError` where no flag would be in it, `MissingExtraError` where a library is
-    missing, and `StoreError`; then *out* is as it was. A flag that cannot be read, or whose file is
-    gone or damaged, is passed over, and noted in `store.skipped`.
+    `order`, `limit` and `after` of the query are ignored. An existing export is replaced. A flag
+    that cannot be read, or whose file is missing or damaged, is skipped and added to
+    `store.skipped`.
+
+    Raises `UnknownFormatError`, `ForeignFolderError` if *out* is something else,
+    `NothingToExportError` if no flag would be exported, `MissingExtraError` if a library is
+    missing, and `StoreError`. Then *out* does not change.
     """
     out = Path(out).absolute()
     write = _writer_of(format)
@@ -119,7 +121,7 @@ def _writer_of(format: str) -> Callable[[FlagsInOrder, Path], int]:  # noqa: A00
 
 
 def _put(part: Path, out: Path, before: Path) -> None:
-    """Make the folder *part* the folder *out*; the export that may be there goes to *before*."""
+    """Rename the folder *part* to *out*; an existing export moves to *before*."""
     if out.exists():
         out.rename(before)
     try:

@@ -1,8 +1,8 @@
 """
-What a language model learns from: pairs of a better and a worse answer, and conversations.
+Training data for language models: pairs of a better and a worse answer, and conversations.
 
-The better answer is the correction, the worse one the output that it corrects. A flag teaches
-nothing if it was not corrected, if a reviewer rejected it, or if what it is made of is no text.
+The better answer is the correction, the worse one the output that it corrects. A flag is left out
+if it has no correction, if a reviewer rejected it, or if its values are not text.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,12 +17,12 @@ from flagstone.exporters.columns import text_of
 from flagstone.exporters.source import Flagged, FlagsInOrder
 
 Messages = list[dict[str, str]]
-"""What was said in turn: the `role` of who said it, user or assistant, and its `content`."""
+"""The messages of a conversation: `role` (such as user or assistant) and `content`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lesson:
-    """What was asked in flag *id*, the answer that was right, and the wrong one, if there was."""
+    """The prompt of flag *id*, the right answer, and the wrong one, if any."""
 
     id: str
     prompt: str | Messages
@@ -31,8 +31,8 @@ class Lesson:
 
 
 def write_preference(flags: FlagsInOrder, folder: Path) -> int:
-    """Write pairs of answers, in the form of TRL, to *folder*; says how many."""
-    # One form for all of a file: of text, or of messages where there is a conversation.
+    """Write pairs of answers in TRL's format to *folder*; return their number."""
+    # A file has one form: text, or messages if any prompt is a conversation.
     has_chat = any(not isinstance(lesson.prompt, str) for lesson in _lessons_of(flags))
 
     def pairs() -> Iterator[dict[str, Any]]:
@@ -54,7 +54,7 @@ def write_preference(flags: FlagsInOrder, folder: Path) -> int:
 
 
 def write_chat(flags: FlagsInOrder, folder: Path) -> int:
-    """Write conversations that end with the right answer to *folder*; says how many."""
+    """Write conversations that end with the right answer to *folder*; return their number."""
     conversations = (
         {"messages": [*_messages(lesson.prompt), _said("assistant", lesson.right)]}
         for lesson in _lessons_of(flags)
@@ -78,11 +78,11 @@ def _lessons_of(flags: Iterable[Flagged]) -> Iterator[Lesson]:
 
 
 class _NoTextError(Exception):
-    """Something that a language model does not read, such as a picture."""
+    """A value that is not text, such as an image."""
 
 
 def _prompt_of(inputs: Mapping[str, Mapping[str, Any]]) -> str | Messages:
-    """The conversation among *inputs*, or their text; each by its name where there are several."""
+    """Return the conversation among *inputs*, or their text, with names if there are several."""
     for value in inputs.values():
         if value["kind"] == "chat":
             return list(_messages_in(value.get("data")))
@@ -101,7 +101,7 @@ def _answer(value: Mapping[str, Any]) -> str | None:
 
 
 def _messages_in(data: Any) -> Iterator[dict[str, str]]:
-    """A conversation of Gradio: messages, their content in parts or not, or pairs of text."""
+    """Yield the messages of a Gradio conversation, given as messages or as pairs."""
     for message in data or ():
         match message:
             case {"role": str(role), "content": content}:

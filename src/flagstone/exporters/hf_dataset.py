@@ -1,5 +1,5 @@
 """
-A repository of `datasets` on the disk: Parquet files and a card, to be loaded from there or pushed.
+A `datasets` repository on disk: Parquet files and a card, to load or push to the Hub.
 """
 
 from pathlib import Path
@@ -20,15 +20,14 @@ tags:
 
 # Flags
 
-{rows:,} flag{s}: what people flagged in a demo, exported by Flagstone. A row is a flag, with what
-was decided about it until then: `inputs.*` is what went in, `outputs.*` what came out, and
-`correction.*` what should have. `manifest.json` says which flags were asked for, and the version
-of this dataset.
+{rows:,} flag{s} from a demo, exported by Flagstone. Each row is a flag with its state at the time
+of the export: `inputs.*` are the inputs of the model, `outputs.*` its outputs, and `correction.*`
+the corrected outputs. `manifest.json` has the query and the version of this dataset.
 """
 
 
 def write_repository(flags: FlagsInOrder, folder: Path) -> int:
-    """Write *flags* to *folder*; says how many rows that are."""
+    """Write *flags* to *folder*; return the number of rows."""
     (folder / _DATA).parent.mkdir(exist_ok=True)
     rows = write_parquet(flags, folder, _DATA)
     card = _CARD.format(rows=rows, s="s" * (rows != 1))

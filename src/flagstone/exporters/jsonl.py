@@ -1,5 +1,5 @@
 """
-The table as lines of JSON: an object a row, files beside it.
+The table as JSON Lines: an object for each row, files beside it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from flagstone.exporters.source import FlagsInOrder
 
 
 def write_jsonl(flags: FlagsInOrder, folder: Path) -> int:
-    """Write *flags* to *folder*; says how many rows that are."""
+    """Write *flags* to *folder*; return the number of rows."""
     table = Table(flags, Media(flags, folder).place)
     return table.write(lambda table: _write(table, folder / "flags.jsonl"))
 
@@ -30,14 +30,14 @@ def _write(table: Table, path: Path) -> int:
 
 
 def rows_of(table: Table) -> Iterator[list[dict[str, Any]]]:
-    """The rows of *table* as objects, some at a time."""
+    """Yield the rows of *table* as objects, in batches."""
     names = [column.name for column in table.columns]
     for batch in table.batches():
         yield [dict(zip(names, cells, strict=True)) for cells in zip(*batch, strict=True)]
 
 
 def write_array(path: Path, objects: Iterable[dict[str, Any]]) -> int:
-    """Write *objects* as one array of JSON, a line each; says how many there are."""
+    """Write *objects* as a JSON array, one per line; return their number."""
     count = 0
     with path.open("wb") as file:
         file.write(b"[")

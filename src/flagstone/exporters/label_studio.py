@@ -1,8 +1,8 @@
 """
-Tasks that Label Studio imports, and the labelling interface for them.
+Tasks for Label Studio, and their labelling interface.
 
-A correction is an annotation, what the model said a prediction. Pictures and sound lie in the
-folder of the export, which Label Studio serves as local storage.
+A correction is an annotation, a model output a prediction. Images and audio are files in the
+export's folder, which Label Studio serves as local storage.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _SERVED = "/data/local-files/?d="
 
 
 def write_label_studio(flags: FlagsInOrder, folder: Path) -> int:
-    """Write `tasks.json` and `config.xml` to *folder*; says how many tasks there are."""
+    """Write `tasks.json` and `config.xml` to *folder*; return the number of tasks."""
     labels = labels_of(flags)
 
     def write(table: Table) -> int:
@@ -88,7 +88,7 @@ def _config(shown: Sequence[Shown], questions: Sequence[Question]) -> str:
 
 
 def _attribute(text: str) -> str:
-    """*text* in quotes, without what XML has no word for."""
+    """Return *text* in quotes, with characters that XML cannot represent replaced."""
     return quoteattr(
         "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
     )

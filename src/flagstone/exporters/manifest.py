@@ -1,8 +1,8 @@
 """
-What an export is: the query, the counts, the hash of each file, and one hash of them all.
+The manifest of an export: the query, the counts, the hash of each file, and one hash of all.
 
-The one hash is the version of the dataset: equal where every byte is. It is the SHA-256 of what
-`sha256sum` prints for the files, in the order of their paths.
+The latter is the version of the dataset: it is equal if every byte is. It is the SHA-256 of the
+output of `sha256sum` for the files, sorted by path.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportedFile:
-    """One file of an export: its path within it, its size in bytes, its SHA-256."""
+    """One file of an export: relative path, size in bytes, SHA-256."""
 
     path: str
     size: int
@@ -29,10 +29,10 @@ class ExportedFile:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
     """
-    What an export is, as its `manifest.json` says it.
+    The content of an export's `manifest.json`.
 
-    `flags` is how many flags the query asked for, `rows` how many rows were made of them; `sha256`
-    is the version of the dataset.
+    `flags` is the number of flags that match the query, `rows` the number of rows written;
+    `sha256` is the version of the dataset.
     """
 
     format: str
@@ -44,7 +44,7 @@ class Manifest:
 
 
 def make_manifest(folder: Path, *, format: str, query: str, flags: int, rows: int) -> Manifest:  # noqa: A002 - the word
-    """Make all in *folder* durable, and put its manifest there."""
+    """Sync all files in *folder* to disk, and write its manifest."""
     digest = hashlib.sha256()
     files = []
     for path in sorted(_files_in(folder), key=lambda path: path.relative_to(folder).as_posix()):
@@ -68,7 +68,7 @@ def make_manifest(folder: Path, *, format: str, query: str, flags: int, rows: in
 
 
 def is_export(folder: Path) -> bool:
-    """Whether *folder* is an export of ours, as its manifest says, or empty."""
+    """Return whether *folder* is empty or has a manifest of Flagstone."""
     try:
         content = orjson.loads((folder / MANIFEST).read_bytes())
     except FileNotFoundError:

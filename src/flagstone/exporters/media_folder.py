@@ -1,8 +1,8 @@
 """
-A folder of pictures, or of sound, with metadata: what `load_dataset("imagefolder")` reads.
+A folder of images or audio with metadata, for `load_dataset("imagefolder")`.
 
-`metadata.parquet` is the table; its column `file_name` says where the first picture of a flag lies.
-Flags without one are left out.
+`metadata.parquet` is the table. Its column `file_name` is the path of a flag's first file of that
+kind. Flags without one are left out.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,12 +20,12 @@ _FILE_NAME = Column(name="file_name", type="text")
 
 
 def write_imagefolder(flags: FlagsInOrder, folder: Path) -> int:
-    """Write those of *flags* that have a picture to *folder*; says how many those are."""
+    """Write those of *flags* that have an image to *folder*; return the number of rows."""
     return _write(flags, folder, "image")
 
 
 def write_audiofolder(flags: FlagsInOrder, folder: Path) -> int:
-    """Write those of *flags* that have sound to *folder*; says how many those are."""
+    """Write those of *flags* that have audio to *folder*; return the number of rows."""
     return _write(flags, folder, "audio")
 
 
@@ -46,7 +46,7 @@ def _write(flags: FlagsInOrder, folder: Path, kind: Literal["image", "audio"]) -
 def _with_file_name(
     batches: Iterator[Batch], columns: Sequence[Column], kind: str
 ) -> Iterator[Batch]:
-    """The rows of *batches* that have a file of this *kind*, and before them where it lies."""
+    """Yield the rows of *batches* that have a file of this *kind*, with its path first."""
     for batch in batches:
         media = [cells for cells, column in zip(batch, columns, strict=True) if column.type == kind]
         places = [next(filter(None, cells), None) for cells in zip(*media, strict=True)]

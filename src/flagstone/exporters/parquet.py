@@ -1,5 +1,5 @@
 """
-The table as one Parquet file, in Hugging Face's types: pictures and sound are in it.
+The table as one Parquet file with Hugging Face's types; images and audio are embedded.
 """
 
 import json
@@ -38,16 +38,16 @@ _FEATURES: dict[str, dict[str, Any]] = {
     "audio": {"_type": "Audio"},
 }
 _REPEATED = ["app", "option", "user", "verdict", "assignee"]
-"""Columns worth a dictionary; to look for one in ids and texts takes longer than to write them."""
+"""Columns with dictionary encoding; for ids and texts it costs more time than it saves."""
 
 _BATCHES = 100
 _GROUP_ROWS = 50_000
 _GROUP_BYTES = 32 << 20
-"""The most rows, and the bytes of pictures and sound, after which a row group ends."""
+"""Limits of a row group: rows, and bytes of its data."""
 
 
 def write_parquet(flags: FlagsInOrder, folder: Path, name: str = "flags.parquet") -> int:
-    """Write *flags* to *folder*; says how many rows that are."""
+    """Write *flags* to *folder*; return the number of rows."""
     media = Media(flags, folder)
     table = Table(flags, media.place, embedded=True)
     return table.write(
@@ -58,7 +58,7 @@ def write_parquet(flags: FlagsInOrder, folder: Path, name: str = "flags.parquet"
 def write_batches(
     batches: Iterator[Batch], columns: Sequence[Column], media: Media, path: Path
 ) -> int:
-    """Write *batches* of these *columns* as the file *path*; says how many rows that are."""
+    """Write *batches* of these *columns* to the file *path*; return the number of rows."""
     rows = 0
     schema = _schema_of(columns)
     writing: list[Future[None]] = []
@@ -79,7 +79,7 @@ def write_batches(
 def _groups(
     batches: Iterator[Batch], columns: Sequence[Column], media: Media, schema: pa.Schema
 ) -> Iterator[pa.Table]:
-    """The rows in groups that fit into memory."""
+    """Yield the rows as tables that fit into memory."""
     parts: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in _larger(batches):
@@ -95,13 +95,13 @@ def _groups(
 
 
 def _larger(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """*batches*, some of them as one: Arrow makes long arrays in little more time than short."""
+    """Merge *batches* into larger ones: Arrow builds long arrays almost as fast as short ones."""
     while some := list(islice(batches, _BATCHES)):
         yield [list(chain.from_iterable(cells)) for cells in zip(*some, strict=True)]
 
 
 def _parts_of(batch: Batch, columns: Sequence[Column]) -> Iterator[Batch]:
-    """*batch*, cut where the files to be embedded are many bytes."""
+    """Yield *batch* in parts, so that the embedded files of each are not too large."""
     media = [cells for cells, column in zip(batch, columns, strict=True) if column.type in MEDIA]
     start = size = 0
     for row in range(len(batch[0])) if media else ():

@@ -1,10 +1,9 @@
 """
-The flags to be exported, each with today's state: oldest first, whatever the order of the store.
+The flags to export, each with its current state, oldest first.
 
-A million flags are put in order without being held. An SQLite database puts them in order itself,
-from the table that docs/stores.md describes; the records of another store first go to such a table
-of their own, in a scratch file. Flags are read as their JSON: to make a `Flag` of each takes longer
-than all the rest.
+A million flags are sorted without loading all of them into memory. SQLite sorts them, in the table
+that docs/stores.md describes; records of another store are first copied to such a table in a
+temporary file. Flags are read as JSON: building `Flag` objects takes longer than all the rest.
 """
 
 import sqlite3
@@ -26,10 +25,10 @@ from flagstone.stores.base import Store
 from flagstone.stores.files import Files
 
 Flagged = dict[str, Any]
-"""A flag as its JSON has it, with today's `verdict`, `assignee`, `tags`, `notes`, `correction`."""
+"""A flag as in its JSON, plus the current `verdict`, `assignee`, `tags`, `notes`, `correction`."""
 
 _BATCH_SIZE = 50
-"""Flags held at a time: more of them, and the garbage collector looks at them again and again."""
+"""Flags in memory at a time; with more, the garbage collector scans them repeatedly."""
 
 _UTC = "+00:00"
 _UTC_LENGTH = len("2026-01-31T12:00:00.000000+00:00")
@@ -62,14 +61,15 @@ _IN_ORDER = """
     FROM in_order CROSS JOIN flagstone_record AS flag ON flag.rowid = in_order.row
     ORDER BY in_order.rowid
 """
-_BETWEEN = "\x1e"  # RFC 7464; within JSON it would be escaped
+_BETWEEN = "\x1e"  # RFC 7464; JSON escapes it within strings
 
 
 class FlagsInOrder:
     """
-    The flags of *store* that *query* asks for, oldest first, to be read as often as one likes.
+    The flags of *store* that match *query*, oldest first; can be iterated repeatedly.
 
-    `order`, `limit` and `after` of the query do not matter. What needs a *scratch* file makes it.
+    `order`, `limit` and `after` of the query are ignored. *scratch* is the path of a temporary
+    database, created if the store needs one.
     """
 
     def __init__(
@@ -88,14 +88,14 @@ class FlagsInOrder:
         self._progress = progress
         self._damaged: dict[str, str] = {}
         self.found = 0
-        """How many flags the query asked for, as far as they were read."""
+        """Number of matching flags read so far."""
 
     def __iter__(self) -> Iterator[Flagged]:
         for batch in self.batches():
             yield from batch
 
     def batches(self) -> Iterator[list[Flagged]]:
-        """The flags, some at a time; what cannot be read is passed over. Raises `StoreError`."""
+        """Yield the flags in batches; unreadable ones are skipped. Raises `StoreError`."""
         self.found = 0
         for rows in self._rows():
             if self._asks:
@@ -116,7 +116,7 @@ class FlagsInOrder:
                 yield flags
 
     def pass_over_damaged_files(self) -> None:
-        """Look at all files; from now on flags whose files are damaged are noted and left out."""
+        """Check all files; from now on, skip flags with damaged files."""
         sound: set[str] = set()
         for rows in self._rows():
             for id_, flag, reviews in rows:
@@ -130,7 +130,7 @@ class FlagsInOrder:
                                 sound.add(ref.sha256)
 
     def _has_its_files(self, id_: str, flag: str, reviews: str | None) -> bool:
-        """Whether the files of a flag, and of what was said about it, are what was kept."""
+        """Return whether no file of a flag or its reviews is damaged; else record it as skipped."""
         for record in self._records(id_, flag, reviews):
             for ref in record.files():
                 if ref.sha256 in self._damaged:
@@ -140,7 +140,7 @@ class FlagsInOrder:
         return True
 
     def _records(self, id_: str, flag: str, reviews: str | None) -> list[Record]:
-        """The records that can be read, of the flag with this id and what was said about it."""
+        """Return the readable records of a flag: itself and its reviews."""
         texts = [flag, *(reviews.split(_BETWEEN) if reviews else ())]
         return [self._record(text) for text in texts if self._is_readable(text, id_)]
 
@@ -154,7 +154,7 @@ class FlagsInOrder:
             return self._read_all([text for text in texts if self._is_readable(text, flag_id)])
 
     def _is_readable(self, text: str, flag_id: str) -> bool:
-        """Whether *text* is a record, of the flag with this id; one that is none is noted."""
+        """Return whether *text* is a valid record of this flag; else record it as skipped."""
         try:
             self._record(text)
         except UnreadableRecordError as error:
@@ -163,10 +163,10 @@ class FlagsInOrder:
         return True
 
     def _is_sound(self, row: int, kind: str, content: bytes | None, checksum: int | None) -> bool:
-        """Whether *content* is what was written, as far as its *checksum* tells; else noted."""
+        """Return whether *content* matches its *checksum*, if any; else record it as skipped."""
         if kind == "text" and checksum in (None, crc32(content or b"")):
             return True
-        reason = "it is no text" if kind != "text" else "its checksum is that of another record"
+        reason = "it is not text" if kind != "text" else "its checksum is that of another record"
         self._store.skipped.add(f"{self.location}, row {row}", reason)
         return False
 
@@ -183,7 +183,7 @@ class FlagsInOrder:
                 return records
         except (ValueError, KeyError, TypeError):
             pass
-        # Not as we write it: an error that says where and why, or what means the same.
+        # Not in our format: raise an error with location and reason, or normalize it.
         return self._read_all([self._record(text).to_json() for text in texts])
 
     def _record(self, text: str) -> Record:
@@ -193,7 +193,7 @@ class FlagsInOrder:
         return record
 
     def _rows(self) -> Iterator[list[tuple[str, str, str | None]]]:
-        """Flags' ids and JSON, and the JSON of the reviews of each, of one moment."""
+        """Yield ids, JSON, and the reviews' JSON of flags, all from one snapshot."""
         with self._reading() as database:
             database.execute("BEGIN")
             database.execute(_ORDER)
@@ -219,14 +219,14 @@ class FlagsInOrder:
 
     def _prepare(self, database: sqlite3.Connection) -> None:
         columns = [name for _, name, *_ in database.execute(_COLUMNS)]
-        if "checksum" not in columns:  # as where nothing may be written
+        if "checksum" not in columns:  # as in an old, read-only database
             database.execute(_SEEM_TO_HAVE_CHECKSUM)
         database.text_factory = lambda text: text.decode(errors="replace")
         database.create_function("is_sound", 4, self._is_sound)
 
 
 def _is_as_written(record: Mapping[str, Any]) -> bool:
-    """Whether moments are in UTC, as in what this version writes, so that they sort as text."""
+    """Return whether times are in UTC, as this version writes them, so that they sort as text."""
     made: str = record["created_at"]
     return record["flagstone"] == SCHEMA and len(made) == _UTC_LENGTH and made.endswith(_UTC)
 
@@ -235,7 +235,7 @@ _OPEN: Flagged = {"verdict": "open", "assignee": None, "tags": (), "notes": ()}
 
 
 def _tell_state(flag: Flagged, reviews: Sequence[Mapping[str, Any]]) -> None:
-    """Put into *flag* what `State` says of it and its *reviews*."""
+    """Set the current state in *flag*, as `State` computes it from *reviews*."""
     withdrawn = {review.get("retracts") for review in reviews}
     reviews = [review for review in reviews if review["id"] not in withdrawn]
     for name in ("verdict", "assignee", "correction"):
@@ -247,7 +247,7 @@ def _tell_state(flag: Flagged, reviews: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _readable(data: Any) -> Any:
-    """*data* with its text `spelled`."""
+    """Return *data* with surrogates in its text escaped."""
     match data:
         case str():
             return escape_surrogates(data)
@@ -266,17 +266,17 @@ def _readable(data: Any) -> Any:
 
 
 def _damage_of(ref: FileRef, files: Files) -> str:
-    """What is wrong with the file *ref*; "" where it is what was kept."""
+    """Return what is wrong with the file *ref*, or "" if it matches its hash."""
     try:
         with files.open(ref) as file:
             is_sound = hash_of(file) == ref.sha256
     except FileNotFoundError:
-        return f"its file {ref.name!r} is not there"
-    return "" if is_sound else f"its file {ref.name!r} is not what was kept"
+        return f"its file {ref.name!r} is missing"
+    return "" if is_sound else f"its file {ref.name!r} does not match its hash"
 
 
 def _database_of(store: Store) -> str | None:
-    """The address of the SQLite database that *store* is, if it is one."""
+    """Return the URI of the SQLite database of *store*, or None if it has none."""
     from flagstone.stores.sql.store import SqlStore
 
     if not isinstance(store, SqlStore):
@@ -285,7 +285,7 @@ def _database_of(store: Store) -> str | None:
 
 
 def _database_from(store: Store, path: Path) -> str:
-    """The address of a database at *path* of the records of *store*."""
+    """Copy the records of *store* to a database at *path*; return its URI."""
     rows = (
         (
             record.id,

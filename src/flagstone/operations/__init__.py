@@ -1,3 +1,3 @@
 """
-The verbs over stores: sync, forget, decide, check and import.
+Operations on stores: sync, forget, decide, check and import.
 """

@@ -1,5 +1,5 @@
 """
-Examine a store: every record, every file's hash; and clear away what a crash left behind.
+Verify every record and file of a store, and clean up after crashes.
 """
 
 import time
@@ -15,21 +15,22 @@ from flagstone.operations.forget import damage_of_orders, finish_erasures
 from flagstone.stores.base import Store
 
 _GRACE = 3600.0
-"""Seconds for which a file that no record refers to may be on its way to one."""
+"""Seconds for which an unreferenced file may still be waiting for its record."""
 
 _MAX_NEWER = 1_000
-"""Records of a newer version that are told one by one."""
+"""Records of a newer version that are listed individually."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckReport:
     """
-    What a store is found to be: how many records and files it has, and what is wrong.
+    The result of `check_store`: number of records and files, and what is damaged.
 
-    `damage` has a sentence for each record or file that is not as it was kept; `swept` the name
-    and the bytes of each file that no record refers to. Where a record is damaged, the others are
-    not counted. `newer` are the records that this version does not read, since a newer one wrote
-    them, or Gradio did, each with the reason: they are kept, and no damage.
+    `damage` has a sentence for each damaged record or file. `swept` maps the name of each
+    unreferenced file to its size in bytes. If a record is damaged, `records` and `files` are 0.
+    `newer` lists records that this version cannot read because a newer version or Gradio wrote
+    them, with the reason. They stay in the store and are not damage. `finished` is the number of
+    records in interrupted erasures that are now finished, `unfinished` says why one is not.
     """
 
     records: int
@@ -43,12 +44,12 @@ class CheckReport:
 
 def check_store(store: Store, *, dry_run: bool = False) -> CheckReport:
     """
-    Read everything in *store*, finish erasures that were cut off, and remove files that nothing
-    refers to, with what killed processes left in the temporary folder.
+    Read everything in *store*, finish interrupted erasures, and remove unreferenced files.
 
-    Where a record is damaged, files are not examined, as it may need them. No file that may be
-    needed is removed where anything is damaged, nor what was put within the last hour, and nothing
-    at all with *dry_run*.
+    Also remove what killed processes left in the temporary folder. If a record is damaged, files
+    are not checked, because it may refer to them. If anything is damaged or of a newer version,
+    no file of the store is removed. Files added within the last hour are not removed either. With
+    *dry_run*, nothing is removed.
     """
     began = time.monotonic()
     finished, unfinished, failed = 0, None, None
@@ -56,7 +57,7 @@ def check_store(store: Store, *, dry_run: bool = False) -> CheckReport:
         finished = finish_erasures(store, search=True, dry_run=dry_run)
     except UnfinishedErasureError as error:
         unfinished = str(error)
-    except StoreError as error:  # as of a damaged one, which is told below
+    except StoreError as error:  # such as damage, which is reported below
         failed = str(error)
     finding = partial(CheckReport, finished=finished, unfinished=unfinished)
     damage = [*store.verify(), *damage_of_orders(store)] or [*filter(None, [failed])]
@@ -73,7 +74,7 @@ def check_store(store: Store, *, dry_run: bool = False) -> CheckReport:
     newer += [f"{where}: {reason}" for where, reason in store.skipped]
     damage += _damaged_files(store, needed)
     swept: dict[str, int] = {}
-    if not damage and not newer:  # which may need files in a way that is not known here
+    if not damage and not newer:  # newer records may refer to files in unknown ways
         age = _GRACE + time.monotonic() - began
         swept = store.files.sweep(needed, age=age, dry_run=dry_run)
     return finding(
@@ -92,9 +93,9 @@ def _damaged_files(store: Store, needed: dict[str, FileRef]) -> Iterator[str]:
             with store.files.open(ref) as file:
                 is_sound = hash_of(file) == sha256
         except FileNotFoundError:
-            yield f"{name} is gone. Bring it back from a copy of the store."
+            yield f"{name} is missing. Restore it from a copy of the store."
         except OSError as error:
             yield f"{name} cannot be read: {error.strerror}."
         else:
             if not is_sound:
-                yield f"{name} is not what was kept. Bring it back from a copy of the store."
+                yield f"{name} does not match its hash. Restore it from a copy of the store."

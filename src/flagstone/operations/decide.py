@@ -1,5 +1,5 @@
 """
-Decide about flags: a review of each, appended; nothing that was said before is changed.
+Review flags: append a review of each; earlier reviews do not change.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,10 +20,10 @@ def decide(
     assignee: str | None = None,
 ) -> list[Review]:
     """
-    Append to *store* a review of each of *flags* by the reviewer *by*, all or none; give them back.
+    Append to *store* a review of each of *flags* by the reviewer *by*, and return the reviews.
 
-    Raises `InvalidRecordError` for what a review cannot say and `StoreError` where the medium
-    fails; then nothing was decided.
+    All are saved or none. Raises `InvalidRecordError` for an invalid value and `StoreError` if the
+    store fails; then nothing is saved.
     """
     reviews = [
         Review(

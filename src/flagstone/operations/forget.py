@@ -1,9 +1,9 @@
 """
-Forget flags: erased in a store and in its copies, with a receipt that tells nothing about anybody.
+Erase flags in a store and its copies, and return a receipt without personal data.
 
-Each place keeps the ids of what it erased, so that no later copy from elsewhere brings it back.
-What is to be erased, and where, is noted beside the stores before anything goes: after a crash the
-next `forget` or `doctor` of one of them finishes it in all of them.
+Each store keeps the ids of erased records, so that a later copy does not restore them. The ids and
+stores of an erasure are written beside the stores before anything is erased: after a crash, the
+next `forget` or `doctor` on one of them finishes the erasure in all of them.
 """
 
 import time
@@ -30,16 +30,16 @@ _Answer = TypeVar("_Answer")
 
 _TIMEOUT = 10.0
 _PAUSE = 0.05
-"""Seconds to wait for those who show flags to drop what was erased; how often it is looked."""
+"""Seconds to wait for other processes to drop erased flags, and between two checks."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ErasedStore:
     """
-    What one place has forgotten: so many flags, and in all so many records, files and bytes.
+    What was erased in one store: number of flags, and in total of records, files and bytes.
 
-    A file that another flag needs, too, stays and is not counted. `finished` are the records of
-    earlier erasures that were cut off, and are finished now.
+    A file that another flag also needs stays and is not counted. `finished` is the number of
+    records of earlier, interrupted erasures that are now finished.
     """
 
     location: str
@@ -53,9 +53,10 @@ class ErasedStore:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ErasureReceipt:
     """
-    The ids of what was forgotten, what that was in each place, and the places that may still have
-    it: `unreached` could not be asked, `unfinished` show it to nobody but have it on their medium
-    for now. `unknown` are the ids, and the user, that were asked for and that no place knows.
+    The ids of erased flags, what was erased in each store, and the stores that may still have them.
+
+    Stores in `unreached` could not be reached. Stores in `unfinished` no longer show the flags, but
+    still have them on disk for now. `unknown` lists requested ids, and the user, that no store has.
     """
 
     flag_ids: tuple[str, ...]
@@ -74,13 +75,13 @@ def forget(
     dry_run: bool = False,
 ) -> ErasureReceipt:
     """
-    Erase flags in each of *stores*: those with *flag_ids*, and those that *query* finds in any.
+    Erase flags in each of *stores*: those with *flag_ids*, and those that match *query* in any.
 
-    What was said about them and their files go, too. With *everywhere* they go from all that the
-    stores were copied to by `sync`, as well. With *dry_run*, tells what that would be.
+    Their reviews, outcomes and files are erased, too. With *everywhere*, they are also erased in
+    all copies that `sync` recorded. With *dry_run*, report what would be erased.
 
-    A place that fails keeps no other from forgetting: look at the receipt's `unreached`, and do it
-    again when they can be reached. To do it again changes nothing, and ends what a failure cut off.
+    A store that fails does not stop the others: it is in `unreached` of the receipt. Call `forget`
+    again when it can be reached. Repeating it is safe, and finishes an interrupted erasure.
     """
     with ExitStack() as opened:
         copies, unreached = copies_of(stores) if everywhere else ([], [])
@@ -94,10 +95,10 @@ def forget(
         asked = set(flag_ids)
         wanted = set(asked)
         if query is not None:
-            # Of whole stores: a folder of several gives flags the names of their apps.
+            # On whole stores: a combined folder sets the app names of its flags.
             wanted = wanted.union(*whole.ask(lambda place: place.ids_of(query)))
         flags = set[str]().union(*places.ask(lambda place: place.find(wanted)))
-        # With the ids of what was said about them: a copy from elsewhere would bring it back alone.
+        # Including ids of reviews: otherwise a later copy would restore them without their flag.
         doomed = sorted(places.record_ids())
         with ExitStack() as noted:
             if doomed and not dry_run:
@@ -114,11 +115,11 @@ def forget(
 
 def finish_erasures(store: Store, *, search: bool = False, dry_run: bool = False) -> int:
     """
-    Finish what was to be erased in *store*, and in others together with it, and was cut off.
+    Finish interrupted erasures in *store*, and in the other stores of the same erasure.
 
-    Says of how many records it was; with *dry_run* nothing is done, with *search* all is looked
-    through. Raises `UnfinishedErasureError` where something can still be found for now, and what
-    opening another store raises.
+    Return the number of their records. With *dry_run*, only count them. With *search*, read the
+    whole store for leftovers. Raises `UnfinishedErasureError` if erased data can still be found on
+    disk, and the errors of opening another store.
     """
     orders = _orders_of(store)
     if dry_run:
@@ -137,9 +138,9 @@ def finish_erasures(store: Store, *, search: bool = False, dry_run: bool = False
 
 def finish_on_open(store: Store) -> None:
     """
-    Finish what a `forget` that was cut off noted beside *store*, unless another is at it.
+    Finish an interrupted `forget` of *store*, unless another process is doing so.
 
-    A failure is logged: it is no reason not to read or keep flags.
+    A failure is only logged, so that flags can still be read and saved.
     """
     for orders in _orders_of(store):
         if orders:
@@ -152,12 +153,12 @@ def finish_on_open(store: Store) -> None:
 
 
 def damage_of_orders(store: Store) -> list[str]:
-    """A sentence for each note beside *store* that does not say any more what is to be erased."""
+    """Return a sentence for each damaged erasure file beside *store*."""
     return [sentence for orders in _orders_of(store) for sentence in orders.verify()]
 
 
 def _carry_out(order: Erasure, *, store: Store, noted_in: str) -> None:
-    """Erase in *store* what *order*, in the folder *noted_in*, says; and in its other places."""
+    """Erase the records of *order*, from the folder *noted_in*, in *store* and its other stores."""
     errors: list[UnfinishedErasureError] = []
     for url in sorted(order.places - {url_of(store)}):
         try:
@@ -175,7 +176,7 @@ def _carry_out(order: Erasure, *, store: Store, noted_in: str) -> None:
 
 
 def _orders_of(store: Store) -> list[Erasures]:
-    """Where it is noted what is to be erased in *store*, and in others together with it."""
+    """Return the pending erasures recorded beside *store* and its parts."""
     found = [store, *(part for part in store.parts if part is not store)]
     notes = dict.fromkeys(one.targets for one in found if one.targets is not None)
     return [Erasures(_order_beside(targets)) for targets in notes]
@@ -189,7 +190,7 @@ def _order_beside(targets: Path) -> Path:
 def _noted(
     stores: Iterable[Store], flags: set[str], doomed: Iterable[str], urls: Iterable[str]
 ) -> Iterator[None]:
-    """Have it noted beside *stores* what is to be erased, and in which places, until it is."""
+    """Record the erasure beside *stores* until the block ends."""
     order = Erasure(flag_ids=frozenset(flags), record_ids=frozenset(doomed), places=frozenset(urls))
     with ExitStack() as noted:
         for store in stores:
@@ -200,9 +201,9 @@ def _noted(
 
 def _drop_copies(store: Store) -> None:
     """
-    Have processes that show flags of *store* drop the copies that they read.
+    Make processes that show flags of *store* drop their copies.
 
-    Raises `UnfinishedErasureError` where one does not.
+    Raises `UnfinishedErasureError` if one does not.
     """
     urls = [one.url for one in (store, *store.parts) if one.url is not None]
     drop_copies_of(urls)
@@ -215,30 +216,30 @@ def _drop_copies(store: Store) -> None:
 
 
 class _Place:
-    """A store, and what it has of the flags that are wanted: their records, and own files."""
+    """A store, with the records and files of the flags to erase."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.record_ids: set[str] = set()
-        self.no_flags: set[str] = set()  # ids that were asked for, and are of what was said
+        self.no_flags: set[str] = set()  # requested ids that belong to reviews or outcomes
         self.finished = 0
         self.unfinished: str | None = None
         self._flags = 0
         self._files: list[FileRef] = []
 
     def finish(self) -> None:
-        """Finish what was cut off before."""
+        """Finish earlier, interrupted erasures."""
         try:
             self.finished = finish_erasures(self.store)
         except UnfinishedErasureError as error:
             self.unfinished = str(error)
 
     def ids_of(self, query: Query) -> set[str]:
-        """The ids of the flags that *query* asks for."""
+        """Return the ids of flags that match *query*."""
         return {flag.id for flag in self.store.find(query)}
 
     def find(self, wanted: set[str]) -> set[str]:
-        """The ids of the *wanted* flags that are here."""
+        """Return the ids of *wanted* flags that this store has."""
         self.record_ids, files = of_flags(wanted, self._noting(wanted))
         flag_ids = (self.record_ids & wanted) - self.no_flags
         self._flags, self._files = len(flag_ids), list(files.values())
@@ -251,7 +252,7 @@ class _Place:
             yield record
 
     def forget(self, doomed: Sequence[str], *, dry_run: bool) -> ErasedStore:
-        """What goes with the records that are *doomed*; with *dry_run*, what would."""
+        """Erase the *doomed* records; with *dry_run*, only report."""
         files = self._files
         if not dry_run and self.record_ids:
             try:
@@ -272,14 +273,14 @@ class _Place:
 
 
 class _Places:
-    """Places that are asked one thing after the other; those that fail are *lost* from then on."""
+    """The stores of one `forget`; a store that fails moves to *lost*."""
 
     def __init__(self, places: list[_Place], lost: list[UnreachableStore]) -> None:
         self._places = places
         self.lost = lost
 
     def ask(self, question: Callable[[_Place], _Answer]) -> list[_Answer]:
-        """The answers of those that have one."""
+        """Return the answers of all stores that do not fail."""
         answers = []
         for place in list(self._places):
             try:
@@ -293,20 +294,20 @@ class _Places:
         return answers
 
     def record_ids(self) -> set[str]:
-        """The ids of all records that were found."""
+        """Return the ids of all records found."""
         return {record_id for place in self._places for record_id in place.record_ids}
 
     def urls(self) -> list[str]:
-        """The URLs of the places that have some of them."""
+        """Return the URLs of the stores that have some of them."""
         found = [
             (place.store.url, url_of(place.store)) for place in self._places if place.record_ids
         ]
-        # One that had a secret, which is not written down, cannot be opened again.
+        # A URL with a masked secret is left out: it cannot be opened again.
         return [url for url, written in found if url is not None and url == written]
 
     @property
     def unfinished(self) -> list[UnreachableStore]:
-        """The places that have what they erased on their medium for now."""
+        """The stores that still have erased data on disk."""
         return [
             UnreachableStore(location=place.store.location, reason=place.unfinished)
             for place in self._places
@@ -314,14 +315,14 @@ class _Places:
         ]
 
     def has_finished(self) -> bool:
-        """Whether an earlier erasure was finished in any."""
+        """Return whether any store finished an earlier erasure."""
         return any(place.finished for place in self._places)
 
 
 def _unknown(
     places: _Places, ids: Collection[str], query: Query | None, *, found: bool
 ) -> Iterator[str]:
-    """What was asked for and no place knows, now or as erased."""
+    """Yield requested ids, and the user, that no store has or has erased."""
     if ids:
         erased = places.ask(lambda place: place.store.existing_ids(ids) - place.no_flags)
         yield from sorted(set(ids).difference(*erased))

@@ -1,7 +1,7 @@
 """
-Where logs of flags lie: a file, a folder of logs, or a project with such folders in it.
+Find and read logs of Gradio: a file, a folder of logs, or a project with such folders.
 
-Only regular files are read, and no link is followed out of the folder.
+Only regular files are read. Links out of the folder are not followed.
 """
 
 import json
@@ -27,22 +27,22 @@ _DEPTH = 4
 _NO_LOGS = frozenset(
     {"cached_examples", "gradio_cached_examples", "node_modules", "site-packages", "__pycache__"}
 )
-"""Folders of other things; of examples Gradio keeps the outputs in a log, too."""
+"""Folders without flags; Gradio also writes the outputs of examples to a log."""
 
 Place = tuple[Path, frozenset[str] | None]
-"""A folder, and the names of its logs that are meant; None for all."""
+"""A folder and the names of its logs to read; None for all."""
 
 
 class Logs(CsvFolder):
-    """The logs in the folder *path* that have these *names*, or all of them, to be read."""
+    """The logs in the folder *path* with these *names*, or all of them, read-only."""
 
     def __init__(self, path: Path, names: frozenset[str] | None, hints: Hints) -> None:
-        self._names: frozenset[str] | None = frozenset()  # whose ids need not be known
+        self._names: frozenset[str] | None = frozenset()  # their ids are not needed
         super().__init__(path)
         self._names = names
         self._hints = hints
 
-    def scan(self, after: str | None = None) -> Iterator[Record]:  # noqa: ARG002 - read whole
+    def scan(self, after: str | None = None) -> Iterator[Record]:  # noqa: ARG002 - reads all
         for path in self._logs():
             for _, record in LogReader(path, self.files, self._hints).rows():
                 yield self.as_read(record) if isinstance(record, Flag) else record
@@ -50,25 +50,25 @@ class Logs(CsvFolder):
             yield self.as_read(flag)
 
     def as_read(self, flag: Flag) -> Flag:
-        """*flag* as it is to be given; a subclass may change it."""
+        """Return *flag* as `scan` yields it; a subclass may change it."""
         return flag
 
     def _logs(self) -> list[Path]:
         logs = [path for path in super()._logs() if self._is_meant(path.name)]
         for path in logs:
             if self._names is None and not path.resolve().is_relative_to(self.path.resolve()):
-                reason = "it is a link that leads out of its folder: name the log itself"
+                reason = "it is a link that leads out of its folder; pass the log itself"
                 raise UnreadableRecordError(where=str(path), reason=reason)
         return [path for path in logs if path.name != "erased.csv"]
 
-    def _takes_link(self, path: str) -> bool:  # noqa: ARG002 - it is refused in words
+    def _takes_link(self, path: str) -> bool:  # noqa: ARG002 - `_logs` raises for it
         return True
 
     def _is_meant(self, name: str) -> bool:
         return self._names is None or name in self._names
 
     def _flags_of_hub_saver(self) -> Iterator[Flag]:
-        """What Gradio's Hub saver left with `separate_dirs`: a directory a flag."""
+        """Yield the flags of Gradio's Hub saver with `separate_dirs`: a directory for each."""
         rows: dict[tuple[str, ...], list[tuple[Path, list[str]]]] = defaultdict(list)
         for path in sorted(self.path.glob(f"*/{_METADATA}")) if self._names is None else ():
             is_here = path.resolve() == self.path.resolve() / path.relative_to(self.path)
@@ -96,9 +96,9 @@ class Logs(CsvFolder):
 
 def folders_with_logs(path: Path, hints: Hints) -> list[Place]:
     """
-    The folders that logs at *path* lie in: a log, a folder of logs, or a project.
+    Return the folders with the logs at *path*: a log, a folder of logs, or a project.
 
-    Raises `NoStoreError` where nothing is at *path*.
+    Raises `NoStoreError` if *path* does not exist.
     """
     if path.is_file():
         return [(path.parent, frozenset([path.name]))]
@@ -111,7 +111,7 @@ def folders_with_logs(path: Path, hints: Hints) -> list[Place]:
 
 
 def _has_flags(folder: Path, hints: Hints) -> bool:
-    """Whether *folder* has a log that tells by its header that it is one, or the Hub saver's."""
+    """Return whether *folder* has a log with a Gradio header, or one of the Hub saver."""
     files = CsvFolder(folder).files
     is_log = (
         LogReader(path, files, hints).is_sure for path in logs_in(folder, takes_link=lambda _: True)
@@ -120,7 +120,7 @@ def _has_flags(folder: Path, hints: Hints) -> bool:
 
 
 def _is_flagging_folder(folder: Path, project: Path, hints: Hints) -> bool:
-    """Whether flags are kept in *folder*, and not what else a *project* has in such files."""
+    """Return whether *folder* has flags, not other CSV files of a *project*."""
     logs = [path for path in folder.iterdir() if _LOG.fullmatch(path.name) and path.is_file()]
     is_named = _FLAGGED in folder.relative_to(project).parts[-2:]
     files = CsvFolder(folder).files
@@ -129,7 +129,7 @@ def _is_flagging_folder(folder: Path, project: Path, hints: Hints) -> bool:
 
 
 def _folders_below(path: Path) -> Iterator[Path]:
-    """The folders in *path* where a project may keep flags, in order; no link is followed."""
+    """Yield the folders below *path* that may hold flags, in order; links are not followed."""
     for place, folders, _ in os.walk(path):
         here = Path(place)
         depth = len(here.relative_to(path).parts)
@@ -150,7 +150,7 @@ def _lines_of(path: Path, hints: Hints) -> list[str]:
         reason = f"it is larger than {megabytes(MAX_LOG_SIZE)}"
         raise UnreadableRecordError(where=str(path), reason=reason)
     text, _ = decode(path.read_bytes(), path, hints.encoding)
-    return [line for line in text.split("\n") if line.strip()]  # JSON may hold other line ends
+    return [line for line in text.split("\n") if line.strip()]  # JSON may contain other line ends
 
 
 def _cells_of(line: str, where: str) -> dict[str, str]:
@@ -159,5 +159,5 @@ def _cells_of(line: str, where: str) -> dict[str, str]:
     except (ValueError, RecursionError) as error:
         raise UnreadableRecordError(where=where, reason=str(error)) from error
     if not isinstance(cells, dict):
-        raise UnreadableRecordError(where=where, reason="it is no JSON object")
+        raise UnreadableRecordError(where=where, reason="it is not a JSON object")
     return cells

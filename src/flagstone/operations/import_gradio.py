@@ -1,9 +1,9 @@
 """
-Import what was flagged before: logs that Gradio wrote, and what of them can be doubted.
+Import logs that Gradio wrote, and report ambiguous values.
 
-Gradio loses types, and alters some text, on the way to its log. What cannot be told for sure is
-kept as well as it can be, and named: here, and in the `context` of each flag. What a demo's own
-components tell of its fields is not guessed.
+Gradio's log loses types and alters some text. An ambiguous value is imported as the best guess and
+reported, in the result and in the `context` of its flag. If the demo's components are given, fields
+are read by them instead of guessed.
 """
 
 import re
@@ -28,12 +28,12 @@ from flagstone.stores.csv_folder.reader import Hints
 __all__ = ["AmbiguousCell", "Field", "ImportResult", "import_gradio_logs"]
 
 _OUTPUT = re.compile(r"output( \d+)?|label", re.IGNORECASE)
-"""What Gradio calls the outputs of an Interface that have no label of their own."""
+"""Gradio's default labels for the outputs of an Interface."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AmbiguousCell:
-    """One cell of a flag that may have been something else, and why."""
+    """A cell of a flag that may originally have had another value, and why."""
 
     flag_id: str
     field: str
@@ -43,10 +43,11 @@ class AmbiguousCell:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImportResult:
     """
-    What an import did, or with `dry_run` would do; `kinds` is how each field was read.
+    The result of an import, or with `dry_run` what it would be.
 
-    `corrected` flags were there already, and are now as this import reads them; `guessed` fields
-    were taken for outputs by their names.
+    `kinds` maps each field to the kinds of its values. `corrected` counts flags that were imported
+    before and are now as this import reads them. `guessed` are fields assumed to be outputs by
+    their names.
     """
 
     synced: SyncResult
@@ -66,17 +67,17 @@ def import_gradio_logs(
     dry_run: bool = False,
 ) -> ImportResult:
     """
-    Copy the flags in the logs at *path* to *target*: those of Gradio 2 to 6, and ours.
+    Copy the flags in the logs at *path* to *target*: logs of Gradio 2 to 6, and of Flagstone.
 
     *path* is a log, a folder of logs, or a project with such folders in it. *outputs* names the
-    fields that the model made: a log does not tell. *fields* say it, too, and what each holds;
-    `flagstone.gradio.demos.log_fields` makes them. With either, flags that were imported before
-    are corrected; otherwise to import again changes nothing. *encoding* is that of the logs, where
-    it cannot be told. With *dry_run* nothing is written.
+    fields that the model produced, which a log does not record. *fields* also gives the type of
+    each field; `flagstone.gradio.demos.log_fields` creates it. With either, flags that were
+    imported before are corrected; otherwise importing again changes nothing. *encoding* is the
+    encoding of the logs, if it cannot be detected. With *dry_run*, nothing is written.
 
-    Raises `NoStoreError` where there is nothing, `SamePlaceError` where *target* is that folder,
-    `UnknownFieldError` for an output that no flag has, `OtherDemoError` where *fields* are those
-    of another demo, `UnreadableRecordError` for a line that is none; nothing was copied then.
+    Raises `NoStoreError` if there are no flags, `SamePlaceError` if *target* is that folder,
+    `UnknownFieldError` for an output that no flag has, `OtherDemoError` if *fields* belong to
+    another demo, and `UnreadableRecordError` for an invalid line. Then nothing is copied.
     """
     roles = _Roles(outputs, fields)
     hints = Hints(encoding=encoding, fields=tuple(fields), waits=True)
@@ -86,7 +87,7 @@ def import_gradio_logs(
     folders = [each for each in folders_with_logs(Path(path), hints) if each[0].resolve() != here]
     known: set[str] = set()
     is_empty, is_by_demo = True, False
-    for folder, names in folders:  # all are read before anything is copied
+    for folder, names in folders:  # read all before copying anything
         with _Source(folder, names, hints, roles) as source:
             is_empty = sum(1 for _ in source.scan()) == 0 and is_empty
             known |= source.kinds.keys()
@@ -122,7 +123,7 @@ def _import(source: "_Source", target: Store, roles: "_Roles", *, dry_run: bool)
 
 
 def _changed(source: "_Source", target: Store) -> Iterator[Flag]:
-    """The flags of *source* that *target* has otherwise."""
+    """Yield the flags of *source* that differ in *target*."""
     flags = [flag for flag in source.scan() if isinstance(flag, Flag) and _is_read(flag)]
     for start in range(0, len(flags), target.most_at_once):
         batch = {flag.id: flag for flag in flags[start : start + target.most_at_once]}
@@ -132,7 +133,7 @@ def _changed(source: "_Source", target: Store) -> Iterator[Flag]:
 
 
 def _is_same(one: Flag, other: Flag) -> bool:
-    """Whether two flags of one row say the same of its fields."""
+    """Return whether two flags of one row have the same fields."""
     return (*_items(one.inputs), *_items(one.context)) == (
         *_items(other.inputs), *_items(other.context),
     ) and _items(one.outputs) == _items(other.outputs)  # fmt: skip
@@ -143,19 +144,19 @@ def _items(values: object) -> tuple[object, ...]:
 
 
 def _is_read(flag: Flag) -> bool:
-    """Whether *flag* was read from cells: of any other the record says all."""
+    """Return whether *flag* was read from cells, not from a complete record."""
     return "read_from" in flag.context
 
 
 class _Roles:
-    """Which fields are outputs: as *outputs* or the demo's *fields* say, else by their names."""
+    """Decides which fields are outputs: by *outputs*, the demo's *fields*, or else their names."""
 
     def __init__(self, outputs: Sequence[str], fields: Sequence[Field]) -> None:
         self._outputs = outputs
         self.are_said = bool(outputs or fields)
 
     def apply(self, flag: Flag) -> tuple[Flag, list[str]]:
-        """*flag* with its outputs, and the names of those that were guessed."""
+        """Return *flag* with its outputs, and the names of guessed outputs."""
         if not _is_read(flag):
             return flag, []
         if self.are_said:
@@ -175,7 +176,7 @@ def _with_outputs(flag: Flag, outputs: Iterable[str], known: str) -> Flag:
 
 
 def _obvious(names: list[str]) -> list[str]:
-    """Those of *names* at the end that are called as Gradio calls outputs; never all of them."""
+    """Return the last of *names* that are Gradio's default output labels; never all of them."""
     first = len(names)
     while first > 0 and _OUTPUT.fullmatch(names[first - 1]):
         first -= 1
@@ -183,7 +184,7 @@ def _obvious(names: list[str]) -> list[str]:
 
 
 class _Source(Logs):
-    """Logs to be read, with their outputs; notes how they were read, and what they doubt."""
+    """Logs with their outputs assigned; records how fields were read, and ambiguous cells."""
 
     def __init__(
         self, path: Path, names: frozenset[str] | None, hints: Hints, roles: _Roles
@@ -193,7 +194,7 @@ class _Source(Logs):
         self.clear()
 
     def clear(self) -> None:
-        """Forget what was noted."""
+        """Clear what was recorded."""
         self.doubts: list[AmbiguousCell] = []
         self.kinds: dict[str, set[str]] = {}
         self.guessed: dict[str, None] = {}
@@ -214,7 +215,7 @@ class _Source(Logs):
 
 
 def _sum(parts: Sequence[ImportResult]) -> ImportResult:
-    """All of *parts* as one."""
+    """Return the total of *parts*."""
     kinds: dict[str, set[str]] = {}
     for part in parts:
         for name, found in part.kinds.items():

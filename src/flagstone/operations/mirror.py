@@ -1,8 +1,8 @@
 """
-Copy in the background: what one store gets is taken to another at intervals, and at the end.
+Copy a store to another one in the background: at intervals, and at exit.
 
-The other may be far, slow or away. What waits for it is in the first store, durable, so nothing
-is lost with this process: the next one looks at both and goes on.
+The target may be remote, slow or unreachable. Pending records are durable in the source, so nothing
+is lost if this process ends: the next one compares both stores and continues.
 """
 
 import threading
@@ -17,15 +17,15 @@ logger = logger_of(__name__)
 
 _FIRST_PAUSE = 2.0
 _MAX_PAUSE = 60.0
-"""Seconds before the next try after a failure; each is twice as long as the one before."""
+"""Seconds before a retry after a failure; doubled each time, up to the maximum."""
 
 
 class BackgroundSync:
     """
-    Copies *source* to the store that *open_target* gives, *every* so many seconds, on a thread.
+    Copies *source* to the store that *open_target* returns, on a thread, *every* so many seconds.
 
-    It goes at once when *most* records were noted, when `flush` asks, and a last time when the
-    interpreter ends. A failure is logged with what waits, and tried again.
+    It copies at once after *most* new records and on `flush`, and a last time at interpreter
+    exit. A failure is logged with the number of pending records, and retried.
     """
 
     def __init__(
@@ -46,24 +46,24 @@ class BackgroundSync:
         self._most = most
         self._mark: str | None = None
         self._noted = 0
-        self._turn = threading.Condition()  # guards what follows
-        self._begun = 0  # copies, of which so many
+        self._turn = threading.Condition()  # guards the attributes below
+        self._begun = 0  # number of copies started, and below: finished, requested
         self._settled = 0
         self._wanted = 0
         self._ending = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin, with a first copy at once; to start again changes nothing."""
+        """Start the thread with an immediate first copy; calling it again has no effect."""
         with self._turn:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="flagstone", daemon=True)
                 self._thread.start()
-                # Not atexit: by then no thread pool works any more, which the Hub's client needs.
+                # Not atexit: thread pools, which the Hub's client needs, no longer work by then.
                 threading._register_atexit(self.close)  # type: ignore[attr-defined] # noqa: SLF001
 
     def note(self) -> None:
-        """Say that *source* got a record."""
+        """Record that *source* has a new record."""
         self.start()
         with self._turn:
             self._noted += 1
@@ -71,7 +71,7 @@ class BackgroundSync:
                 self._ask()
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until what is in *source* by now was copied, or could not be; says which."""
+        """Copy all records now in *source*; return whether that succeeded within *timeout*."""
         self.start()
         with self._turn:
             wanted = self._ask()
@@ -79,11 +79,11 @@ class BackgroundSync:
             return is_settled and self.error is None
 
     def waiting(self) -> PendingSync:
-        """What the target does not have yet, as far as this process knows."""
+        """Return the records that this process has not copied yet."""
         return waiting_in(self._source, after=self._mark)
 
     def close(self) -> None:
-        """Copy a last time, and end."""
+        """Copy a last time, and stop the thread."""
         with self._turn:
             self._ending = True
             self._turn.notify_all()
@@ -91,7 +91,7 @@ class BackgroundSync:
             self._thread.join()
 
     def _ask(self) -> int:
-        """Ask for a copy that begins from now on; gives its number."""
+        """Request a copy that starts after now; return its number."""
         self._wanted = self._begun + 1
         self._turn.notify_all()
         return self._wanted
@@ -116,7 +116,7 @@ class BackgroundSync:
                 return
 
     def _copy(self) -> Exception | None:
-        """Copy what is new; gives what went wrong."""
+        """Copy new records; return the error, if any."""
         try:
             mark = self._source.cursor()
             if mark != self._mark:
@@ -124,18 +124,18 @@ class BackgroundSync:
                     self._target = self._open_target()
                 done = sync(self._source, self._target, after=self._mark)
                 self._mark = mark
-                logger.info("%d records were copied to %s", done.copied, self.to)
+                logger.info("Copied %d records to %s", done.copied, self.to)
         except FlagstoneError as error:
             return error
-        except Exception as error:  # whatever it is, what is flagged later must be copied, too
-            logger.exception("The copy to %s failed", self.to)
+        except Exception as error:  # of any kind: later flags must still be copied
+            logger.exception("Copying to %s failed", self.to)
             return error
         return None
 
     def _tell(self, error: Exception, pause: float | None) -> None:
-        then = "The next start goes on" if pause is None else f"Trying again in {pause:.0f} s"
+        then = "The next start continues" if pause is None else f"Retrying in {pause:.0f} s"
         try:
             what = str(self.waiting())
         except FlagstoneError:
-            what = "What waits cannot be read"
+            what = "Pending records cannot be read"
         logger.warning("%s for %s: %s %s.", what, self.to, error, then)

@@ -1,5 +1,5 @@
 """
-What is known of the model that runs here: its code's commit and the versions of what it stands on.
+The version of the running model: git commit of its code, and versions of its packages.
 """
 
 import platform
@@ -14,17 +14,17 @@ _LIBRARIES = (
     "sentence_transformers", "sklearn", "spacy", "statsmodels", "tensorflow", "timm", "tokenizers",
     "torch", "torchaudio", "torchvision", "transformers", "vllm", "xgboost",
 )  # fmt: skip
-"""Modules whose version may change what a model answers."""
+"""Modules whose version may change a model's output."""
 
 _TIMEOUT = 5.0
-"""Seconds to wait for git, which may have a large tree to look at."""
+"""Seconds to wait for git, which may be slow in a large tree."""
 
 
 def provenance() -> dict[str, Any]:
     """
-    The git commit of the working directory, whether it was dirty, and versions of packages.
+    Return the git commit of the working directory, whether it is dirty, and package versions.
 
-    What cannot be known is absent. git is asked once, the first time.
+    Facts that cannot be determined are absent. git runs once per process, on the first call.
     """
     versions = {
         name: str(sys.modules[name].__version__)
@@ -46,7 +46,7 @@ def _commit() -> dict[str, Any]:
 
 def _git(*arguments: str) -> str:
     run = subprocess.run(  # noqa: S603 - constant arguments
-        ["git", *arguments],  # noqa: S607 - whichever git the person uses
+        ["git", *arguments],  # noqa: S607 - the user's own git
         capture_output=True,
         encoding="utf-8",
         errors="replace",

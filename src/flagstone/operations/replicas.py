@@ -1,8 +1,8 @@
 """
-Where a store was copied to: noted beside it, so that its copies can be asked to forget, too.
+The copies of a store: their URLs are recorded in a file beside it, so that `forget` reaches them.
 
-A line of the file is a URL as JSON; what a secret was in it is not written. Whoever knows that a
-copy is gone for good may take its line out.
+Each line of the file is a URL as JSON, with secrets masked. If a copy is permanently deleted, its
+line can be removed.
 """
 
 import json
@@ -29,7 +29,7 @@ logger = logger_of(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnreachableStore:
-    """A place that could not be asked, and why, in a sentence."""
+    """A store that could not be reached, and the reason, a sentence."""
 
     location: str
     reason: str
@@ -37,11 +37,10 @@ class UnreachableStore:
 
 def remember(source: Store, target: Store) -> None:
     """
-    Note beside *source* that it is copied to *target*, unless that is known.
+    Record beside *source* that it is copied to *target*, unless that is already recorded.
 
-    Nothing is noted where either is no place that could be opened again, or be written beside.
-    Where the note cannot be written the log says so: a full disk, or an old folder that may only
-    be read, must not keep its flags from being copied.
+    Nothing is recorded if *target* has no URL, or if no file can be written beside *source*. A
+    failure is logged as a warning: a full disk or a read-only folder must not prevent the copy.
     """
     url = url_of(target)
     if source.targets is None or url in (None, url_of(source)):
@@ -51,18 +50,18 @@ def remember(source: Store, target: Store) -> None:
             append_durably(source.targets, json.dumps(url).encode())
     except (OSError, FlagstoneError) as error:
         logger.warning(
-            "Cannot note in %s that it is copied to %s (%s): to forget everywhere, name that with "
-            "--also", source.targets, url, error,
+            "Cannot record in %s that it is copied to %s (%s). To erase flags there, too, pass the "
+            "copy to forget with --also.", source.targets, url, error,
         )  # fmt: skip
 
 
 def targets_of(store: Store) -> list[str]:
-    """The URLs that *store* is noted to be copied to. Raises `StoreError` if that is unreadable."""
+    """Return the recorded URLs of copies of *store*. Raises `StoreError` if they are unreadable."""
     if store.targets is None:
         return []
     try:
-        if not stat.S_ISREG(store.targets.lstat().st_mode):  # a pipe, or a way to another's file
-            reason = "it is no file of its own"
+        if not stat.S_ISREG(store.targets.lstat().st_mode):  # a pipe, or a link to another file
+            reason = "it is not a regular file"
             raise StoreError(doing="read", where=str(store.targets), reason=reason)
         lines = store.targets.read_text(encoding="utf-8", errors="replace").split("\n")
     except FileNotFoundError:
@@ -74,7 +73,7 @@ def targets_of(store: Store) -> list[str]:
 
 def copies_of(stores: Iterable[Store]) -> tuple[list[Store], list[UnreachableStore]]:
     """
-    The copies of *stores*, copies of those, and so on, opened; and what could not be opened.
+    Open the copies of *stores* and, recursively, their copies; return also those that failed.
     """
     waiting = [part for store in stores for part in _with_parts(store)]
     seen = {url_of(store) for store in waiting}
@@ -97,7 +96,7 @@ def copies_of(stores: Iterable[Store]) -> tuple[list[Store], list[UnreachableSto
 
 
 def _with_parts(store: Store) -> list[Store]:
-    """*store*, and those that it is made of: each has copies of its own."""
+    """Return *store* and its parts, each of which has its own copies."""
     return [store, *(part for part in store.parts if part is not store)]
 
 
@@ -111,9 +110,9 @@ def _noted(store: Store, unreached: list[UnreachableStore]) -> list[str]:
 
 def open_noted(url: str, *, noted_in: str) -> Store:
     """
-    The store at *url*, which stands in the file *noted_in*.
+    Open the store at *url*, which is recorded in the file *noted_in*.
 
-    Raises one of our errors where it cannot be opened, and `LostCopyError` where nothing is there.
+    Raises a `FlagstoneError` if it cannot be opened, `LostCopyError` if there is no store.
     """
     if "://" in url and MASK in url:
         raise RedactedURLError(where=url)
@@ -122,15 +121,15 @@ def open_noted(url: str, *, noted_in: str) -> Store:
         exists = store.exists()
     except FlagstoneError:
         raise
-    except Exception as error:  # a line may hold anything, and drivers tell in their own ways
+    except Exception as error:  # a line may hold anything, and drivers have their own errors
         raise UnknownStoreError(url=url) from error
-    if not exists:  # perhaps on a drive that is not mounted: to find nothing says nothing
+    if not exists:  # perhaps on an unmounted drive, so not proof of deletion
         raise LostCopyError(where=url, noted_in=noted_in)
     return store
 
 
 def url_of(store: Store) -> str | None:
-    """The URL of *store*, with a mask for what may be a secret."""
+    """Return the URL of *store*, with possible secrets masked."""
     url = store.url
     return mask_url(url) if url else url
 
@@ -138,5 +137,5 @@ def url_of(store: Store) -> str | None:
 def _parse(line: str) -> str:
     try:
         return str(json.loads(line))
-    except (ValueError, RecursionError):  # by hand, or cut by a crash: then opening it says so
+    except (ValueError, RecursionError):  # edited by hand, or torn by a crash: opening it fails
         return line.strip()

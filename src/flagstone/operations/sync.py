@@ -1,8 +1,8 @@
 """
-Copy what is missing: `sync` appends to one store what it lacks of another.
+Copy records and files from one store to another.
 
-A record's id was made with the record, so that to copy again changes nothing: import, backup and
-catching up after an outage are this one verb, and each copies exactly once.
+Each record has a permanent id, so copying again changes nothing. Import, backup and catching up
+after an outage all use `sync`, which copies each record exactly once.
 """
 
 import threading
@@ -20,17 +20,17 @@ from flagstone.stores.base import Store
 logger = logger_of(__name__)
 
 _MAX_BYTES = 64 << 20
-"""Of files that are copied before the records that refer to them are."""
+"""Bytes of files in one batch; a batch's files are copied before its records."""
 
 _MAX_LOOKED_UP = 1000
 _PAUSE = 1.0
 _MAX_PAUSE = 60.0
-"""Seconds between two looks at a source that is followed."""
+"""Seconds between two reads of a followed source."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SyncResult:
-    """What a `sync` did: records copied and passed over as known, and files copied."""
+    """The result of a `sync`: records copied, records already in the target, and files copied."""
 
     copied: int = 0
     known: int = 0
@@ -38,7 +38,7 @@ class SyncResult:
 
 
 Progress = Callable[[SyncResult], None]
-"""What is called with all that was done so far, after each batch."""
+"""Callback that receives the totals so far, after each batch."""
 
 
 def sync(
@@ -52,17 +52,17 @@ def sync(
     progress: Progress | None = None,
 ) -> SyncResult:
     """
-    Append to *target* every record of *source* that it lacks, files first.
+    Copy every record of *source* that *target* does not have, files first.
 
-    Where the copy goes is noted beside *source*, for `forget`. With *after*, a mark of *source*,
-    only what it got since then is looked at.
+    The URL of *target* is recorded beside *source*, for `forget`. With *after*, a cursor of
+    *source*, only records appended since then are read.
 
-    May be cut off at any moment and begun again: what is done is read off *target*. With *dry_run*
-    nothing is written. Raises `StoreError` where either fails; what was copied before stays. A
-    record whose file is gone or damaged is not copied, and noted in `source.skipped`.
+    A sync can be interrupted at any time and run again. With *dry_run*, nothing is written. Raises
+    `StoreError` if either store fails; records copied before that stay. A record whose file is
+    missing or damaged is not copied, and is added to `source.skipped`.
 
-    With *follow* it goes on with what *source* gets, until *stop* is set, and a failure is logged
-    and tried again, at growing intervals of at most a minute.
+    With *follow*, copy new records of *source* until *stop* is set. A failure is logged and retried
+    at growing intervals of at most a minute.
     """
     progress = progress or _silent
     if not follow:
@@ -85,15 +85,15 @@ def _copy(
     source: Store, after: str | None, target: Store, done: SyncResult, progress: Progress, *,
     dry_run: bool,
 ) -> SyncResult:  # fmt: skip
-    """Copy what *source* has from its mark *after* on; gives *done* and what this added."""
-    files: set[str] = set()  # each counts once, also where nothing is written
+    """Copy records of *source* after the cursor *after*; return *done* plus what was copied."""
+    files: set[str] = set()  # each counts once, even in a dry run
     lost: set[str] = set()
     for batch in _batches(source.scan(after), target.most_at_once):
         here = target.existing_ids(record.id for record in batch)
         missing = [record for record in batch if record.id not in here]
         missing_files = _missing_files(missing, target)
         if not dry_run:
-            remember(source, target)  # first: a copy that is cut off is one, too
+            remember(source, target)  # first: an interrupted copy is also a copy
             lost = _copy_files(missing_files, source, target)
             missing = [r for r in missing if not any(ref.sha256 in lost for ref in r.files())]
             target.append(missing)
@@ -110,22 +110,22 @@ def _copy(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PendingSync:
-    """What a store has that another lacks: how many records, and when the oldest was made."""
+    """Records that a target does not have yet: how many, and when the oldest was created."""
 
     records: int = 0
     oldest: datetime | None = None
 
     def __str__(self) -> str:
         if self.oldest is None:
-            return "Nothing waits"
-        some = "1 record waits" if self.records == 1 else f"{self.records:,} records wait"
-        return f"{some} (the oldest since {self.oldest.astimezone():%Y-%m-%d %H:%M:%S})"
+            return "No records pending"
+        some = "1 record pending" if self.records == 1 else f"{self.records:,} records pending"
+        return f"{some} (oldest: {self.oldest.astimezone():%Y-%m-%d %H:%M:%S})"
 
 
 def waiting_in(
     source: Store, target: Store | None = None, *, after: str | None = None
 ) -> PendingSync:
-    """What of *source* waits for *target*; without one, all that it got since its mark *after*."""
+    """Count records of *source* after the cursor *after* that *target*, if given, lacks."""
     count, oldest = 0, None
     for batch in _batches(source.scan(after), _MAX_LOOKED_UP):
         here = target.existing_ids(record.id for record in batch) if target else set()
@@ -136,7 +136,7 @@ def waiting_in(
 
 
 def _batches(records: Iterable[Record], most: int) -> Iterator[list[Record]]:
-    """*records*, so many at a time, and fewer where their files are large."""
+    """Yield *records* in batches of at most *most*, fewer if their files are large."""
     batch: list[Record] = []
     size = 0
     for record in records:
@@ -151,18 +151,18 @@ def _batches(records: Iterable[Record], most: int) -> Iterator[list[Record]]:
 
 
 def _silent(done: SyncResult) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 def _missing_files(records: Iterable[Record], target: Store) -> dict[FileRef, Record]:
-    """The files of *records* that *target* lacks, each content once, and a record that has it."""
+    """Return the files of *records* that *target* lacks, each with a record that has it."""
     refs = {ref.sha256: (ref, record) for record in records for ref in record.files()}
     missing = target.files.missing(ref for ref, _ in refs.values())
     return {ref: refs[ref.sha256][1] for ref in missing}
 
 
 def _copy_files(files: dict[FileRef, Record], source: Store, target: Store) -> set[str]:
-    """Copy *files* as far as they are what was kept; the hashes of the others, which are noted."""
+    """Copy *files*; skip missing and damaged ones and return their hashes."""
     lost = set()
     for ref, record in files.items():
         try:
@@ -175,7 +175,7 @@ def _copy_files(files: dict[FileRef, Record], source: Store, target: Store) -> s
 
 
 def copy_files(records: Iterable[Record], source: Store, target: Store) -> None:
-    """Put the files of *records*, which are of *source*, in *target* where it lacks them."""
+    """Copy those files of *records* from *source* that *target* lacks."""
     for ref, record in _missing_files(records, target).items():
         _copy_file(ref, record, source, target)
 
@@ -189,8 +189,8 @@ def _copy_file(ref: FileRef, record: Record, source: Store, target: Store) -> No
             with source.files.open(ref) as file:
                 target.files.put(file, name=ref.name, mime_type=ref.mime_type)
     except FileNotFoundError as error:
-        reason = f"its file {ref.name!r} is not there"
+        reason = f"its file {ref.name!r} is missing"
         raise UnreadableRecordError(where=where, reason=reason) from error
     if found != ref.sha256:
-        reason = f"the bytes of its file {ref.name!r} are not those that were kept"
+        reason = f"its file {ref.name!r} does not match its hash"
         raise UnreadableRecordError(where=where, reason=reason)
