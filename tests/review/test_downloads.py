@@ -243,7 +243,7 @@ def test_nobody_names_a_file_of_somebody_else(tmp_path):
     for sha256 in (secret.sha256, of_bo, "0" * 64, "", None, [ref.sha256]):
         answer = ana.post("/decide", {"flags": {flag.id: ""}, "correction": {"o": naming(sha256)}})
         assert answer.status_code == 400
-        assert "it names a file that is neither of this flag nor uploaded by you" in answer.text
+        assert "it names a file not of this flag and not just uploaded by you" in answer.text
     assert store.state(flag.id).reviews == ()
     assert bo.decide(flag.id, correction={"o": naming(of_bo)})["decided"]
     assert ana.decide(flag.id, correction={"o": naming(ref.sha256)})["faster"][0]["by"] == "bo"

@@ -78,7 +78,7 @@ class Users:
     def add(self, name: str, password: str, role: Role) -> None:
         """Add a person, or replace the password and role of an existing one."""
         if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME or ":" in name:
-            reason = f"{name[:LONGEST_NAME]!r} is not a valid name: use letters without a colon"
+            reason = f"{name[:LONGEST_NAME]!r} is not a valid name: use letters and no colon"
             raise UsersError(doing="write", where=str(self.path), reason=reason)
         if not password:
             raise UsersError(doing="write", where=str(self.path), reason="the password is empty")

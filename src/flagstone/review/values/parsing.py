@@ -209,7 +209,7 @@ class _Known:
         key, name = (str(expect(dict, entered).get(word)) for word in ("sha256", "name"))
         found = self._parts.get(key)
         if not found:
-            raise LookupError("it names a file that is neither of this flag nor uploaded by you")
+            raise LookupError("it names a file not of this flag and not just uploaded by you")
         return next((part for part in found if typed(part.name) == name), found[0])
 
 
