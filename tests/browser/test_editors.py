@@ -182,7 +182,7 @@ def test_marked_text(desk: Desk) -> None:
     ])  # fmt: skip
 
     editor.locator("td textarea").fill("The ")
-    desk.press("A new row below this")
+    desk.press("Add a row below this")
     desk.page.keyboard.type("duck")
     desk.page.keyboard.press("Tab")
     desk.page.keyboard.type("0.9")

@@ -129,7 +129,7 @@ def test_two_people_at_once(browser: Browser, serve: Callable[..., str], tmp_pat
     press_and_go(ana, "a")
     bo.keyboard.press("r")
     expect(bo.locator("#faster")).to_contain_text("ana has just accepted this.")
-    expect(bo.locator("#faster")).to_contain_text("Nothing was changed by you")
+    expect(bo.locator("#faster")).to_contain_text("Your decision was not saved")
     assert store.state(flag.id).verdict == "accepted"
     press_and_go(bo, "r")
     assert [(r.by, r.verdict) for r in store.state(flag.id).reviews] == [

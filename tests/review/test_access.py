@@ -291,7 +291,7 @@ def test_an_unfit_name_is_refused(tmp_path, name):
     """
     A name that the file could not hold, or that nobody could read, is not added.
     """
-    with pytest.raises(UsersError, match="is no name"):
+    with pytest.raises(UsersError, match="is not a valid name"):
         Users(tmp_path / "users.txt").add(name, "password", "viewer")
     with pytest.raises(UsersError, match="the password is empty"):
         Users(tmp_path / "users.txt").add("ana", "", "viewer")
@@ -307,7 +307,7 @@ def test_a_file_that_is_none_is_told(tmp_path, content):
     with pytest.raises(UsersError, match="Cannot read the users"):
         create_app(MemoryStore(), users=path)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(UsersError, match="it is no file of users"):
+    with pytest.raises(UsersError, match="it is not a users file"):
         create_app(MemoryStore(), users=path)
 
 

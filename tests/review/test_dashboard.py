@@ -68,11 +68,11 @@ def test_the_dashboard_shows_them(store):
     assert page.count("<svg") >= 8
     assert "<bdi>3</bdi> → <bdi>5</bdi>" in page
     assert "/?q=user%3Aana" in page
-    assert "No flag was decided by two people yet." in page
+    assert "No flag has been decided by two reviewers yet." in page
     assert "6 flags" in page
     assert "3 flags" in reviewer.get("/dashboard", params={"q": "option:wrong"}).text
     assert reviewer.get("/dashboard", params={"q": "colour:red"}).status_code == 400
-    assert "Nothing to count" in Reviewer(MemoryStore()).get("/dashboard").text
+    assert "No flags." in Reviewer(MemoryStore()).get("/dashboard").text
 
 
 def test_who_was_erased_is_counted_no_more(tmp_path):

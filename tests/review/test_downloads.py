@@ -243,7 +243,7 @@ def test_nobody_names_a_file_of_somebody_else(tmp_path):
     for sha256 in (secret.sha256, of_bo, "0" * 64, "", None, [ref.sha256]):
         answer = ana.post("/decide", {"flags": {flag.id: ""}, "correction": {"o": naming(sha256)}})
         assert answer.status_code == 400
-        assert "it names a file that is not of this flag, nor just sent by you" in answer.text
+        assert "it names a file not of this flag and not just uploaded by you" in answer.text
     assert store.state(flag.id).reviews == ()
     assert bo.decide(flag.id, correction={"o": naming(of_bo)})["decided"]
     assert ana.decide(flag.id, correction={"o": naming(ref.sha256)})["faster"][0]["by"] == "bo"
@@ -263,7 +263,7 @@ def test_a_file_that_is_gone_is_told():
 
     answer = reviewer.decide(flag.id, correction={"o": naming(sha256)})
 
-    assert "a file that was sent for it is no longer there" in answer["error"]
+    assert "a file uploaded for it no longer exists" in answer["error"]
     assert store.state(flag.id).reviews == ()
 
 
@@ -346,7 +346,7 @@ def test_what_needs_its_picture_keeps_it():
         flag.id, correction={"o": {"places": {"image": None}, "items": []}}
     )
 
-    assert "it needs a picture" in answer["error"]
+    assert "it needs an image" in answer["error"]
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_how_far_it_is(path, gate):
     assert "The flags are being read: 3 so far." in page.text
     answer = reviewer.post("/decide", {"flags": {"x": ""}, "verdict": "fixed"})
     assert answer.json() == {
-        "error": "The flags are being read: 3 so far. Nothing was changed; do it again in a minute."
+        "error": "The flags are being read: 3 so far. Nothing was changed; try again in a minute."
     }
     assert reviewer.get("/static/style.css").status_code == 200
     gate.set()

@@ -57,9 +57,9 @@ def test_a_visitor_called_as_a_reviewer_is_told_apart(ana):
     page = ana.get("/flag", params={"id": flag.id}).text
 
     assert history(page) == [
-        "bo corrected rightnoted of an older version", "ana noted by her who reviews",
+        "bo corrected rightadded a note of an older version", "ana added a note by her who reviews",
         "[visitor] rejected",
-        "[visitor] ana noted by her who flags", "[visitor] ana flagged it as wrong",
+        "[visitor] ana added a note by her who flags", "[visitor] ana flagged it as wrong",
     ]  # fmt: skip
     assert "<bdi>admin</bdi></b>" not in page
 

@@ -1,5 +1,5 @@
 """
-The review page: see what was flagged, decide about it, correct it.
+The review page: browse flags, decide about them, correct them.
 
     from flagstone.review import create_app
 

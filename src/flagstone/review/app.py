@@ -1,5 +1,5 @@
 """
-The review page as an ASGI app: its routes, and what stands before them.
+The review page as an ASGI app: routes, middleware and access control.
 """
 
 import getpass
@@ -61,23 +61,23 @@ def create_app(
     secret: str | None = None,
 ) -> Shell:
     """
-    The review page of *store*, to be served, or mounted in another app below a prefix.
+    Return the review page of *store*, to be served or mounted in another app below a prefix.
 
-    Without *users* it answers this machine only, and only who has opened it with *token*: by
-    `?token=…` behind its address. One is made up where none is given; the log has it, and so has
-    the attribute `token` of what is returned. With the path of a file of *users* (`flagstone
-    review-user` writes it) people log in.
+    Without *users*, it answers only browsers on this machine that opened it with *token*, as
+    `?token=…` in its address. If no token is given, a random one is created, logged, and available
+    as the attribute `token` of the returned app. With *users*, the path of a file that `flagstone
+    review-user` writes, users log in with a password.
 
-    *proxies* are addresses or networks of reverse proxies. What they say is believed if they send
-    *proxy_secret* in the header `X-Proxy-Secret`, or if you say by *trust_proxy_address* that
-    nobody else can send from there. Then *trusted_header* names who is there, and *users* gives
-    roles; and guesses of passwords count by the last address in `X-Forwarded-For`.
+    *proxies* are addresses or networks of reverse proxies. Their headers are trusted if they send
+    *proxy_secret* in the header `X-Proxy-Secret`, or if *trust_proxy_address* states that only the
+    proxy can connect from there. Then *trusted_header* names the user, *users* assigns roles, and
+    password attempts are counted by the last address in `X-Forwarded-For`.
 
-    *https* says that browsers reach it by HTTPS only, so that cookies go no other way. *secret*
-    signs the sessions; without one they end when the process does.
+    *https* restricts cookies to HTTPS. *secret* signs the sessions; without it, sessions end with
+    the process.
 
-    Raises `UsersError` where the file of users cannot be read, `UntrustedProxyError` where a header
-    would be believed from anybody.
+    Raises `UsersError` if the users file cannot be read, and `UntrustedProxyError` if a header
+    would be trusted from any sender.
     """
     trusted = _proxies(proxies, proxy_secret, trust=trust_proxy_address, header=trusted_header)
     key = secret or secrets.token_urlsafe(32)
@@ -85,7 +85,7 @@ def create_app(
     access = _access(users, trusted_header, trusted, opens, outlives=secret is not None)
     finish_on_open(store)
     store = reader_of(store)
-    # A name of its own: browsers send the cookies of 127.0.0.1 to all of its ports.
+    # A unique name, because browsers send the cookies of 127.0.0.1 to all of its ports.
     cookie = f"flagstone_review_{hashlib.sha256(key.encode()).hexdigest()[:8]}"
     session: dict[str, Any] = {
         "session_cookie": cookie, "max_age": SESSION_SECONDS, "https_only": https,
@@ -148,40 +148,40 @@ def _doors(
 
 
 class _Static(StaticFiles):
-    """Our own files: a browser keeps them, and asks whether they have changed."""
+    """Flagstone's own static files: browsers cache them and revalidate on each use."""
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(*args, **kwargs)
         response.headers["cache-control"] = "no-cache"
-        response.headers["cross-origin-resource-policy"] = "cross-origin"  # for frames of no origin
+        response.headers["cross-origin-resource-policy"] = "cross-origin"  # for sandboxed frames
         return response
 
 
 def _new_token(token: str | None) -> str:
     if token is not None:
-        raise ValueError("an empty token opens the page to everybody")
+        raise ValueError("the token must not be empty: it would open the page to anyone")
     token = secrets.token_urlsafe(32)
-    logger.warning("The review page is opened by its address with ?token=%s behind it", token)
+    logger.warning("Open the review page with ?token=%s at the end of its address", token)
     return token
 
 
 def _proxies(
     addresses: Collection[str], secret: str | None, *, trust: bool, header: str | None
 ) -> Proxies:
-    """The proxies to be believed. Raises `UntrustedProxyError`."""
+    """Return the trusted proxies. Raises `UntrustedProxyError`."""
     if isinstance(addresses, str):
         addresses = [addresses]
     if secret is not None and not secret:
         raise UntrustedProxyError(header=header, reason="the proxy's secret is empty")
     if header is not None and not addresses:
-        raise UntrustedProxyError(header=header, reason="no address of a proxy is named")
+        raise UntrustedProxyError(header=header, reason="no proxy address is given")
     if addresses and secret is None and not trust:
-        raise UntrustedProxyError(header=header, reason="an address alone proves nothing")
+        raise UntrustedProxyError(header=header, reason="an address alone is no proof")
     try:
         for each in addresses:
             ip_network(each, strict=False)
     except ValueError as error:
-        reason = f"{each!r} is no address and no network"
+        reason = f"{each!r} is not an address or network"
         raise UntrustedProxyError(header=header, reason=reason) from error
     return Proxies(addresses=tuple(addresses), secret=secret)
 
@@ -192,12 +192,12 @@ def _access(
 ) -> Access:  # fmt: skip
     people = Users(Path(users)) if users is not None else None
     if people is not None:
-        people.get("")  # a file that cannot be read is told now, not to the first visitor
+        people.get("")  # report an unreadable file now, not to the first visitor
     if header is not None:
         return BehindProxy(header, people, proxies)
     if people is None:
         return OnThisMachine(getpass.getuser(), token or "")
-    # Where sessions outlive the process, so must it be known which of them were ended.
+    # If sessions outlive the process, so must the list of ended sessions.
     path = people.path.with_name(f"{people.path.name}.ended") if outlives else None
     return WithLogin(people, EndedSessions(SESSION_SECONDS, path))
 

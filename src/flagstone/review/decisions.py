@@ -1,8 +1,8 @@
 """
-Decisions: each is a review appended to the log, with who made it; nothing is overwritten.
+Decisions: each is a review appended to the log with its author; nothing is overwritten.
 
-A page says which review of a flag it has seen last. Where somebody else has decided since, nothing
-is appended, and the page tells its reader, who may decide all the same.
+A page sends the last review of a flag that it has seen. If another reviewer has decided since then,
+nothing is appended, and the page shows this. Its user may then decide again.
 """
 
 import threading
@@ -28,9 +28,9 @@ _MAX_NOTE_LENGTH = 10_000
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
     """
-    What is to be said about the flags in *seen*, by id the last review that the page knows of.
+    A decision about the flags in *seen*, which maps flag ids to the last review the page has seen.
 
-    `entered` is, by output, what the correction's editor holds.
+    `entered` maps output names to the content of the correction's editor.
     """
 
     seen: Mapping[str, str]
@@ -43,7 +43,7 @@ class Decision:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decided:
-    """The reviews that were appended, and those that somebody else was faster with."""
+    """The reviews that were appended, and those by other reviewers who were faster."""
 
     reviews: list[Review] = field(default_factory=list)
     faster: list[Review] = field(default_factory=list)
@@ -51,16 +51,16 @@ class Decided:
 
 def read_decision(body: Any) -> Decision:
     """
-    The decision that a page posted as JSON.
+    Return the decision that a page posted as JSON.
 
-    Raises `UnserializableValueError` for what no page of ours posts.
+    Raises `UnserializableValueError` if the JSON has another form.
     """
     seen = _expect(dict, body.get("flags") if isinstance(body, dict) else None, "flags")
     if not 0 < len(seen) <= _MAX_FLAGS:
         raise _refusal("flags", f"one to {_MAX_FLAGS} can be decided at once")
     verdict = body.get("verdict")
     if verdict not in (*get_args(Verdict), None):
-        raise _refusal("verdict", "there is no such verdict")
+        raise _refusal("verdict", "unknown verdict")
     tags = _expect(list, body.get("tags", []), "tags")
     if len(tags) > MAX_TAGS:
         raise _refusal("tags", f"at most {MAX_TAGS} can be added at once, not {len(tags)}")
@@ -75,7 +75,7 @@ def read_decision(body: Any) -> Decision:
 
 
 def read_undo(body: Any) -> Mapping[str, str]:
-    """By flag the review to be undone. Raises as `read_decision` does."""
+    """Return the review to undo, by flag. Raises the same errors as `read_decision`."""
     asked = _expect(dict, body.get("reviews") if isinstance(body, dict) else None, "reviews")
     if len(asked) > _MAX_FLAGS:
         raise _refusal("reviews", f"at most {_MAX_FLAGS} can be undone at once")
@@ -83,7 +83,7 @@ def read_undo(body: Any) -> Mapping[str, str]:
 
 
 class Decider:
-    """Appends decisions to *store*, one after the other; *uploads* is what people have sent."""
+    """Appends decisions to *store*, one at a time; *uploads* are the files users have sent."""
 
     def __init__(self, store: Store, uploads: Uploads) -> None:
         self._store = store
@@ -92,9 +92,9 @@ class Decider:
 
     def decide(self, decision: Decision, person: Person) -> Decided:
         """
-        Append what *person* says about each flag that nobody else has decided meanwhile.
+        Append the decision of *person* for each flag that no one else has decided meanwhile.
 
-        Raises `UnknownFlagError`, and `UnserializableValueError` for an unfit correction.
+        Raises `UnknownFlagError`, and `UnserializableValueError` for an invalid correction.
         """
         decided = Decided()
         with self._mutex:
@@ -112,10 +112,10 @@ class Decider:
 
     def undo(self, reviews: Mapping[str, str], person: Person) -> list[Review]:
         """
-        Append, for each of *reviews*, by flag, one that retracts it.
+        Append a review that retracts each of *reviews*, given by flag.
 
-        Left out are those that are no longer there to be withdrawn, or are somebody else's and
-        *person* no admin.
+        Reviews that are already retracted are skipped, and so are those of other reviewers unless
+        *person* is an admin.
         """
         with self._mutex:
             withdrawals = [
@@ -145,26 +145,27 @@ class Decider:
 
     def _corrected(self, state: State, name: str, entered: Any, person: Person) -> Value:
         """
-        The output *name* as it was *entered*, with files of the flag's own records, or that
-        *person* has just sent.
+        Return the output *name* as it was *entered*.
+
+        It may name files of the flag's own records and files that *person* has uploaded recently.
         """
         own = _files_of(state)
         right = read(
             _current(state, name), entered, field=name, files=[*own, *self._uploads.of(person.name)]
         )
         if self._store.files.missing(set(files_in(right.data)) - set(own)):
-            raise _refusal(name, "a file that was sent for it is no longer there")
+            raise _refusal(name, "a file uploaded for it no longer exists")
         return right
 
 
 def may_be_withdrawn(review: Review, person: Person) -> bool:
-    """Whether *person* may take back *review*: their own, or as an admin, but no withdrawal."""
+    """Whether *person* may retract *review*: their own, or any as an admin; never a retraction."""
     is_theirs = is_by(review, person.name) or person.role == "admin"
     return person.may_decide and is_theirs and review.retracts is None
 
 
 def _decided_since(state: State, seen: str, person: Person) -> Review | None:
-    """The last decision by somebody else that came after the review *seen*, and still counts."""
+    """Return the last decision by another reviewer after the review *seen* that still counts."""
     ids = [review.id for review in state.reviews]
     place = ids.index(seen) + 1 if seen in ids else 0
     before, standing = ids[:place], {review.id for review in state.standing}
@@ -186,7 +187,7 @@ def _files_of(state: State) -> list[FileRef]:
 
 
 def _current(state: State, name: str) -> Value:
-    """The output *name* as it was corrected last, or as the model made it."""
+    """Return the output *name* as last corrected, or as the model produced it."""
     current = state.correction.get(name) or state.flag.outputs.get(name)
     if current is None:
         raise _refusal(name, "the flag has no such output")
@@ -195,14 +196,14 @@ def _current(state: State, name: str) -> Value:
 
 def _expect(kind: type, value: Any, name: str) -> Any:
     if not isinstance(value, kind):
-        raise _refusal(name, f"{kind.__name__} was expected")
+        raise _refusal(name, f"expected {kind.__name__}")
     return value
 
 
 def _word(value: Any) -> str:
     word = str(_expect(str, value, "a word")).strip()
     if not 0 < len(word) <= _MAX_WORD_LENGTH:
-        raise _refusal("a word", f"it has one to {_MAX_WORD_LENGTH} characters")
+        raise _refusal("a word", f"it must have one to {_MAX_WORD_LENGTH} characters")
     return word
 
 

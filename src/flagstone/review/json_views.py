@@ -1,5 +1,5 @@
 """
-What our own scripts are told: of a review, and of where a flag stands.
+JSON for the page's scripts: a review, and the state of a flag.
 """
 
 import json
@@ -14,14 +14,14 @@ from flagstone.review.values.sanitize import plain
 
 
 class Told(JSONResponse):
-    """JSON for a script of ours; of ASCII, as UTF-8 has no bytes for a lone surrogate."""
+    """JSON response in ASCII, because UTF-8 cannot encode a lone surrogate."""
 
     def render(self, content: Any) -> bytes:
         return json.dumps(content).encode()
 
 
 def review_told(review: Review) -> dict[str, Any]:
-    """What *review* says, for those who did not make it."""
+    """Return the content of *review* as a dict."""
     return {
         "id": review.id,
         "flag": review.flag_id,
@@ -34,7 +34,7 @@ def review_told(review: Review) -> dict[str, Any]:
 
 
 def state_told(state: State) -> dict[str, Any]:
-    """Where a flag stands, with the id of the last review of it."""
+    """Return the state of a flag as a dict, with the id of its last review."""
     return {
         "id": last_review(state),
         "flag": state.flag.id,
@@ -45,5 +45,5 @@ def state_told(state: State) -> dict[str, Any]:
 
 
 def last_review(state: State) -> str:
-    """The id of the last review, by which a page says what it has seen."""
+    """Return the id of the last review, which a page sends back as what it has seen."""
     return state.reviews[-1].id if state.reviews else ""

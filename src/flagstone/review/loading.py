@@ -1,5 +1,5 @@
 """
-While a store makes itself ready to be read, which may take minutes: a page that says how far it is.
+Progress page while a store prepares itself for reading, which may take minutes.
 """
 
 import threading
@@ -16,13 +16,13 @@ from flagstone.review.templating import render
 from flagstone.stores.base import PreparedStore, Store
 
 _SOON = 1.0
-"""Seconds for which somebody waits for a page rather than be told to."""
+"""Seconds that a request waits for the store before it gets the progress page."""
 
 _ALWAYS = ("/login", "/logout", "/open", "/static/")
 
 
 class Preparing:
-    """*app*, once *store* is ready; it is made so in a thread when the first person asks."""
+    """Middleware that calls *app* once *store* is ready; the first request starts preparing it."""
 
     def __init__(self, app: ASGIApp, store: Store) -> None:
         self._app = app
@@ -41,7 +41,7 @@ class Preparing:
         await app(scope, receive, send)
 
     def _sentence(self) -> str | None:
-        """Why nothing can be shown yet; None where all can."""
+        """Return why the store cannot be shown yet; None if it can."""
         if not isinstance(self._store, PreparedStore):
             return None
         try:
@@ -57,7 +57,7 @@ class Preparing:
         return None
 
     def _thread_of(self, store: PreparedStore) -> threading.Thread | None:
-        """The thread that makes *store* ready; None where it is. Raises `StoreError`."""
+        """Return the thread that prepares *store*; None if it is ready. Raises `StoreError`."""
         with self._mutex:
             if self._thread is None and not store.is_ready():
                 self._error, self._read = None, 0
@@ -79,7 +79,7 @@ class Preparing:
 
 def _not_yet(request: Request, sentence: str) -> Response:
     if request.method not in ("GET", "HEAD"):
-        return Told({"error": f"{sentence} Nothing was changed; do it again in a minute."}, 503)
+        return Told({"error": f"{sentence} Nothing was changed; try again in a minute."}, 503)
     answer = render(request, "problem.html", status=503, sentence=sentence)
     answer.headers["refresh"] = answer.headers["retry-after"] = "1"
     return answer

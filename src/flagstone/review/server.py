@@ -1,5 +1,5 @@
 """
-The review page on a port of this machine.
+Serve the review page on a port of this machine.
 """
 
 import secrets
@@ -33,12 +33,12 @@ def serve(
     **access: Any,
 ) -> None:
     """
-    Serve the review page of *store* until Ctrl-C; *told* hears of its address.
+    Serve the review page of *store* until Ctrl-C; *told* is called with its address.
 
-    The address has the token in it where nobody logs in; with *browser* it is opened in one. What
-    else is given goes to `create_app`.
+    Without a login, the address contains the token. *browser* opens it in a browser. Further
+    arguments are passed to `create_app`.
 
-    Raises `NoUsersError` for a *host* that others can reach, where nobody is asked who they are.
+    Raises `NoUsersError` for a *host* that other machines can reach, if there is no login.
     """
     token = None
     if users is None and trusted_header is None:
@@ -54,7 +54,7 @@ def serve(
     shown = f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listener.getsockname()[1]}/{f'?token={token}' if token else ''}"
     told(url)
-    # Who is at the other end is the peer: what a header says of it is not believed.
+    # The client address is the peer's: uvicorn must not replace it by that of a header.
     config = uvicorn.Config(app, log_level="warning", proxy_headers=False, server_header=False)
     with ExitStack() as stack:
         if browser:
@@ -66,9 +66,9 @@ def serve(
 
 def _show(url: str, folder: Path) -> None:
     """
-    Open *url* in a browser, by a file in *folder* that only its owner may read.
+    Open *url* in a browser, through a file in *folder* that only its owner may read.
 
-    Whoever else works at this machine sees what programs are started with, and so would the token.
+    Other users of this machine can see the arguments of processes, and so would see the token.
     """
     page = folder / "open.html"
     page.write_text(f'<!doctype html><meta http-equiv="refresh" content="0;url={escape(url)}">')

@@ -1,7 +1,7 @@
 """
-Who says something on a page: a reviewer by name, or a visitor of the demo, who is no reviewer.
+The author of a review: a named reviewer, or a visitor of the demo.
 
-What a visitor calls themselves is chosen by the visitor, so a name alone says nothing.
+Visitors choose their own names, so a name alone does not identify a reviewer.
 """
 
 from flagstone.core.query import State
@@ -14,17 +14,17 @@ def is_by(review: Review, name: str) -> bool:
 
 
 def name_of(review: Review) -> str:
-    """Who made *review*, as the beginning of a sentence."""
+    """Return the author of *review*, to begin a sentence with."""
     if review.speaker != "visitor":
-        return review.by or "Somebody"
+        return review.by or "Someone"
     return f"Visitor {review.by}" if review.by else "A visitor"
 
 
 def decider_of(state: State) -> Speaker | None:
-    """Who gave a flag its verdict; None where nobody did, or that is not known."""
+    """Return who gave a flag its verdict; None if it has none, or the speaker is unknown."""
     return next((r.speaker for r in reversed(state.standing) if r.verdict), None)
 
 
 def corrector_of(state: State) -> Speaker | None:
-    """Who corrected a flag last; a correction that came with the flag is the visitor's."""
+    """Return who last corrected a flag; a correction in the flag itself is the visitor's."""
     return next((r.speaker for r in reversed(state.standing) if r.correction), "visitor")

@@ -1,5 +1,5 @@
 """
-Pages from templates: everything put into one is escaped, and harmless to the eye.
+Render pages from templates; all values are escaped, and invisible characters are spelled out.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ _ENVIRONMENT = jinja2.Environment(
     lstrip_blocks=True,
 )
 MOST_PARTS = 100
-"""Of fields, tags, reviews, outcomes and facts of the context, so many are shown each."""
+"""Maximum number shown of each: fields, tags, reviews, outcomes, and entries of the context."""
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 _RECENTLY = 60
@@ -50,7 +50,7 @@ _LONG_AGO = 30 * 86_400
 def render(
     request: Request, template: str, *, status: int = 200, query: Query | None = None, **parts: Any
 ) -> HTMLResponse:
-    """The page *template* made of *parts*."""
+    """Return the page *template* rendered with *parts*."""
     base = base_of(request)
     with budget():
         text = _ENVIRONMENT.get_template(template).render(
@@ -62,12 +62,12 @@ def render(
             query=query,
             **parts,
         )
-    # A lone surrogate is spelled out: UTF-8 has no bytes for it.
+    # A lone surrogate is spelled out, because UTF-8 cannot encode it.
     return HTMLResponse(text.encode(errors="backslashreplace"), status)
 
 
 def address(path: str, **arguments: str | None) -> str:
-    """*path* below the base, with those *arguments* that are not None or empty."""
+    """Return *path* with those *arguments* that are not None or empty as its query string."""
     given = [
         f"{name}={quote(text, safe='', errors='replace')}"
         for name, text in arguments.items()
@@ -77,12 +77,12 @@ def address(path: str, **arguments: str | None) -> str:
 
 
 def list_address(query: Query, after: str | None = None, path: str = "/") -> str:
-    """Where the flags that *query* asks for are listed."""
+    """Return the address of the list of the flags that match *query*."""
     return address(path, q=format_query(query), after=after)
 
 
 def _ago(moment: datetime) -> str:
-    """How long ago *moment* was; a date for what is long ago."""
+    """Return how long ago *moment* was, or its date if it was more than 30 days ago."""
     seconds = (datetime.now(moment.tzinfo) - moment).total_seconds()
     if seconds < _RECENTLY:
         return "now"
@@ -99,7 +99,7 @@ def _bytes(size: int) -> str:
 
 
 def _shown(value: Value) -> Shown:
-    """*value* as far as there is room for it."""
+    """Return *value* as it is shown, or the shape `cut` if the page is full."""
     found = shown(value)
     return found if spend(size_of(found.part)) else Shown("cut", value.kind)
 
@@ -110,7 +110,7 @@ def _tree(data: Any) -> Node:
 
 
 def _first(parts: Any) -> list[Any]:
-    """As many of *parts* as a page has."""
+    """Return the first `MOST_PARTS` of *parts*."""
     return list(islice(parts.items() if isinstance(parts, Mapping) else parts, MOST_PARTS))
 
 

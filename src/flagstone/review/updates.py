@@ -1,5 +1,5 @@
 """
-What has just been decided: pages ask again and again, the store is asked once a second at most.
+Recent reviews for pages that poll; the store is read at most once a second.
 """
 
 import threading
@@ -14,7 +14,7 @@ _MAX_KEPT = 1000
 
 
 class News:
-    """The reviews that reach *store* from now on, whoever appends them, with a number each."""
+    """Numbered reviews that any process appends to *store* from now on."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -26,13 +26,13 @@ class News:
         self._number = 0
 
     def latest(self) -> int:
-        """The number of the last review so far: a page asks for those since."""
+        """Return the number of the last review; a page then asks for the reviews after it."""
         with self._mutex:
             self._follow()
             return self._number
 
     def since(self, number: int) -> tuple[int, list[Review]]:
-        """The latest number, and the reviews that came after *number*."""
+        """Return the latest number and the reviews after *number*."""
         with self._mutex:
             self._follow()
             return self._number, [review for n, review in self._reviews if n > number]
@@ -48,7 +48,7 @@ class News:
         if mark == self._mark:
             return
         for record in self._store.scan(after=self._mark):
-            # Some from before the mark may come again.
+            # Some records from before the mark may be returned again.
             if isinstance(record, Review) and record.id not in self._known:
                 self._number += 1
                 self._reviews.append((self._number, record))

@@ -1,5 +1,5 @@
 """
-Files that people have just sent for a correction: whoever sent one may name it, for a while.
+Files uploaded for a correction: for a limited time, their sender may use them in one.
 """
 
 import threading
@@ -10,13 +10,13 @@ from collections.abc import Callable
 from flagstone.core.codec import FileRef
 
 LIFE = 3600.0
-"""Seconds after which it is forgotten; `flagstone doctor` then removes what no record names."""
+"""Seconds an upload is valid; then `flagstone doctor` removes it if no record names it."""
 
 _MAX_ITEMS = 10_000
 
 
 class Uploads:
-    """What was sent, by person, by *clock* (seconds)."""
+    """The uploads of each person; *clock* returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -24,14 +24,14 @@ class Uploads:
         self._sent: OrderedDict[tuple[str, FileRef], float] = OrderedDict()
 
     def add(self, person: str, ref: FileRef) -> None:
-        """*person* has sent *ref*, which is in the store."""
+        """Record that *person* has uploaded *ref*, which is already stored."""
         with self._mutex:
             self._sent[person, ref] = self._clock()
             self._sent.move_to_end((person, ref))
             self._forget()
 
     def of(self, person: str) -> list[FileRef]:
-        """What *person* may name, the latest first."""
+        """Return the files that *person* may use, latest first."""
         with self._mutex:
             self._forget()
             return [ref for name, ref in reversed(self._sent) if name == person]

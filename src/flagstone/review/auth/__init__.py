@@ -1,3 +1,3 @@
 """
-Who may use the review page.
+Access control of the review page.
 """

@@ -1,8 +1,8 @@
 """
-How the page knows who is there: a token, a login, or a proxy that has asked already.
+Authentication: by a token, a login, or a proxy that has authenticated the user.
 
-An address proves nothing by itself. A reverse proxy on this machine connects from 127.0.0.1 for the
-whole world, and a server that trusts `X-Forwarded-For` lets anybody choose an address.
+An address alone is no proof. A reverse proxy on this machine connects from 127.0.0.1 for any
+client, and with a server that trusts `X-Forwarded-For`, any client can choose its address.
 """
 
 import hashlib
@@ -20,31 +20,31 @@ from flagstone.review.auth.sessions import EndedSessions
 from flagstone.review.auth.users import Person, Users
 
 SESSION_SECONDS = 12 * 3600
-"""How long a session lasts, from the login on."""
+"""How long a session lasts after the login."""
 
 PROXY_SECRET = "x-proxy-secret"  # noqa: S105 - the name of a header
 _FORWARDED = ("x-forwarded-for", "x-real-ip", "forwarded")
 
 
 class Access(ABC):
-    """Who is at the other end of a connection; *door* is the page by which one comes in."""
+    """Identifies the user of a connection; *door* is the path of the page to log in or open."""
 
     door: str | None = None
 
     @abstractmethod
     def person(self, connection: HTTPConnection) -> Person | None:
-        """Who it is; None for somebody who may see nothing."""
+        """Return the user; None if they have no access."""
 
     def may_knock(self, connection: HTTPConnection) -> bool:
-        """Whether the door is shown to who is not known."""
+        """Whether an unknown user may see the page *door*."""
         return self.door is not None and connection is not None
 
 
 class OnThisMachine(Access):
     """
-    Who has opened the page with *token* on this machine is *name*, an admin.
+    Access with *token* on this machine, as the admin *name*.
 
-    The peer and the address asked for must be this machine's as well; that alone opens nothing.
+    The peer and the header `Host` must be loopback addresses as well; these alone give no access.
     """
 
     door = "/open"
@@ -62,7 +62,7 @@ class OnThisMachine(Access):
         return is_loopback(_peer_of(connection)) and is_loopback(_host_of(connection))
 
     def open(self, connection: HTTPConnection, token: str) -> bool:
-        """Open the page for the session of *connection*, if this is the token."""
+        """Give the session of *connection* access if *token* is right; return whether it is."""
         is_right = hmac.compare_digest(_digest(token).encode(), self._token.encode())
         if not is_right or not self.may_knock(connection):
             return False
@@ -72,7 +72,7 @@ class OnThisMachine(Access):
 
 
 class WithLogin(Access):
-    """People in a file, who log in with a password; *ended* are the sessions they logged out of."""
+    """Users from a file, who log in with a password; *ended* are the sessions they logged out."""
 
     door = "/login"
 
@@ -84,20 +84,20 @@ class WithLogin(Access):
         session = connection.session
         person = self.users.get(str(session.get("name", "")))
         if person is None or not self._stands(connection):
-            if "name" in session:  # or each refusal would sign it anew
+            if "name" in session:  # otherwise each refusal would sign the cookie again
                 session.clear()
             return None
         return person
 
     def begin(self, connection: HTTPConnection, person: Person, session_id: str) -> None:
-        """Begin a session of *person*, who has given the password."""
+        """Begin a session of *person*, whose password was checked."""
         connection.session.clear()
         connection.session.update(
             name=person.name, proof=self.users.proof(person.name), id=session_id, since=time.time()
         )
 
     def end(self, connection: HTTPConnection) -> None:
-        """End the session, wherever a copy of its cookie is."""
+        """End the session and invalidate all copies of its cookie."""
         if "id" in connection.session:
             self._ended.add(str(connection.session["id"]))
         connection.session.clear()
@@ -115,15 +115,15 @@ class WithLogin(Access):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Proxies:
     """
-    The proxies whose headers are believed: those at one of *addresses* (or networks) that send
-    *secret* in the header `X-Proxy-Secret`. Without a secret the address alone is believed.
+    The trusted proxies: those at one of *addresses* (or networks) that send *secret* in the header
+    `X-Proxy-Secret`. Without a secret, the address alone is trusted.
     """
 
     addresses: Collection[str] = ()
     secret: str | None = None
 
     def speak(self, connection: HTTPConnection) -> bool:
-        """Whether it is one of them that has sent this."""
+        """Whether *connection* comes from a trusted proxy."""
         peer = _peer_of(connection)
         if not any(_is_in(peer, each) for each in self.addresses):
             return False
@@ -133,7 +133,7 @@ class Proxies:
         return len(given) == 1 and hmac.compare_digest(given[0].encode(), self.secret.encode())
 
     def client_of(self, connection: HTTPConnection) -> str:
-        """The address that asks; of IPv6 the network, of which anybody has all addresses."""
+        """Return the client's address; for IPv6 its /64 network, as one client owns all of it."""
         client = _peer_of(connection)
         if self.speak(connection):
             client = connection.headers.get("x-forwarded-for", client).rpartition(",")[2].strip()
@@ -145,10 +145,9 @@ class Proxies:
 
 class BehindProxy(Access):
     """
-    People whom one of *proxies* names in *header*.
+    Users named in *header* by one of *proxies*.
 
-    Somebody in the file of users has the role given there; others, and all where there is no
-    file, are reviewers.
+    Users in the users file have the role given there. All others are reviewers.
     """
 
     def __init__(self, header: str, users: Users | None, proxies: Proxies) -> None:
@@ -158,7 +157,7 @@ class BehindProxy(Access):
 
     def person(self, connection: HTTPConnection) -> Person | None:
         names = connection.headers.getlist(self._header)
-        name = names[0] if len(names) == 1 else ""  # of two, one is not the proxy's
+        name = names[0] if len(names) == 1 else ""  # a second one is not from the proxy
         if not name or not name.isprintable() or not self._proxies.speak(connection):
             return None
         known = self._users.get(name) if self._users else None
@@ -166,7 +165,7 @@ class BehindProxy(Access):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether *host*, a name or an address, is this machine as only it can reach it."""
+    """Whether *host*, a name or an address, is a loopback address."""
     address = _parse_address(host)
     return host.lower() == "localhost" or (address is not None and address.is_loopback)
 
@@ -176,17 +175,17 @@ def _peer_of(connection: HTTPConnection) -> str:
 
 
 def _host_of(connection: HTTPConnection) -> str:
-    """The name or address in the header `Host`, of IPv6 without its brackets."""
+    """Return the name or address in the header `Host`, without the brackets of IPv6."""
     try:
         return urlsplit(f"//{connection.headers.get('host', '')}").hostname or ""
-    except ValueError:  # no address at all
+    except ValueError:  # not an address
         return ""
 
 
 def _is_claimed(connection: HTTPConnection, peer: str) -> bool:
     """
-    Whether a header may have made *peer* up: a server that trusts such headers puts what they say
-    in the place of the peer, uvicorn with the port 0.
+    Whether *peer* may come from a header: a server that trusts such headers replaces the peer by
+    their value, and uvicorn then sets the port to 0.
     """
     claims = " ".join(",".join(connection.headers.getlist(name)) for name in _FORWARDED)
     return peer in claims or (connection.client is not None and connection.client.port == 0)

@@ -1,9 +1,9 @@
 """
-How often somebody may guess a password: counted before anything is hashed.
+Rate limit of password attempts, which are counted before anything is hashed.
 
-A guess counts by the address it comes from and the name it is for, so that a stranger elsewhere
-locks nobody out. Who has logged in with a browser before is known by a cookie of it, and counted
-apart: not even strangers at the same address, behind the same proxy, stand in their way.
+Attempts are counted by address and name, so that an attacker elsewhere cannot lock a user out. A
+browser in which the user has logged in before has a cookie and is counted separately, so that
+others at the same address or behind the same proxy cannot lock it out either.
 """
 
 import threading
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 WITHIN = 60.0
-"""Seconds within which guesses count."""
+"""Seconds for which an attempt counts."""
 
 _BY_NAME, _BY_ADDRESS = 10, 30
 _MAX_KEYS = 10_000
@@ -25,7 +25,7 @@ Key = tuple[str, ...]
 
 
 class Attempts:
-    """Guesses by key, in the last minute of *clock* (seconds)."""
+    """Attempts by key in the last minute; *clock* returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -33,7 +33,7 @@ class Attempts:
         self._made: OrderedDict[Key, deque[float]] = OrderedDict()
 
     def begin(self, keys: dict[Key, int]) -> bool:
-        """Count a guess under each of *keys*, unless one of them has had its number of guesses."""
+        """Count an attempt under each of *keys*; return False if one has reached its limit."""
         with self._mutex:
             now = self._clock()
             if any(self._count(key, now) >= most for key, most in keys.items()):
@@ -46,7 +46,7 @@ class Attempts:
             return True
 
     def forgive(self, keys: dict[Key, int]) -> None:
-        """Count the last guess under *keys* no more: it was right."""
+        """Remove the last attempt under *keys*, which was right or was not checked."""
         with self._mutex:
             for key in keys:
                 if self._made.get(key):
@@ -60,7 +60,7 @@ class Attempts:
 
 
 def keys_of(address: str, name: str, device: str | None) -> dict[Key, int]:
-    """Under what a guess counts, and how often a minute; *device* is a known browser of *name*."""
+    """Return the keys of an attempt with their limits; *device* is a known browser of *name*."""
     if device is not None:
         return {("device", device): _BY_NAME}
     return {("name", address, name): _BY_NAME, ("address", address): _BY_ADDRESS}
@@ -68,7 +68,7 @@ def keys_of(address: str, name: str, device: str | None) -> dict[Key, int]:
 
 @dataclass(slots=True)
 class Slot:
-    """A thread that hashes, one password after the other, with a short queue before it."""
+    """A thread that hashes one password at a time, with a short queue."""
 
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "flagstone"))
     _mutex: threading.Lock = field(default_factory=threading.Lock)
@@ -76,7 +76,7 @@ class Slot:
 
     @contextmanager
     def place(self, address: str) -> Iterator[bool]:
-        """A place in the queue while the context lasts; False where *address* may have none."""
+        """Hold a place in the queue while the context lasts; yield False if there is none."""
         with self._mutex:
             own = self._waiting.get(address, 0)
             is_free = own < _MAX_AT_ONCE and sum(self._waiting.values()) < _MAX_WAITING

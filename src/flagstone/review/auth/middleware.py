@@ -1,8 +1,8 @@
 """
-What every request passes before a page sees it, and every answer after.
+Middleware for every request and response.
 
-Nobody who is not known gets further than the login page; nothing is changed at the wish of another
-site; no answer may run a script but ours, be shown in a frame, or be taken for what it is not.
+Unknown users get no further than the login page. Requests from other sites cannot change anything.
+Responses run only Flagstone's scripts, cannot be framed by other sites, and keep their media type.
 """
 
 import secrets
@@ -36,9 +36,9 @@ _AGAIN = '<!doctype html><title>Flagstone</title><meta http-equiv="refresh" cont
 
 class Shell:
     """
-    *app* with a scope of its own, whatever it is mounted in, and headers on every answer.
+    Wraps *app*: gives it its own scope when it is mounted, and adds headers to every response.
 
-    `token` opens the page where there are no users; None where people log in.
+    `token` opens the page if there are no users; it is None if users log in.
     """
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
@@ -57,7 +57,7 @@ class Shell:
 
 
 class Gate:
-    """*app*, for those whom *access* knows."""
+    """Middleware that lets only users known to *access* reach *app*."""
 
     def __init__(self, app: ASGIApp, access: Access) -> None:
         self._app = app
@@ -70,7 +70,7 @@ class Gate:
         request = Request(scope)
         try:
             person = self._access.person(request)
-        except UsersError as error:  # the file was there when the app was made
+        except UsersError as error:  # the file existed when the app was created
             await PlainTextResponse(str(error), 503)(scope, receive, send)
             return
         scope.setdefault("state", {})["person"] = person
@@ -78,7 +78,7 @@ class Gate:
         await (answer or self._app)(scope, receive, send)
 
     def _opening(self, request: Request) -> Response | None:
-        """Where the address has the right token: its page, without it in the address."""
+        """Return a redirect to the address without its token, if that token is right."""
         access, token = self._access, request.query_params.get("token")
         if token is None or not isinstance(access, OnThisMachine):
             return None
@@ -91,48 +91,48 @@ class Gate:
 
     def _refusal(self, request: Request, person: Person | None) -> Response | None:
         if request.method not in _READING and _is_foreign(request):
-            return PlainTextResponse("This came from another site. Nothing was changed.", 403)
+            return PlainTextResponse("This is from another site. Nothing was changed.", 403)
         path = path_of(request)
         may_knock = self._access.may_knock(request)
-        # What is installed is no secret, and frames of no origin ask for it without cookies.
+        # Static files are not secret, and sandboxed frames request them without cookies.
         is_open = path.startswith("/static/") or (may_knock and path == self._access.door)
         if person is not None or is_open:
             return None
         if not may_knock:
-            return PlainTextResponse("This page is not open to you.", 403)
+            return PlainTextResponse("You have no access to this page.", 403)
         if request.method in _READING and "text/html" in request.headers.get("accept", ""):
             return self._door(request)
-        return PlainTextResponse("Log in first, or open the page with its token.", 401)
+        return PlainTextResponse("Log in, or open the page with its token.", 401)
 
     def _door(self, request: Request) -> Response:
-        """The way in, for a browser."""
+        """Return a redirect to the login page or the page that asks for the token."""
         query = urlencode([p for p in parse_qsl(request.url.query, True) if p[0] != "token"])
         wanted = "?".join(filter(None, [quote(path_of(request)), query]))
         if isinstance(self._access, OnThisMachine) and _comes_from_elsewhere(request):
-            # The cookie is sent for pages of ours only: from the one that this loads, it is.
+            # The browser sends the cookie only from our own pages: reload from one of them.
             return HTMLResponse(_AGAIN, 401)
         place = f"{base_of(request)}{self._access.door}"
         return RedirectResponse(f"{place}?to={quote(wanted, safe='')}", 303)
 
 
 def base_of(request: HTTPConnection) -> str:
-    """What stands before the path of every page, where the app is mounted below a prefix."""
+    """Return the prefix below which the app is mounted; empty if it is not mounted."""
     return str(request.scope.get("root_path", "")).rstrip("/")
 
 
 def path_of(request: HTTPConnection) -> str:
-    """The path of a page, below the prefix where the app is mounted."""
+    """Return the path of a page below the prefix where the app is mounted."""
     return str(request.scope["path"]).removeprefix(base_of(request))
 
 
 def person_of(request: HTTPConnection) -> Person:
-    """Who asks; the gate let nobody else through."""
+    """Return the user of the request, as identified by `Gate`."""
     person: Person = request.scope["state"]["person"]
     return person
 
 
 def token_of(request: HTTPConnection) -> str:
-    """The word that shows a post to come from a page of this session."""
+    """Return the token which shows that a POST comes from a page of this session (CSRF)."""
     token = request.session.setdefault("token", secrets.token_urlsafe(24))
     return str(token)
 
@@ -142,7 +142,7 @@ def _comes_from_elsewhere(request: Request) -> bool:
 
 
 def _is_foreign(request: Request) -> bool:
-    """Whether the browser says that another site sent this."""
+    """Whether the request's headers show that it comes from another site."""
     site = request.headers.get("sec-fetch-site", "same-origin")
     origin = request.headers.get("origin")
     own = request.headers.get("host", "")
@@ -152,5 +152,5 @@ def _is_foreign(request: Request) -> bool:
 def _host_of(origin: str) -> str:
     try:
         return urlsplit(origin).netloc
-    except ValueError:  # no address at all
+    except ValueError:  # not an address
         return ""

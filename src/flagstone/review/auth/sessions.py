@@ -1,8 +1,8 @@
 """
-Sessions that somebody has logged out of: no copy of their cookie counts any more.
+Ended sessions: after a logout, no copy of the session's cookie is accepted.
 
-A session is a signed cookie, which the server does not keep. So it keeps the ids of those that were
-ended until they would have expired: in a file where the cookies outlive the process, too.
+A session is a signed cookie that the server does not store. The server stores the ids of ended
+sessions until they expire, in a file if the cookies outlive the process.
 """
 
 import os
@@ -16,7 +16,7 @@ logger = logger_of(__name__)
 
 
 class EndedSessions:
-    """Ids of ended sessions, each for *seconds*; other processes read those in the file *path*."""
+    """Ids of ended sessions, each stored for *seconds*; processes share them in the file *path*."""
 
     def __init__(self, seconds: float, path: Path | None = None) -> None:
         self._seconds = seconds
@@ -51,17 +51,17 @@ class EndedSessions:
             finally:
                 os.close(file)
         except OSError as error:
-            logger.warning("Cannot note in %s that a session ended: %s", path, error)
+            logger.warning("Cannot record in %s that a session ended: %s", path, error)
 
     def _follow(self, path: Path) -> None:
-        """Read the file where it has changed."""
+        """Read the file if it has changed."""
         try:
             status = path.stat()
             read_at = status.st_mtime_ns, status.st_size
             if read_at == self._read_at:
                 return
             lines = path.read_text(encoding="ascii", errors="replace").splitlines()
-        except OSError:  # nobody has logged out yet
+        except OSError:  # no one has logged out yet
             return
         self._read_at = read_at
         for line in lines:

@@ -1,5 +1,5 @@
 """
-Who may use the page: people with a role, in a file that holds their passwords hashed.
+Users of the page: a file with names, roles and hashed passwords.
 
 A line is `name:role:scrypt:n:r:p:salt:hash`, the last two in hexadecimal.
 """
@@ -20,7 +20,7 @@ Role = Literal["viewer", "reviewer", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 _COST, _BLOCK, _LANES = 2**15, 8, 3
-"""OWASP's Password Storage Cheat Sheet, scrypt, with 32 MiB."""
+"""scrypt parameters of OWASP's Password Storage Cheat Sheet, with 32 MiB."""
 _MAX_MEMORY = 2**27
 LONGEST_NAME = 100
 _HASHED = re.compile(r"scrypt:\d+:\d+:\d+:(?:[0-9a-f]{2})+:[0-9a-f]{64}")
@@ -28,7 +28,7 @@ _HASHED = re.compile(r"scrypt:\d+:\d+:\d+:(?:[0-9a-f]{2})+:[0-9a-f]{64}")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Person:
-    """Somebody at the page. A viewer reads, a reviewer decides, an admin undoes for others, too."""
+    """A user. A viewer reads, a reviewer also decides, an admin also undoes others' reviews."""
 
     name: str
     role: Role
@@ -49,9 +49,9 @@ class _Entry:
 
 class Users:
     """
-    The people in the file *path*, which is read again when it changes.
+    The users in the file *path*, which is read again when it changes.
 
-    Raises `UsersError` where the file is not there or not as it should be.
+    Raises `UsersError` if the file is missing or invalid.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,25 +60,25 @@ class Users:
         self._entries: dict[str, _Entry] = {}
 
     def get(self, name: str) -> Person | None:
-        """The person called *name*."""
+        """Return the person called *name*; None if there is none."""
         entry = self._all().get(name)
         return entry.person if entry else None
 
     def proof(self, name: str) -> str:
-        """What a session holds of the password, so that it ends when that is changed."""
+        """Return a digest of the stored password, so that sessions end when it changes."""
         entry = self._all().get(name)
         return hashlib.sha256(entry.password.encode()).hexdigest()[:32] if entry else ""
 
     def check(self, name: str, password: str) -> Person | None:
-        """The person called *name*, if this is the password; as slow for a name nobody has."""
+        """Return the person if *password* is right; unknown names take the same time."""
         entry = self._all().get(name)
         is_right = _matches(password, entry.password if entry else _NOBODY)
         return entry.person if entry and is_right else None
 
     def add(self, name: str, password: str, role: Role) -> None:
-        """Add a person, or give one another password and role."""
+        """Add a person, or replace the password and role of an existing one."""
         if not name.isprintable() or not 0 < len(name) <= LONGEST_NAME or ":" in name:
-            reason = f"{name[:LONGEST_NAME]!r} is no name: letters, and no colon"
+            reason = f"{name[:LONGEST_NAME]!r} is not a valid name: use letters and no colon"
             raise UsersError(doing="write", where=str(self.path), reason=reason)
         if not password:
             raise UsersError(doing="write", where=str(self.path), reason="the password is empty")
@@ -99,13 +99,13 @@ class Users:
             reason = error.strerror or str(error)
             raise UsersError(doing="read", where=str(self.path), reason=reason) from error
         except ValueError as error:
-            reason = "it is no file of users"
+            reason = "it is not a users file"
             raise UsersError(doing="read", where=str(self.path), reason=reason) from error
         return self._entries
 
     def _write(self, text: str) -> None:
         try:
-            handle, part = tempfile.mkstemp(dir=self.path.parent)  # for its owner only
+            handle, part = tempfile.mkstemp(dir=self.path.parent)  # readable only by its owner
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(text)
             Path(part).replace(self.path)

@@ -1,3 +1,3 @@
 """
-The figures of the dashboard.
+Statistics for the dashboard.
 """

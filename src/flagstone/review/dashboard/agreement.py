@@ -1,9 +1,9 @@
 """
-How far reviewers agree beyond chance, by the measures of the field.
+Agreement between reviewers beyond chance.
 
-Cohen's kappa (1960) of two reviewers, Fleiss' kappa (1971) of as many for each flag, Krippendorff's
-alpha (2004) of however many, also where each has seen only some flags. 1 is full agreement, 0 what
-chance would give. statsmodels and krippendorff compute them.
+Cohen's kappa (1960) compares two reviewers. Fleiss' kappa (1971) needs the same number of reviewers
+for each flag. Krippendorff's alpha (2004) takes any number, even if each has seen only some flags.
+1 is full agreement, 0 is chance level. statsmodels and krippendorff compute them.
 """
 
 import math
@@ -18,12 +18,12 @@ _TWO = 2
 _MAX_PAIRS = 10
 
 Ratings = Mapping[str, Mapping[str, str]]
-"""By flag, the verdict of each reviewer."""
+"""The verdict of each reviewer, by flag."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measure:
-    """A measure of agreement: its name, whose, of how many flags; None where it is undefined."""
+    """A measure of agreement: its name, the reviewers, the number of flags; None if undefined."""
 
     name: str
     whose: str
@@ -33,9 +33,9 @@ class Measure:
 
 def agreement(ratings: Ratings) -> list[Measure]:
     """
-    The measures that *ratings* allow: none where no flag was decided by two.
+    Return the measures for *ratings*; empty if no flag was decided by two reviewers.
 
-    Raises `MissingExtraError` where the libraries are not installed.
+    Raises `MissingExtraError` if the libraries are not installed.
     """
     shared = {flag: said for flag, said in ratings.items() if len(said) >= _TWO}
     if not shared:
@@ -58,7 +58,7 @@ def _alpha(ratings: Ratings) -> Measure:
     value = (
         krippendorff.alpha(reliability_data=table, level_of_measurement="nominal")
         if len(codes) > 1
-        else math.nan  # all say the same: there is nothing that chance could do
+        else math.nan  # all verdicts are the same: alpha is undefined
     )
     return _measure("Krippendorff's alpha", f"{len(reviewers)} reviewers", ratings, value)
 
@@ -71,7 +71,7 @@ def _fleiss(ratings: Ratings) -> Measure:
     codes = _codes(even)
     counts = [[list(said.values()).count(word) for word in codes] for said in even.values()]
     value = fleiss_kappa(counts) if len(codes) > 1 else math.nan
-    return _measure("Fleiss' kappa", f"{most_common} reviewers a flag", even, value)
+    return _measure("Fleiss' kappa", f"{most_common} reviewers per flag", even, value)
 
 
 def _cohens(ratings: Ratings) -> list[Measure]:

@@ -1,5 +1,5 @@
 """
-What the dashboard tells of the flags that a query asks for.
+Statistics of the flags that match a query.
 """
 
 from collections import Counter, defaultdict
@@ -18,8 +18,8 @@ _BRIEF = 60
 @dataclass(kw_only=True, slots=True)
 class Figures:
     """
-    Counts: by day and option or app, by verdict, by model and verdict, of predictions and what
-    they were corrected to, by user; and of flags that several decided the verdict of each.
+    Counts by day and option or app, by verdict, by model and verdict, by user, and of pairs of a
+    prediction and its correction; and the verdicts of flags with several reviewers.
     """
 
     total: int
@@ -32,7 +32,7 @@ class Figures:
     ratings: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def discuss(self, state: State) -> None:
-        """Count what was said about one flag."""
+        """Count the reviews of one flag."""
         flag = state.flag
         self.confusions.update(_confusions_of(flag.outputs, state.correction))
         said: dict[str, str] = {
@@ -40,12 +40,12 @@ class Figures:
             for r in state.standing
             if r.by and r.speaker != "visitor" and r.verdict and r.verdict != "open"
         }
-        if len(said) > 1:  # one alone can agree with nobody
+        if len(said) > 1:  # agreement needs at least two reviewers
             self.ratings[flag.id] = said
 
 
 def figures_of(store: Store, query: Query) -> Figures:
-    """The figures of the flags that *query* asks for; a store without an index is read whole."""
+    """Return the statistics for *query*; a store without an index is read completely."""
     by_option, by_app, by_model, by_user = store.crosstab(
         query, ("day", "option"), ("day", "app"), ("model", "verdict"), ("user", "verdict")
     )
@@ -59,7 +59,7 @@ def figures_of(store: Store, query: Query) -> Figures:
     )
     for (model, verdict), number in by_model.items():
         figures.verdicts[verdict or ""] += number
-        figures.models[model or "not known"][verdict or ""] += number
+        figures.models[model or "unknown"][verdict or ""] += number
     for (user, _), number in by_user.items():
         if user:
             figures.users[user] += number
@@ -81,12 +81,12 @@ def _confusions_of(
     for name, right in correction.items():
         if name in outputs and right.kind in ("label", "choice", "text", "boolean", "number"):
             pair = _said(outputs[name]), _said(right)
-            if pair[0] != pair[1]:  # otherwise somebody confirmed it
+            if pair[0] != pair[1]:  # otherwise the output was confirmed
                 yield pair
 
 
 def _said(value: Value) -> str:
-    """What *value* says, a label without its confidence."""
+    """Return the text of *value*; for a label without its confidence."""
     data = value.data
     if isinstance(data, dict) and "label" in data:
         data = data["label"]

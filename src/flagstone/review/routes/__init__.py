@@ -1,3 +1,3 @@
 """
-What the review page answers to a request.
+Routes of the review page.
 """

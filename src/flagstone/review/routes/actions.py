@@ -1,5 +1,5 @@
 """
-What can be done: decide, correct, undo. Each post shows that a page of ours sent it.
+Actions: decide, correct, undo. Each POST needs the token of a page of the session.
 """
 
 import io
@@ -26,7 +26,7 @@ _MAX_FILE = 200_000_000
 
 
 class Posting:
-    """The actions upon *store*."""
+    """The actions on *store*."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -34,7 +34,7 @@ class Posting:
         self._decider = Decider(store, self._uploads)
 
     async def decide(self, request: Request) -> Response:
-        """Append a review to each of some flags."""
+        """Append a review to each of the posted flags."""
         person, body = await _json_of(request)
 
         def act() -> Response:
@@ -51,7 +51,7 @@ class Posting:
         return await _answer(act)
 
     async def undo(self, request: Request) -> Response:
-        """Withdraw each of some reviews."""
+        """Retract each of the posted reviews."""
         person, body = await _json_of(request)
 
         def act() -> Response:
@@ -68,7 +68,7 @@ class Posting:
         return list(map(state_told, self._store.states(flag_ids).values()))
 
     async def upload(self, request: Request) -> Response:
-        """Put the file sent where a correction by the same person may name it by its hash."""
+        """Store the posted file, so that a correction by the same person may name its hash."""
         person = _reviewer_of(request)
         require_token(request, request.headers.get("x-token", ""))
         content = await read_body(request, _MAX_FILE)
@@ -89,18 +89,18 @@ async def _json_of(request: Request) -> tuple[Person, Any]:
     try:
         return person, orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise HTTPException(400, "This is no JSON. Nothing was changed.") from error
+        raise HTTPException(400, "This is not JSON. Nothing was changed.") from error
 
 
 def _reviewer_of(request: Request) -> Person:
     person = person_of(request)
     if not person.may_decide:
-        raise HTTPException(403, "A viewer may look, and not decide. Nothing was changed.")
+        raise HTTPException(403, "A viewer cannot decide. Nothing was changed.")
     return person
 
 
 async def _answer(act: Any) -> Response:
-    """What *act* answers, in a thread; its errors as a sentence for the page."""
+    """Return the response of *act*, called in a thread; errors become a sentence for the page."""
     try:
         response: Response = await run_in_threadpool(act)
     except UnknownFlagError as error:

@@ -1,5 +1,5 @@
 """
-The bytes of flagged files on their way to a browser: in part where it asks so, and never to run.
+Send flagged files to browsers as attachments, with range requests.
 """
 
 import re
@@ -19,14 +19,15 @@ _BLOCK = 2**18
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 
 HARMLESS = {"content-security-policy": "default-src 'none'; sandbox"}
-"""For what is not ours: opened in a tab of its own, it may do nothing."""
+"""Headers of untrusted files: opened in a tab, they cannot run anything."""
 
 
 def send(request: Request, ref: FileRef, file: BinaryIO) -> Response:
     """
-    *file* as an attachment; a `Range` of one part is served, by which players seek (RFC 9110, 14).
+    Send *file* as an attachment; a `Range` of one part is served, so that players can seek
+    (RFC 9110, 14).
 
-    An `img` or a player shows an attachment all the same; a tab does not.
+    `img` elements and players still show an attachment; a tab downloads it.
     """
     headers = {
         **HARMLESS,
@@ -50,13 +51,13 @@ def send(request: Request, ref: FileRef, file: BinaryIO) -> Response:
 
 
 def attachment(name: str) -> str:
-    """The header by which a browser saves a file as *name*, made harmless (RFC 6266)."""
+    """Return the `Content-Disposition` to save a file as *name*, made safe (RFC 6266)."""
     return f"attachment; filename*=UTF-8''{quote(safe_name(str(plain(name))), safe='')}"
 
 
 def _part(first: str, last: str, *, size: int) -> tuple[int, int]:
-    """The first and the last byte asked for; the first is the greater where there is none."""
-    if not first:  # so many from the end
+    """Return the first and last byte of the range; the first is greater if it is empty."""
+    if not first:  # the last bytes of the file
         return max(0, size - int(last)), size - 1
     return int(first), min(int(last), size - 1) if last else size - 1
 

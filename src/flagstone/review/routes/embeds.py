@@ -1,8 +1,8 @@
 """
-What draws itself stands in a frame that may do nothing but draw.
+Sandboxed frames that draw plots and 3D models.
 
-The frame is of no origin and in a sandbox: it has no cookie, sees no page, asks nobody for
-anything, and runs our script and one library of an installed package. What is flagged reaches it
+A frame has an opaque origin: it has no cookies, cannot access the page, makes no requests to other
+servers, and runs only our script and one library of an installed package. Flagged data reaches it
 as text.
 """
 
@@ -29,19 +29,19 @@ _HEADERS = {
 
 
 class Frames:
-    """The frames of what is in *store*."""
+    """The frames for plots and models in *store*."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._models = Models()
 
     def plot(self, request: Request) -> Response:
-        """A plot of a flag, by the hash of its text."""
+        """Respond with a frame for a flag's plot, identified by the hash of its text."""
         plot = plot_of(self._store, request)
         return _frame(request, plot.library, plot.text)
 
     async def model(self, request: Request) -> Response:
-        """A 3D model of a flag, by the hash of its file."""
+        """Respond with a frame for a flag's 3D model, identified by the hash of its file."""
         ref = await run_in_threadpool(ref_of, self._store, request)
         content = partial(open_file, self._store, ref)
         figure = await self._models.figure_of(request, ref, content)
@@ -49,7 +49,7 @@ class Frames:
 
 
 def _frame(request: Request, library: Library, text: str | None) -> Response:
-    """A page that draws *text* with *library*, for a frame of ours only."""
+    """Return a page that draws *text* with *library*; it loads only in a frame."""
     if request.headers.get("sec-fetch-dest", "iframe") != "iframe" or not has_library(library):
         raise HTTPException(404)
     page = render(

@@ -1,5 +1,5 @@
 """
-A page of the list: flags with their states, those of equal inputs put together.
+A page of the list: flags with their states, grouped by equal inputs.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from flagstone.stores.base import Store
 
 PAGE = 30
 _LOOK_AHEAD = 90
-"""Flags read for a page, as some of them are of one group."""
+"""Flags read for a page; more than `PAGE`, because some share a group."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """A flag in the list; `repeats` is how often its inputs were flagged in all."""
+    """A flag in the list; `repeats` is how often its inputs were flagged in total."""
 
     state: State
     repeats: int
@@ -24,14 +24,14 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Page:
-    """The rows, and the id after which the next page begins; None where there is none."""
+    """The rows, and the id after which the next page begins; None on the last page."""
 
     rows: Sequence[Row]
     after: str | None
 
 
 def page_of(store: Store, query: Query) -> Page:
-    """The page of the flags that *query* asks for, after its `after`; a group is one row."""
+    """Return the page of flags that match *query*, after its `after`; a group is one row."""
     flags = list(store.find(replace(query, limit=_LOOK_AHEAD)))
     leaders: dict[str, Flag] = {}
     read = 0
@@ -50,7 +50,7 @@ def page_of(store: Store, query: Query) -> Page:
 
 
 def neighbours(store: Store, query: Query, flag_id: str) -> tuple[str | None, str | None]:
-    """The ids of the flags before and after this one, in the order of *query*."""
+    """Return the ids of the flags before and after this one, in the order of *query*."""
     forth = replace(query, after=flag_id, limit=1)
     back = replace(forth, order="oldest" if query.order == "newest" else "newest")
     before, after = ([flag.id for flag in store.find(asked)] for asked in (back, forth))

@@ -1,5 +1,5 @@
 """
-The two doors: the login page, and the page that asks for the token.
+The login page, and the page that asks for the token.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ from flagstone.review.templating import render
 _MAX_PASSWORD_LENGTH = 1_000
 _DEVICE_SECONDS = 365 * 86_400
 _WAIT = "Too many attempts. Wait a minute."
-_BUSY = "Too many people are logging in. Try again in a moment."
-_WRONG = "This name and password do not go together."
+_BUSY = "Too many logins at once. Try again in a moment."
+_WRONG = "Wrong name or password."
 
 
 class LoggingIn:
-    """The login page; *secret* signs the cookie of a browser that somebody has logged in with."""
+    """The login page; *secret* signs the cookie of browsers that were used to log in."""
 
     def __init__(
         self, access: WithLogin, proxies: Proxies, secret: str, *, cookie: str, https: bool
@@ -35,14 +35,14 @@ class LoggingIn:
         self._cookie = f"{cookie}_device"
         self._https = https
         self._attempts = Attempts()
-        self._slots = {False: Slot(), True: Slot()}  # for known browsers one of their own
+        self._slots = {False: Slot(), True: Slot()}  # a separate one for known browsers
 
     def page(self, request: Request) -> Response:
         """The form."""
         return _form(request, request.query_params.get("to", ""))
 
     async def log_in(self, request: Request) -> Response:
-        """Begin a session, if name and password are right."""
+        """Begin a session if name and password are right."""
         form = await read_form(request)
         name, password, to = (form.get(field, "") for field in ("name", "password", "to"))
         device = self._device_of(request, name)
@@ -66,7 +66,7 @@ class LoggingIn:
         return self._let_in(request, person, device, to)
 
     async def log_out(self, request: Request) -> Response:
-        """End the session, and every copy of it."""
+        """End the session and invalidate all copies of its cookie."""
         await read_form(request)
         self._access.end(request)
         return RedirectResponse(f"{base_of(request)}/login", 303)
@@ -82,7 +82,7 @@ class LoggingIn:
         return answer
 
     def _device_of(self, request: Request, name: str) -> str | None:
-        """The browser, if *name* has logged in with it before."""
+        """Return the browser's id if *name* has logged in with it before."""
         try:
             owner, device = self._signer.loads(request.cookies.get(self._cookie, ""))
         except (BadSignature, ValueError, TypeError):
@@ -101,11 +101,11 @@ class Opening:
         return self._form(request, request.query_params.get("to", ""), None)
 
     async def open(self, request: Request) -> Response:
-        """Open the page for this browser, if the token is right."""
+        """Give this browser access if the token is right."""
         form = await read_form(request)
         to = form.get("to", "")
         if not self._access.open(request, form.get("key", "").strip()):
-            return self._form(request, to, "This is not the token of this page.")
+            return self._form(request, to, "Wrong token.")
         return RedirectResponse(f"{base_of(request)}{local(to)}", 303)
 
     @staticmethod
@@ -114,7 +114,7 @@ class Opening:
 
 
 def local(to: str) -> str:
-    """*to*, if it is a page of ours."""
+    """Return *to* if it is a path on this site, else `/`."""
     is_ours = to.startswith("/") and not to.startswith(("//", "/\\")) and to.isprintable()
     return to if is_ours and to.isascii() and "\\" not in to else "/"
 

@@ -1,5 +1,5 @@
 """
-What of a store an address asks for; what no record of the flag has is 404.
+Look up what an address names in the store; anything that no record of the flag has is a 404.
 """
 
 from typing import BinaryIO
@@ -15,7 +15,7 @@ from flagstone.stores.base import Store
 
 
 def state_of(store: Store, request: Request, argument: str = "flag") -> State:
-    """The flag that the *argument* names, with all that was said about it."""
+    """Return the flag named by *argument*, with its reviews."""
     try:
         return store.state(request.query_params.get(argument, ""))
     except UnknownFlagError as error:
@@ -23,13 +23,13 @@ def state_of(store: Store, request: Request, argument: str = "flag") -> State:
 
 
 def file_of(store: Store, request: Request) -> tuple[FileRef, BinaryIO]:
-    """The file of the flag that has the hash `sha256`, and its bytes."""
+    """Return the flag's file with the hash `sha256`, and its content."""
     ref = ref_of(store, request)
     return ref, open_file(store, ref)
 
 
 def ref_of(store: Store, request: Request) -> FileRef:
-    """The file of the flag that has the hash `sha256`."""
+    """Return the flag's file with the hash `sha256`."""
     wanted = request.query_params.get("sha256", "")
     refs = (ref for record in state_of(store, request).records for ref in record.files())
     for ref in refs:
@@ -39,7 +39,7 @@ def ref_of(store: Store, request: Request) -> FileRef:
 
 
 def open_file(store: Store, ref: FileRef) -> BinaryIO:
-    """The bytes of the file."""
+    """Return the content of the file."""
     try:
         return store.files.open(ref)
     except FileNotFoundError as error:
@@ -47,7 +47,7 @@ def open_file(store: Store, ref: FileRef) -> BinaryIO:
 
 
 def plot_of(store: Store, request: Request) -> Plot:
-    """The plot of the flag whose text has the hash `sha256`."""
+    """Return the flag's plot whose text has the hash `sha256`."""
     wanted = request.query_params.get("sha256", "")
     for record in state_of(store, request).records:
         for value in record.values():

@@ -1,5 +1,5 @@
 """
-What can be looked at: the list, a flag, the dashboard, and the files.
+Pages: the list, a flag, the dashboard, and files.
 """
 
 from collections import Counter
@@ -49,7 +49,7 @@ _SERIES = {"open": 0, "accepted": 1, "rejected": 2, "fixed": 3}
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A term of a facet: what it says, how many flags it leaves, and the query it leads to."""
+    """A term of a facet: its text, the number of matching flags, and the query it leads to."""
 
     text: str
     count: int | None
@@ -58,7 +58,7 @@ class Link:
 
 
 class Browsing:
-    """The pages that show what is in *store*."""
+    """The pages that show the contents of *store*."""
 
     def __init__(self, store: Store, news: News) -> None:
         self._store = store
@@ -67,7 +67,7 @@ class Browsing:
         self._figures: tuple[tuple[str, int, Query], Figures] | None = None
 
     def list(self, request: Request) -> Response:
-        """The flags that `q` asks for."""
+        """Respond with the list of flags that match `q`."""
         text = _text_of(request)
         try:
             query = parse_query(text)
@@ -84,7 +84,7 @@ class Browsing:
         )  # fmt: skip
 
     def rows(self, request: Request) -> Response:
-        """The next page of the list, without what is around it."""
+        """Respond with the next rows of the list, without the rest of the page."""
         query = replace(_query_of(request), after=request.query_params.get("after"))
         return render(
             request, "rows.html", query=replace(query, after=None),
@@ -92,7 +92,7 @@ class Browsing:
         )  # fmt: skip
 
     def flag(self, request: Request) -> Response:
-        """One flag in full."""
+        """Respond with one flag in full."""
         query = _query_of(request)
         state = state_of(self._store, request, "id")
         flag = state.flag
@@ -111,7 +111,7 @@ class Browsing:
         )  # fmt: skip
 
     def dashboard(self, request: Request) -> Response:
-        """The figures of the flags that `q` asks for, as pictures."""
+        """Respond with statistics and charts of the flags that match `q`."""
         query = _query_of(request)
         figures = self._figures_of(query)
         measures: list[Measure] | None
@@ -135,7 +135,7 @@ class Browsing:
         )  # fmt: skip
 
     def news(self, request: Request) -> Response:
-        """What others have decided since the number that the page has."""
+        """Respond with the reviews of others after the number that the page sends."""
         since = request.query_params.get("since", "")
         number = int(since) if since.isascii() and since.isdigit() and len(since) < 16 else 0  # noqa: PLR2004
         latest, reviews = self._news.since(number)
@@ -152,11 +152,11 @@ class Browsing:
         )
 
     def file(self, request: Request) -> Response:
-        """The bytes of a file, which a record of the flag must name by its hash."""
+        """Respond with a file, which a record of the flag must name by its hash."""
         return send(request, *file_of(self._store, request))
 
     async def preview(self, request: Request) -> Response:
-        """A picture or sound in small."""
+        """Respond with the preview of a picture or sound."""
         ref = await run_in_threadpool(ref_of, self._store, request)
         found = await self._previews.of(request, ref, partial(open_file, self._store, ref))
         if found is None:
@@ -165,7 +165,7 @@ class Browsing:
         return Response(found[0], headers=headers, media_type=found[1])
 
     def records(self, request: Request) -> Response:
-        """A flag's records as the store has them, a line of JSON each."""
+        """Respond with a flag's stored records, one line of JSON each."""
         state = state_of(self._store, request)
         lines = [record.to_json() for record in state.records]
         headers = {**HARMLESS, "content-disposition": attachment(f"flag-{state.flag.id}.jsonl")}
@@ -173,7 +173,7 @@ class Browsing:
         return Response(text.encode(), headers=headers, media_type="application/jsonl")
 
     def _figures_of(self, query: Query) -> Figures:
-        """The figures, counted again where the store has grown or shrunk, or another query asks."""
+        """Return the statistics, recomputed when the store or the query has changed."""
         asked = self._store.cursor(), self._store.count(query), query
         if self._figures is None or self._figures[0] != asked:
             self._figures = asked, figures_of(self._store, query)
@@ -181,7 +181,7 @@ class Browsing:
 
 
 def _editors_of(state: State) -> dict[str, Editor]:
-    """The editors of the outputs, by name, as far as a page has room for them."""
+    """Return the editors of the outputs by name, up to the size limit of a page."""
     right = {**state.flag.outputs, **state.correction}
     editors: dict[str, Editor] = {}
     size = 0
@@ -208,7 +208,7 @@ def _query_of(request: Request) -> Query:
 
 
 def _facets(query: Query, counts: Any) -> Iterator[tuple[str, list[Link]]]:
-    """The terms that would narrow *query*, with how many flags each leaves."""
+    """Yield the terms that narrow *query*, each with the number of matching flags."""
     for name in FACETS:
         found = counts.get(name, Counter())
         links = [
@@ -225,7 +225,7 @@ def _facets(query: Query, counts: Any) -> Iterator[tuple[str, list[Link]]]:
 
 
 def _link(query: Query, name: str, text: str, count: int) -> Link:
-    """The term *name*:*text*; where *query* has it already, it leads to the query without."""
+    """Return the term *name*:*text*; if *query* already has it, its link removes it."""
     value: Any = text == VERIFIED[True] if name == "verified" else text
     chosen = getattr(query, name) == value
     narrowed: dict[str, Any] = {name: None if chosen else value}
@@ -233,7 +233,7 @@ def _link(query: Query, name: str, text: str, count: int) -> Link:
 
 
 def _pictures_of(flag: Flag) -> list[FileRef]:
-    """The first two files of *flag* that can be shown in small, each once."""
+    """Return the first two different files of *flag* that have a preview."""
     values = (*flag.inputs.values(), *flag.outputs.values())
     refs = {ref.sha256: ref for value in values for ref in files_in(value.data) if has_preview(ref)}
     return list(refs.values())[:2]

@@ -1,4 +1,4 @@
-// A drawing over a picture: pen and eraser, by pointer and by keys; saved as PNG.
+// A drawing on a picture with pen and eraser, by pointer or keyboard; saved as PNG.
 
 import { upload } from "./page.js";
 
@@ -9,7 +9,7 @@ const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowD
 export async function load(src) {
   const image = Object.assign(new Image(), { src: src ?? "data:," });
   await image.decode().catch(() => {
-    throw new Error("This picture cannot be drawn on. Replace it by a file.");
+    throw new Error("This picture cannot be drawn on. Replace it with a file.");
   });
   return image;
 }
@@ -26,7 +26,7 @@ export class Studio {
     this.layers = layers;
     const width = size.naturalWidth ?? size.width;
     const height = size.naturalHeight ?? size.height;
-    if (width * height > MOST_PIXELS) throw new Error("This picture is too large to be drawn on. Replace it by a file.");
+    if (width * height > MOST_PIXELS) throw new Error("This picture is too large to draw on. Replace it with a file.");
     for (const each of [under, canvas]) Object.assign(each, { width, height });
     if (base) under.getContext("2d").drawImage(base, 0, 0, width, height);
     this.element.querySelector(".stage").style.setProperty("--ratio", width / height);
@@ -109,7 +109,7 @@ export class Studio {
     Object.assign(context, { strokeStyle: color, lineWidth: width, lineCap: "round", lineJoin: "round" });
     context.globalCompositeOperation = erases ? "destination-out" : "source-over";
     context.beginPath();
-    context.moveTo(points[0][0] - 0.01, points[0][1]); // a line of no length would not be drawn
+    context.moveTo(points[0][0] - 0.01, points[0][1]); // a line of zero length would not be drawn
     for (const point of points) context.lineTo(...point);
     context.stroke();
     context.globalCompositeOperation = "source-over";
@@ -152,21 +152,21 @@ function asFile(canvas, name) {
   return new Promise((resolve) => canvas.toBlob((blob) => resolve(new File([blob], name, { type: "image/png" })), "image/png"));
 }
 
-// --- a drawing with its background and layers, as an editor of images has it ---------------------
+// --- a drawing with its background and layers, as in Gradio's ImageEditor ------------------------
 
 export function take(form) {
   const holder = form.querySelector(".drawing");
   const template = form.querySelector("template[data-studio]");
   const parts = [...holder.querySelectorAll("i")];
   let studio = null;
-  let background = null; // the file that replaces it
+  let background = null; // the file that replaces the original
 
   function open(base, layers = [], size = undefined) {
     studio = new Studio(template, base, layers, size);
     holder.replaceChildren(studio.element);
   }
   function fail() {
-    holder.replaceChildren("This picture cannot be drawn on. Replace its background by a file.");
+    holder.replaceChildren("This picture cannot be drawn on. Replace its background with a file.");
   }
   openAll(parts, open).catch(fail);
 

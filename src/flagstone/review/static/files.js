@@ -1,10 +1,10 @@
-// The files of a correction: chosen, captioned and put in order here, sent when it is saved.
+// The files of a correction: chosen, captioned and ordered here, uploaded when it is saved.
 
 import { toast, upload } from "./page.js";
 
 const SMALL = 96;
-const chosen = new WeakMap(); // by part the file that is to be sent
-const studios = new WeakMap(); // by part what is drawn on it
+const chosen = new WeakMap(); // the file to upload, by part
+const studios = new WeakMap(); // the drawing, by part
 
 export function take(form) {
   form.addEventListener("click", ({ target }) => {
@@ -20,7 +20,7 @@ export function take(form) {
     const part = target.closest(".part");
     if (part) choose(part, target.files[0]);
     else [...target.files].forEach((file) => add(form, file));
-    target.value = ""; // so that the same file can be chosen again
+    target.value = ""; // allows the same file to be chosen again
   });
   return () => held(form);
 }
@@ -65,7 +65,7 @@ async function choose(part, file) {
 }
 
 async function thumbnail(file) {
-  const small = await createImageBitmap(file, { resizeHeight: SMALL }).catch(() => null); // no picture
+  const small = await createImageBitmap(file, { resizeHeight: SMALL }).catch(() => null); // not a picture
   if (!small) return [];
   const canvas = Object.assign(document.createElement("canvas"), { width: small.width, height: small.height });
   canvas.getContext("2d").drawImage(small, 0, 0);

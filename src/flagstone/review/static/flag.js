@@ -1,4 +1,4 @@
-// One flag: decide and go on, correct it, look closer.
+// The page of one flag: decide, correct, zoom.
 
 import { ask, bind, decide, follow, mayDecide, saying, tellLast, toast, undo, undoReviews } from "./page.js";
 
@@ -25,7 +25,7 @@ const onwards = () => (after.href ? location.assign(after.href) : reload());
 
 function insist(review) {
   tell(review);
-  document.querySelector("#faster").append(" Nothing was changed by you; decide again to insist.");
+  document.querySelector("#faster").append(" Your decision was not saved; decide again to save it anyway.");
 }
 
 function tell(review) {
@@ -45,7 +45,7 @@ function edit() {
   const place = editors.findIndex((editor) => !editor.hidden);
   editors.forEach((editor) => (editor.hidden = true));
   const editor = editors[(place + 1) % editors.length];
-  if (!editor) return toast("There is nothing here that can be edited.");
+  if (!editor) return toast("Nothing here can be edited.");
   editor.hidden = false;
   editor.scrollIntoView({ block: "nearest" });
   const field = editor.querySelector("input:not([hidden]), textarea, select") ?? editor.querySelector("button");
@@ -53,7 +53,7 @@ function edit() {
   field?.select?.();
 }
 
-// What holds files or a drawing is a module of its own, which comes only where it is needed.
+// Modules for files and drawings are loaded only when needed.
 const MODULES = { files: "./files.js", drawing: "./drawing.js" };
 const holds = new Map();
 
@@ -72,7 +72,7 @@ async function entered(editor) {
 async function save(editor) {
   const button = editor.querySelector(".main");
   if (button.disabled) return;
-  button.disabled = true; // sending files takes its time
+  button.disabled = true; // uploads take time
   try {
     await say({ correction: { [editor.dataset.field]: await entered(editor) } });
   } catch (error) {
@@ -90,7 +90,7 @@ for (const editor of editors) {
   editor.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) editor.requestSubmit();
     if (event.key === "Escape") (event.target.blur(), (editor.hidden = true));
-    // A key on one of its buttons, or on a canvas, is not about the flag.
+    // Keys pressed on the editor's buttons or canvas must not trigger the page's shortcuts.
     if (!event.target.matches("input, textarea, select")) event.stopPropagation();
   });
   editor.addEventListener("click", ({ target }) => {
@@ -132,7 +132,7 @@ function zoom(button) {
 }
 pictures.forEach((button) => button.addEventListener("click", () => zoom(button)));
 zoomed.addEventListener("click", () => zoomed.close());
-// A frame that was used by mouse would go on to have the keys, when the mouse is somewhere else.
+// After a click, a frame keeps the keyboard focus: take it back when the mouse leaves the frame.
 addEventListener("pointermove", () => document.activeElement.matches(".frame iframe") && document.activeElement.blur());
 document.addEventListener("change", (event) => {
   const mask = event.target.dataset?.mask;

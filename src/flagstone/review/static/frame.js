@@ -1,10 +1,10 @@
-// Draws what stands in its page as text, from anybody, as large as the frame.
+// Draws untrusted data, which its page contains as text, in the size of the frame.
 {
   const place = document.querySelector("#drawn");
   const said = document.querySelector("#said");
   const tall = (height) => height > innerHeight;
 
-  // Bokeh asks for a map's tiles again and again, for as long as it is refused them.
+  // Bokeh retries requests for map tiles forever, and the policy refuses them.
   const withoutTiles = (_, part) =>
     part?.name === "TileRenderer" ? { ...part, attributes: { ...part.attributes, visible: false } } : part;
 
@@ -25,10 +25,10 @@
       return Bokeh.embed.embed_item({ ...item, target_id: null }, place);
     },
 
-    // Expressions are interpreted, not compiled: the policy has no eval. What a chart says about
-    // how to embed it could say otherwise, so only its theme is heard.
+    // Expressions are interpreted, not compiled, because the policy forbids eval. A chart's own
+    // embed options could change that, so only its theme is used.
     altair({ usermeta, ...spec }) {
-      if (!spec.$schema) throw new Error("it does not say what schema it follows.");
+      if (!spec.$schema) throw new Error("it has no $schema.");
       const { row, column, facet } = spec.encoding ?? {};
       if ((spec.mark || spec.layer) && !(row || column || facet)) {
         spec.width ??= "container";
@@ -37,12 +37,12 @@
         spec.padding ??= 10;
       }
       const theme = usermeta?.embedOptions?.theme;
-      const loader = { target: "_blank" };  // where nothing can be opened
+      const loader = { target: "_blank" };  // the sandbox opens no windows
       return vegaEmbed(place, spec, { ast: true, actions: false, renderer: "svg", theme, loader });
     },
   };
 
-  // A link would lead nowhere, and leave the frame empty.
+  // Following a link would leave the frame empty.
   const isLink = (node) => node.localName === "a";
   addEventListener("click", (event) => event.composedPath().some(isLink) && event.preventDefault(), true);
 

@@ -1,4 +1,4 @@
-// The list: rows by key, many at once, the next page as the end comes into sight.
+// The list: keyboard navigation, multiple selection, and loading rows on scroll.
 
 import { ask, base, bind, decide, follow, mayDecide, saying, tellLast, toast, undo } from "./page.js";
 
@@ -38,14 +38,14 @@ async function say(said) {
   if (!said || !mayDecide) return;
   const chosen = selected();
   const about = chosen.length ? chosen : current ? [current] : [];
-  if (!about.length) return toast("Go to a flag first: j and k.");
+  if (!about.length) return toast("Move to a flag first, with j or k.");
   const answer = await decide(Object.fromEntries(about.map((row) => [row.dataset.flag, row.dataset.seen])), said);
   if (answer.error) return;
   answer.states.forEach(show);
   answer.faster.forEach(warn);
   select(false);
   if (!chosen.length && !answer.faster.length) step(1);
-  if (answer.faster.length) toast(`${answer.faster.length} not decided: somebody was faster. Decide again to insist.`);
+  if (answer.faster.length) toast(`${answer.faster.length} not decided: another reviewer was faster. Decide again to save it anyway.`);
   else tellLast(undone);
 }
 

@@ -1,9 +1,9 @@
-// What every page has: keys, messages, questions, and news of what others decide.
+// Shared by all pages: keys, messages, dialogs, and news of others' decisions.
 
 export const base = document.body.dataset.base;
 export const mayDecide = Boolean(document.body.dataset.mayDecide);
 const token = document.querySelector("meta[name=token]").content;
-const SAYING = { accepted: "Accepted", rejected: "Rejected", fixed: "Marked as fixed", open: "Opened again" };
+const SAYING = { accepted: "Accepted", rejected: "Rejected", fixed: "Marked as fixed", open: "Reopened" };
 const POLL = 3000;
 
 export async function post(path, body, headers = { "content-type": "application/json" }) {
@@ -53,11 +53,11 @@ export async function decide(flags, said) {
 }
 
 function words(said, count) {
-  const what = SAYING[said.verdict] ?? (said.tags ? "Tagged" : said.note ? "Noted" : said.assignee ? "Assigned" : "Corrected");
+  const what = SAYING[said.verdict] ?? (said.tags ? "Tagged" : said.note ? "Note added" : said.assignee ? "Assigned" : "Corrected");
   return count > 1 ? `${what}: ${count} flags.` : `${what}.`;
 }
 
-// What Undo takes back is kept by the tab: after a decision the next flag is another page.
+// The last decision is stored in the tab, because the next flag is another page.
 export function remember(decided, text) {
   const reviews = Object.fromEntries(decided.map((review) => [review.flag, review.id]));
   sessionStorage.setItem("last", JSON.stringify({ reviews, text }));
@@ -72,7 +72,7 @@ export function tellLast(undone) {
 
 export async function undo(undone) {
   const last = JSON.parse(sessionStorage.getItem("last") ?? "null");
-  if (!last?.reviews) return toast("There is nothing to undo.");
+  if (!last?.reviews) return toast("Nothing to undo.");
   sessionStorage.removeItem("last");
   await undoReviews(last.reviews, undone);
 }
@@ -80,7 +80,7 @@ export async function undo(undone) {
 export async function undoReviews(reviews, undone) {
   const answer = await post("/undo", JSON.stringify({ reviews }));
   if (answer.error) return toast(answer.error);
-  const text = answer.left ? `Undone, but for ${answer.left} that had been undone before.` : "Undone.";
+  const text = answer.left ? `Undone, except ${answer.left} that could no longer be undone.` : "Undone.";
   sessionStorage.setItem("last", JSON.stringify({ text }));
   undone(answer.states);
 }
@@ -88,7 +88,7 @@ export async function undoReviews(reviews, undone) {
 // --- questions ----------------------------------------------------------------------------------
 
 const QUESTIONS = {
-  tag: ["Tags, with commas between them", (text) => ({ tags: text.split(",").map((tag) => tag.trim()).filter(Boolean) })],
+  tag: ["Tags, separated by commas", (text) => ({ tags: text.split(",").map((tag) => tag.trim()).filter(Boolean) })],
   note: ["Note", (note) => ({ note })],
   assign: ["Assign to", (assignee) => ({ assignee })],
 };
@@ -144,8 +144,8 @@ document.querySelector("#show-keys")?.addEventListener("click", () => keys["?"](
 // --- news ---------------------------------------------------------------------------------------
 
 export function saying(review) {
-  if (review.retracts) return `${review.by} has just taken something back here.`;
-  const what = review.verdict ?? (review.corrected ? "corrected" : review.tags.length ? "tagged" : "said something about");
+  if (review.retracts) return `${review.by} has just taken back a review of this.`;
+  const what = review.verdict ?? (review.corrected ? "corrected" : review.tags.length ? "tagged" : "reviewed");
   return `${review.by} has just ${what === "open" ? "opened" : what} this.`;
 }
 

@@ -1,3 +1,3 @@
 """
-How values are shown, edited and read back.
+Values on the review page: show them, edit them, read them back.
 """

@@ -1,8 +1,8 @@
 """
-How much one page shows: what comes when it is full is cut, and says so.
+Size limit of a page: what exceeds it is cut, and the page shows that it was cut.
 
-A record may hold megabytes in any of its fields, and a page shows many. Each text has a limit, and
-all together have one.
+Any field of a record may hold megabytes, and a page shows many fields. Each text has a limit, and
+so has the page.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,17 +14,17 @@ from typing import Any
 MOST_ON_A_PAGE = 1_500_000
 MOST_OF_A_TEXT = 20_000
 _WHEN_FULL = 200
-"""So many characters of a text are shown on a page that is full: its links go on to work."""
+"""Characters shown of each text on a full page, so that links keep working."""
 
 _MARKUP = 60
-"""About what stands around one part."""
+"""Approximate size of the markup around one part."""
 
 _left: ContextVar[list[int] | None] = ContextVar("left", default=None)
 
 
 @contextmanager
 def budget(size: int = MOST_ON_A_PAGE) -> Iterator[None]:
-    """A page with room for about *size* characters."""
+    """Limit the page rendered in this context to about *size* characters."""
     token = _left.set([size])
     try:
         yield
@@ -33,7 +33,7 @@ def budget(size: int = MOST_ON_A_PAGE) -> Iterator[None]:
 
 
 def spend(size: int) -> bool:
-    """Take room for *size* characters; False where there is none left."""
+    """Use *size* characters of the budget; return False if it is exceeded."""
     left = _left.get()
     if left is None:
         return True
@@ -42,13 +42,13 @@ def spend(size: int) -> bool:
 
 
 def cut(text: str) -> str:
-    """*text*, or its beginning, as far as there is room for it."""
+    """Return *text*, cut to its limit, or to fewer characters if the page is full."""
     most = MOST_OF_A_TEXT if spend(min(len(text), MOST_OF_A_TEXT)) else _WHEN_FULL
     return text if len(text) <= most else f"{text[:most]}…"
 
 
 def size_of(part: Any) -> int:
-    """About how many characters a page needs for *part*."""
+    """Return the approximate number of characters a page needs for *part*."""
     match part:
         case str():
             return len(part)

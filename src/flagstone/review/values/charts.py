@@ -1,5 +1,5 @@
 """
-Where the marks of a chart stand, in the units of its SVG; pages/charts.html draws them.
+Positions of the marks of a chart, in the units of its SVG; templates/values.html draws them.
 """
 
 import math
@@ -13,12 +13,12 @@ WIDTH, HEIGHT = 640, 160
 _MAX_POINTS = 2_000
 _MAX_SERIES = 6
 _WEEKS_FROM = 90
-"""Days from which on a bar is a week."""
+"""Number of days from which each bar is a week."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A rectangle, with the number of its series and words for whoever points at it."""
+    """A rectangle with the number of its series and a tooltip."""
 
     x: float
     y: float
@@ -30,7 +30,7 @@ class Mark:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chart:
-    """Rectangles, dots and a line; the names of the series; what the ends of the axes say."""
+    """Rectangles, dots and a line, with the names of the series and the labels of the axes."""
 
     marks: Sequence[Mark] = ()
     dots: Sequence[tuple[float, float]] = ()
@@ -41,7 +41,7 @@ class Chart:
 
 
 def over_time(counts: Mapping[tuple[date, str], int]) -> Chart | None:
-    """Bars for each day (or week, where there are many) with a part for each name."""
+    """Return a bar for each day (each week for 90 days or more), stacked by name."""
     if not counts:
         return None
     days = sorted({day for day, _ in counts})
@@ -81,7 +81,7 @@ def _stacked(
 
 
 def shares(parts: Mapping[str, int], total: int, series: Mapping[str, int]) -> list[Mark]:
-    """One bar of 100 wide, with a rectangle for each of *parts* as wide as its share of *total*."""
+    """Return a bar 100 wide, with a rectangle for each of *parts* by its share of *total*."""
     marks, x = [], 0.0
     for name, number in parts.items():
         width = 100 * number / total if total else 0.0
@@ -91,15 +91,15 @@ def shares(parts: Mapping[str, int], total: int, series: Mapping[str, int]) -> l
 
 
 def plot_of(data: Mapping[str, Any]) -> Chart | None:
-    """The first two columns of a native plot against each other; None where they are no numbers."""
+    """Return a chart of a native plot's first two columns; None if the second is not numeric."""
     rows = data["data"][:_MAX_POINTS]
     ys = _numbers(row[1] for row in rows)
     xs = _numbers(row[0] for row in rows)
     if not ys:
         return None
-    if not xs:  # names, or moments: in their order
+    if not xs:  # names or dates: keep their order
         xs = [float(n) for n in range(len(rows))]
-    # Bars stand on the line of nothing, so that counts as well.
+    # Bars start at zero, so the scale includes it.
     foot, *heights = _scaled([0.0 if data.get("mark") == "bar" else ys[0], *ys], HEIGHT)
     dots = [(10 + x, HEIGHT - y) for x, y in zip(_scaled(xs, WIDTH - 20), heights, strict=True)]
     ends = (str(rows[0][0])[:40], str(rows[-1][0])[:40])
@@ -117,7 +117,7 @@ def plot_of(data: Mapping[str, Any]) -> Chart | None:
 
 
 def _numbers(cells: Iterable[Any]) -> list[float]:
-    """*cells* as numbers; none where one of them is no number."""
+    """Return *cells* as numbers; an empty list if one of them is not a finite number."""
     values = list(cells)
     are_numbers = all(isinstance(value, int | float) for value in values)
     return [float(v) for v in values] if are_numbers and all(map(math.isfinite, values)) else []

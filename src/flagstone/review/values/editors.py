@@ -1,5 +1,5 @@
 """
-How a correction is entered: the control for a kind, and what it holds.
+Editors of corrections: the control for each kind of value, and its content.
 """
 
 import json
@@ -25,12 +25,12 @@ _COLOR = re.compile("#[0-9a-fA-F]{6}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", re.ASCII)
 
 BRIEF = 200
-"""How many characters of a choice are shown."""
+"""Maximum number of characters shown of a choice."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Editor:
-    """A *control* of pages/editors.html, the *text*, *cells* or *parts* it holds, and choices."""
+    """A *control* of templates/editors.html, its *text*, *cells* or *parts*, and its *choices*."""
 
     control: str
     text: str = ""
@@ -42,9 +42,9 @@ class Editor:
 
 def editor_for(value: Value, output: Value | None = None) -> Editor | None:
     """
-    The editor for an output like *value*; None where there is nothing a page can edit.
+    Return the editor for *value*; None if a page cannot edit it.
 
-    *output* is what the model made: its labels are offered after a correction, too.
+    *output* is the model's output: its labels are also offered after a correction.
     """
     try:
         editor = _MAKERS.get(value.kind, _json_editor)(value)
@@ -126,7 +126,7 @@ def _color(value: Value) -> Editor:
 
 
 def _moment(value: Value) -> Editor:
-    """A field for date and time, where one can hold all that there is."""
+    """Return a field for date and time if one can hold the value, else a text field."""
     if not isinstance(value.data, str) or not _is_moment(value.data):
         return _line(value)
     return Editor(control="moment", text=value.data.replace(" ", "T"))
@@ -152,26 +152,26 @@ def _offered(value: Value) -> list[str]:
 
 
 def choices_of(value: Value) -> list[Any]:
-    """What can be chosen: Gradio's choices are values, or pairs of what is shown and the value."""
+    """Return the choices' values. Gradio's choices are values or pairs of a name and a value."""
     choices = argument_of(value, "choices") or ()
     return [choice[1] if isinstance(choice, list | tuple) else choice for choice in choices]
 
 
 def cell_of(cell: Any) -> str:
-    """What a field of a table holds of *cell*."""
+    """Return the text of *cell* in a table's field."""
     return "" if cell is None else summarize(cell, _MAX_LENGTH)
 
 
 def class_of(part: Any) -> str:
-    """What a field holds of the class of *part*, a piece of highlighted text."""
+    """Return the text of the class of *part*, a piece of highlighted text, in its field."""
     name = part["class_or_confidence"]
     if not isinstance(name, str | int | float | None):
-        raise TypeError("a class is text or a number")
+        raise TypeError("a class must be text or a number")
     return "" if name is None else str(name)
 
 
 def _reply_in(messages: Any) -> str:
-    """The text of the last message: of its content, or of its pair."""
+    """Return the text of the last message, from its content or the second item of its pair."""
     last = messages[-1]
     content = last["content"] if isinstance(last, dict) else last[1]
     if isinstance(content, list):

@@ -1,8 +1,8 @@
 """
-What an editor of files holds: a value taken apart into text, places and a list, and put together.
+Content of a file editor: a value split into text, places and items, and joined again.
 
-A place has one file, or none; an item of the list has a file and, in some kinds, a caption. What
-was not changed is put together as it was, with everything that no editor shows.
+A place has one file or none; an item has a file and, in some kinds, a caption. Unchanged parts are
+joined as they were, with all their data that no editor shows.
 """
 
 import hashlib
@@ -22,48 +22,48 @@ _PICTURE = "data:image/"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A file, or a picture that the value itself holds: any dict, which nobody looks into."""
+    """A file, or a picture within the value: a dict whose content is not checked."""
 
     data: Any
 
     def __post_init__(self) -> None:
         if not isinstance(self.data, FileRef | dict):
-            raise TypeError("it is no file")
+            raise TypeError("it is not a file")
 
     @property
     def key(self) -> str:
-        """What names it in a page: the hash of its bytes, or of what it is."""
+        """Return the hash of the file's bytes or of the dict, which identifies it in a page."""
         if isinstance(self.data, FileRef):
             return self.data.sha256
         return hashlib.sha256(codec.dumps(self.data).encode()).hexdigest()
 
     @property
     def name(self) -> str:
-        """What the person called it."""
+        """Return the file's name; empty for a dict."""
         return self.data.name if isinstance(self.data, FileRef) else ""
 
     @property
     def file(self) -> FileRef | None:
-        """It, where it is a picture in the store."""
+        """Return the file if it is a picture in the store, else None."""
         is_picture = isinstance(self.data, FileRef) and media_of(self.data) == "image"
         return self.data if is_picture else None
 
     @property
     def url(self) -> str | None:
-        """It, where it is a picture in itself."""
+        """Return the `data:` URL if the dict holds a picture, else None."""
         url = self.data.get("url") if isinstance(self.data, dict) else None
         return url if isinstance(url, str) and url.startswith(_PICTURE) else None
 
     @property
     def may_be_drawn_on(self) -> bool:
-        """Whether it has pixels."""
+        """Whether it is a picture of pixels."""
         kind = type_of(self.file) if self.file else UNKNOWN
         return bool(self.url) or kind not in (UNKNOWN, "image/svg+xml")
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A part with its caption; *whole* is how the value had both, None for what was added."""
+    """A part with its caption; *whole* is the value's own item, None for an added one."""
 
     part: Part
     caption: str | None = None
@@ -71,15 +71,15 @@ class Item:
 
     def __post_init__(self) -> None:
         if not isinstance(self.caption, str | None):
-            raise TypeError("a caption is text")
+            raise TypeError("a caption must be text")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
     """
-    The *text* (None where the kind has none), the *places* by name, and the *items* (likewise).
+    The *text*, *places* by name, and *items*; text and items are None if the kind has none.
 
-    *captions* is what the kind calls a caption, *accept* which files to offer.
+    *captions* is the kind's word for a caption, *accept* the file types to offer.
     """
 
     text: str | None = None
@@ -90,7 +90,7 @@ class Parts:
 
 
 def parts_of(value: Value) -> Parts:
-    """*value* taken apart. Raises `TypeError` and its like where it is not what its kind says."""
+    """Split *value*. Raises `TypeError`, `LookupError` or similar if it does not match its kind."""
     parts = _TAKE[value.kind](value)
     if len(parts.items or ()) > MOST_ITEMS:
         raise ValueError("it has more files than a page can edit")
@@ -98,7 +98,7 @@ def parts_of(value: Value) -> Parts:
 
 
 def put_together(value: Value, parts: Parts) -> Any:
-    """The data of a value like *value* that has these *parts*."""
+    """Return the data of *value* with its parts replaced by *parts*."""
     return value.data if parts == parts_of(value) else _PUT[value.kind](value.data, parts)
 
 
@@ -116,7 +116,7 @@ def _data_of(items: tuple[Item, ...] | None) -> list[Any]:
 
 def _listed(files: Any) -> tuple[Item, ...]:
     if not isinstance(files, list | tuple):
-        raise TypeError("it is no list of files")
+        raise TypeError("it is not a list of files")
     return tuple(Item(Part(file), whole=file) for file in files)
 
 
@@ -177,7 +177,7 @@ def _take_annotated(value: Value) -> Parts:
 
 def _put_annotated(data: Any, parts: Parts) -> Any:
     if parts.places["image"] is None:
-        raise ValueError("it needs a picture")
+        raise ValueError("it needs an image")
     annotations = [
         (item.whole or {}) | {"image": item.part.data, "label": item.caption or ""}
         for item in parts.items or ()
@@ -199,7 +199,7 @@ def _put_drawing(data: Any, parts: Parts) -> Any:
 def _take_multimodal(value: Value) -> Parts:
     data = value.data or {"text": "", "files": []}
     if not isinstance(data["text"], str):
-        raise TypeError("its text is none")
+        raise TypeError("its text is not a string")
     return Parts(text=data["text"], items=_listed(data["files"]))
 
 

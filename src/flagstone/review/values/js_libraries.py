@@ -1,7 +1,7 @@
 """
-What draws plots in a browser: the JavaScript that comes with packages installed here.
+JavaScript libraries that draw plots, taken from installed Python packages.
 
-None of it is a part of Flagstone, and none is asked for elsewhere.
+Flagstone ships none of them and loads none from other servers.
 """
 
 import gzip
@@ -25,26 +25,26 @@ _PACKAGES: dict[Library, tuple[str, str]] = {
 """The module that has each library's JavaScript, and the distribution that has the module."""
 _VEGA = "window.vegaEmbed = vegaEmbed;"
 _HEADERS = {
-    # Its address has its version, so who keeps it never need ask again. (Chromium does not keep
-    # what a frame of no origin asked for: it is sent packed.)
+    # The address contains the version, so it can be cached forever. (Chromium does not cache
+    # requests of sandboxed frames: responses are compressed.)
     "cache-control": "public, max-age=31536000, immutable",
-    "cross-origin-resource-policy": "cross-origin",  # for frames of no origin
+    "cross-origin-resource-policy": "cross-origin",  # for sandboxed frames
     "vary": "accept-encoding",
 }
 
 
 def has_library(library: Library) -> bool:
-    """Whether the package that brings *library* is installed."""
+    """Whether the package that contains *library* is installed."""
     return find_spec(_PACKAGES[library][0]) is not None
 
 
 def library_address(library: Library) -> str:
-    """Where, below the base, the pages find the installed version of *library*."""
+    """Return the address of the installed version of *library*, below the base."""
     return f"/static/libraries/{library}.js?{version(_PACKAGES[library][1])}"
 
 
 def send_library(request: Request) -> Response:
-    """The JavaScript of the library that the path names."""
+    """Respond with the JavaScript of the library named in the path."""
     for library in get_args(Library):
         if library == request.path_params["name"] and has_library(library):
             return _packed_or_not(request, _packed(library))
@@ -78,7 +78,7 @@ def _script(library: Library) -> bytes:
 
 
 def _folder(module: str) -> Path:
-    """Where *module* is installed; it is not imported."""
+    """Return the folder where *module* is installed, without importing it."""
     spec = find_spec(module)
     if spec is None or spec.origin is None:
         raise HTTPException(404)

@@ -1,5 +1,5 @@
 """
-A plot as Gradio keeps it: a text, from anybody, for a library of the browser's to draw.
+A plot as Gradio stores it: untrusted JSON text that a JavaScript library draws.
 """
 
 import hashlib
@@ -12,19 +12,19 @@ from flagstone.review.values.js_libraries import Library
 
 @dataclass(frozen=True)
 class Plot:
-    """A *text* of JSON that *library* draws."""
+    """JSON *text* that *library* draws."""
 
     library: Library
     text: str
 
     @cached_property
     def sha256(self) -> str:
-        """The hash of the text, in hexadecimal: how an address names the plot."""
+        """Return the hash of the text in hexadecimal, which identifies the plot in an address."""
         return hashlib.sha256(self.text.encode(errors="surrogatepass")).hexdigest()
 
 
 def plot_in(data: Any) -> Plot | None:
-    """The plot that a value's *data* is; None for pictures, native plots and what is no plot."""
+    """Return the plot in a value's *data*; None for pictures, native plots and other data."""
     match data:
         case {"type": "plotly" | "bokeh" | "altair" as library, "plot": str(text)}:
             return Plot(library, text)

@@ -1,6 +1,6 @@
 """
-Flagged Markdown as HTML that is safe to show: no HTML of its own, no pictures from elsewhere, and
-links to the web only.
+Render flagged Markdown as safe HTML: without embedded HTML, without pictures, and with links only
+to the web and to mail addresses.
 """
 
 from functools import cache
@@ -14,7 +14,7 @@ _LINKS = ("https://", "http://", "mailto:")
 
 
 def render(text: str) -> Markup:
-    """*text* as HTML."""
+    """Return *text* as HTML."""
     return Markup(_parser().render(str(plain(text))))  # noqa: S704 - its HTML is escaped
 
 

@@ -1,7 +1,7 @@
 """
-Which flagged files a browser may show, and as what: a list of ours, whatever the files say.
+Media types that browsers may show; all other files are downloads.
 
-Everything else is bytes to be downloaded.
+The list is fixed: a file's content and its own type cannot extend it.
 """
 
 from typing import Literal
@@ -37,7 +37,7 @@ _TYPES = {
 
 
 def type_of(ref: FileRef) -> str:
-    """The media type to send *ref* as: by its name, else by the type it was kept with."""
+    """Return the media type to send *ref* as: by its name, else by its stored type."""
     ending = ref.name.rpartition(".")[2].lower()
     if ending in _TYPES:
         return _TYPES[ending]
@@ -46,7 +46,7 @@ def type_of(ref: FileRef) -> str:
 
 
 def media_of(ref: FileRef) -> Medium | None:
-    """What *ref* is to a browser; None for what is to be downloaded."""
+    """Return how a browser shows *ref*; None for a download."""
     match type_of(ref).partition("/")[0]:
         case "image":
             return "image"

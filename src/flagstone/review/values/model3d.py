@@ -1,7 +1,7 @@
 """
-A 3D model of whoever flagged it, read apart, within limits of time and memory.
+3D models, read in a separate process with limits of time and memory.
 
-What reads it trusts what files say of their size. Whatever it comes to, the page goes on.
+The reader trusts the sizes that files state. If it fails, the page still works.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ _LIMITS = Limits(cpu=30, wall=60, memory=4096, size=50_000_000)
 
 
 class Models:
-    """Figures of flagged models, by their hash."""
+    """Plotly figures of flagged models, by hash."""
 
     def __init__(self) -> None:
         self._bounded = Bounded("model3d", _LIMITS, at_once=1)
@@ -27,7 +27,7 @@ class Models:
     async def figure_of(
         self, request: Request, ref: FileRef, content: Callable[[], BinaryIO]
     ) -> str | None:
-        """A model as a figure of Plotly's, as JSON; None for what cannot be read."""
+        """Return a model as a Plotly figure in JSON; None if it cannot be read."""
         if not (is_model(ref) and can_show_models()):
             return None
         key = f"{format_of(ref)} {ref.sha256}"
@@ -36,15 +36,15 @@ class Models:
 
 
 def is_model(ref: FileRef) -> bool:
-    """Whether *ref* may be a 3D model that can be shown, as far as its name and size tell."""
+    """Whether *ref* has the name and size of a 3D model that can be shown."""
     return format_of(ref) in _FORMATS and ref.size <= _LIMITS.size
 
 
 def can_show_models() -> bool:
-    """Whether what reads models and what draws them is installed."""
+    """Whether the packages that read and draw models are installed."""
     return find_spec("trimesh") is not None and has_library("plotly")
 
 
 def format_of(ref: FileRef) -> str:
-    """The format that the name of *ref* ends with, in small letters."""
+    """Return the file extension of *ref* in lower case."""
     return ref.name.rpartition(".")[2].lower()

@@ -1,5 +1,5 @@
 """
-What was entered in an editor, as a value again: of the output's kind, or refused.
+Parse the content of an editor into a value of the output's kind, or refuse it.
 """
 
 import re
@@ -30,14 +30,14 @@ _MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(:\d\d)?", re.ASCII)
 
 def read(value: Value, entered: Any, *, field: str, files: Sequence[FileRef] = ()) -> Value:
     """
-    *entered* by the editor for *value*, as a value like it; what it names is among its own files
-    and *files*.
+    Return *value* with the data *entered* in its editor.
 
-    Raises `UnserializableValueError` for what the editor cannot have given.
+    It may name the files of *value* and *files*. Raises `UnserializableValueError` for data that
+    the editor cannot produce.
     """
     editor = editor_for(value)
     if editor is None:
-        raise UnserializableValueError(where=field, reason="it is not edited so")
+        raise UnserializableValueError(where=field, reason="it cannot be edited")
     try:
         if editor.parts is not None:
             data = _read_parts(value, entered, files)
@@ -68,12 +68,12 @@ def _read_number(value: Value, entered: Any) -> int | float | None:
 
 
 def _read_moment(_: Value, entered: Any) -> str | None:
-    """As Gradio writes a moment: a browser leaves out seconds that are none."""
+    """Return a moment as Gradio writes it; browsers omit seconds that are zero."""
     if not expect(str, entered):
         return None
     found = _MOMENT.fullmatch(entered)
     if found is None:
-        raise ValueError("it is no date and time")
+        raise ValueError("it is not a date and time")
     day, minute, second = found.groups()
     moment = f"{day} {minute}{second or ':00'}"
     datetime.fromisoformat(moment)
@@ -92,7 +92,7 @@ def _read_choices(value: Value, entered: Any) -> list[Any]:
 
 
 def _of_offered(value: Value, text: str) -> Any:
-    """The choice that is spelled *text*, with its type."""
+    """Return the choice shown as *text*, with its type."""
     choices = choices_of(value)
     return next((choice for choice in choices if summarize(choice, BRIEF) == text), text)
 
@@ -100,7 +100,7 @@ def _of_offered(value: Value, text: str) -> Any:
 def _rows_of(entered: Any, width: int) -> list[list[str]]:
     rows = [[expect(str, cell) for cell in expect(list, row)] for row in expect(list, entered)]
     if {len(row) for row in rows} - {width}:
-        raise ValueError("its rows are not as wide as its head")
+        raise ValueError("its rows and its header differ in width")
     return rows
 
 
@@ -114,7 +114,7 @@ def _read_table(value: Value, entered: Any) -> dict[str, Any]:
 
 
 def _like(before: list[list[Any]], row: int, column: int, text: str) -> Any:
-    """*text* as the cell that stood there, or above it, has it: the same, or of its type."""
+    """Return the cell at this place if it reads *text*, else *text* converted to its type."""
     cell = before[min(row, len(before) - 1)][column] if before else text
     if row < len(before) and text == typed(cell_of(cell)):
         return cell
@@ -133,7 +133,7 @@ def _read_highlighted(value: Value, entered: Any) -> Any:
 
 
 def _part_like(before: list[dict[str, Any]], token: str, name: str) -> dict[str, Any]:
-    """The part of the text *before* that reads so; else a new one, its class of their type."""
+    """Return the equal part of *before*; else a new one, with a class of the same type."""
     named = [(typed(part["token"]), typed(class_of(part)), part) for part in before]
     for old_token, old_name, part in named:
         if (old_token, old_name) == (token, name):
@@ -167,7 +167,7 @@ def _read_json(value: Value, entered: Any) -> Any:
     data = codec.loads(expect(str, entered))
     known = {ref.sha256 for ref in codec.files_in(value.data)}
     if not {ref.sha256 for ref in codec.files_in(data)} <= known:
-        raise ValueError("it names a file that the output has not")
+        raise ValueError("it names a file that the output does not have")
     return data
 
 
@@ -175,14 +175,18 @@ def _read_json(value: Value, entered: Any) -> Any:
 
 
 def _read_parts(value: Value, entered: Any, files: Sequence[FileRef]) -> Any:
-    """`{"text": …, "places": {name: file or null}, "items": [file, …]}`, each where it has some."""
+    """
+    Return the data from `{"text": …, "places": {name: file or null}, "items": [file, …]}`.
+
+    A key is read only if the kind has it.
+    """
     before = parts_of(value)
     entered = expect(dict, entered)
     own = [*filter(None, before.places.values()), *(item.part for item in before.items or ())]
     known = _Known([*own, *map(Part, files)])
     places = expect(dict, entered.get("places", {}))
     if places.keys() != before.places.keys():
-        raise ValueError("its places are others")
+        raise ValueError("its places do not match")
     after = replace(
         before,
         text=None if before.text is None else _text_like(before.text, entered.get("text")),
@@ -193,7 +197,7 @@ def _read_parts(value: Value, entered: Any, files: Sequence[FileRef]) -> Any:
 
 
 class _Known:
-    """The *parts* that may be named."""
+    """The *parts* that may be named, by hash."""
 
     def __init__(self, parts: Iterable[Part]) -> None:
         self._parts: dict[str, list[Part]] = {}
@@ -201,18 +205,18 @@ class _Known:
             self._parts.setdefault(part.key, []).append(part)
 
     def named(self, entered: Any) -> Part:
-        """The part that is meant: of that hash and, of several, of that name."""
+        """Return the part with the hash entered and, among several, the name entered."""
         key, name = (str(expect(dict, entered).get(word)) for word in ("sha256", "name"))
         found = self._parts.get(key)
         if not found:
-            raise LookupError("it names a file that is not of this flag, nor just sent by you")
+            raise LookupError("it names a file not of this flag and not just uploaded by you")
         return next((part for part in found if typed(part.name) == name), found[0])
 
 
 def _read_items(before: Parts, entered: Any, known: _Known) -> tuple[Item, ...]:
-    """The items entered, each as it was before where it is the same."""
+    """Return the items entered; unchanged ones are the items of *before*."""
     if len(expect(list, entered)) > MOST_ITEMS:
-        raise ValueError(f"it can have {MOST_ITEMS} files")
+        raise ValueError(f"it can have at most {MOST_ITEMS} files")
     left = list(before.items or ())
     items = []
     for each in entered:

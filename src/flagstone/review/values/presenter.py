@@ -1,8 +1,8 @@
 """
-A value as a page shows it: which template draws it, and with what.
+How a page shows a value: the shape that a template draws, and its data.
 
-A store may hold anybody's records, so a value may be anything whatever its kind says. What is not
-what its kind says is shown as a tree of JSON; what is too long, in part.
+Records are untrusted, so a value's data may not match its kind. Such data is shown as a tree of
+JSON; long data is cut.
 """
 
 import re
@@ -37,7 +37,7 @@ _PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the template for *shape* (pages/values.html) draws, of the value's kind *kind*."""
+    """A *part* that templates/values.html draws as *shape*; *kind* is the value's kind."""
 
     shape: str
     kind: str
@@ -45,7 +45,7 @@ class Shown:
 
 
 def shown(value: Value) -> Shown:
-    """*value* in the shape of its kind, or as a tree."""
+    """Return *value* in the shape of its kind, or as a tree."""
     if value.data is None:
         return Shown("nothing", value.kind)
     try:
@@ -60,13 +60,13 @@ def shown(value: Value) -> Shown:
 
 
 def brief(values: Mapping[str, Value]) -> str:
-    """The first words of *values*, for a line of the list; files have a picture there."""
+    """Return the beginning of *values* as text, for a line of the list."""
     texts = (summarize(value.data, _BRIEF) for value in values.values() if value.data is not None)
     return " · ".join(text for text in texts if text)[:_BRIEF]
 
 
 def argument_of(value: Value, name: str) -> Any:
-    """What the component of *value* was made with; None where nobody knows."""
+    """Return the argument *name* of the component of *value*; None if it is unknown."""
     arguments = (value.component or {}).get("arguments")
     return arguments.get(name) if isinstance(arguments, Mapping) else None
 
@@ -117,12 +117,12 @@ def _share(confidence: Any) -> float:
 
 
 def _picture(data: Any, caption: Any = None) -> dict[str, Any]:
-    """A picture: a file of the store, or one that the value itself holds."""
+    """Return a picture: a file in the store, or a `data:` URL in the value."""
     if isinstance(data, FileRef):
         return {"medium": "image", "file": data, "url": None, "caption": caption}
     url = expect(str, data["url"])
     if not _PICTURE.fullmatch(url):
-        raise ValueError("an address is no picture")
+        raise ValueError("the URL is not a picture")
     return {"medium": "image", "file": None, "url": url, "caption": caption}
 
 
@@ -132,7 +132,7 @@ def _pictures(items: Iterable[tuple[Any, Any]]) -> _Shape:
 
 
 def _medium(data: Any, caption: Any = None) -> dict[str, Any]:
-    """A picture, a player or a download, as the file's type has it."""
+    """Return a picture, player or download, by the file's type."""
     known = _picture(data, caption)
     return known | {"medium": media_of(data)} if isinstance(data, FileRef) else known
 
@@ -156,7 +156,7 @@ def _annotated(data: Any) -> _Shape:
 
 
 def _media(data: Any) -> _Shape:
-    """A file, several, or a video with subtitles."""
+    """Show a file, several files, or a video with subtitles."""
     parts = data if isinstance(data, list | tuple) else [data]
     if isinstance(data, dict):
         parts = [data["video"], data["subtitles"]] if "video" in data else [data]
@@ -189,10 +189,10 @@ def _multimodal(data: Any) -> _Shape:
 
 
 def _chat(data: Any) -> _Shape:
-    """Messages with a role, as Gradio has them since 5, or pairs of what was said and replied."""
+    """Show messages with roles (Gradio 5 and newer), or pairs of a message and its reply."""
     messages = []
     items = expect(list, data)[-_MAX_PARTS:]
-    while len(items) > 1 and size_of(items) > _MAX_SHOWN // 2:  # of long ones the last
+    while len(items) > 1 and size_of(items) > _MAX_SHOWN // 2:  # keep the last messages
         items = items[len(items) // 2 :]
     for item in items:
         if isinstance(item, dict):
@@ -211,7 +211,7 @@ def _chat(data: Any) -> _Shape:
 
 
 def _said(content: Any) -> list[dict[str, Any]]:
-    """The parts of a message: marked-up text, media, or a tree."""
+    """Return the parts of a message: Markdown as HTML, media, or a tree."""
     match content:
         case str():
             return [{"html": markdown.render(content[:MOST_TEXT])}]
@@ -245,9 +245,9 @@ def _model3d(data: Any) -> _Shape:
 
 
 def expect(kind: type, data: Any) -> Any:
-    """*data*, if it is of this *kind*. Raises `TypeError`."""
+    """Return *data* if it is of type *kind*, else raise `TypeError`."""
     if not isinstance(data, kind):
-        raise TypeError(f"{kind.__name__} was expected")
+        raise TypeError(f"expected {kind.__name__}")
     return data
 
 

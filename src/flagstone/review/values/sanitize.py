@@ -1,5 +1,5 @@
 """
-Flagged text as a page may show it: what cannot be seen, or turns writing round, is spelled out.
+Make flagged text safe to show: spell out invisible characters and those that change direction.
 """
 
 import unicodedata
@@ -10,18 +10,18 @@ from markupsafe import Markup
 from flagstone.core.codec import escape_surrogates
 from flagstone.review.values.budget import cut, spend
 
-_SHOWN = frozenset("\n\t\u200c\u200d\xad")  # joiners make letters and emoji, and hide nothing
+_SHOWN = frozenset("\n\t\u200c\u200d\xad")  # joiners form letters and emoji, and hide nothing
 _SPELLED = frozenset(["Cc", "Cf", "Cs", "Zl", "Zp"])
 
 
 class Exact(str):
-    """Text that is to be edited, not only looked at: it stands in the page as it is."""
+    """Text to be edited: it is put into the page unchanged."""
 
     __slots__ = ()
 
 
 def plain(shown: Any) -> Any:
-    """*shown*, any text in it cut and harmless to the eye; markup is not touched."""
+    """Return *shown*; text is cut and its invisible characters spelled out, markup is unchanged."""
     if not isinstance(shown, str) or isinstance(shown, Markup):
         return shown
     if isinstance(shown, Exact):
@@ -37,7 +37,7 @@ def plain(shown: Any) -> Any:
 
 
 def typed(text: str) -> str:
-    """*text* as a field of a page gives it back when nobody has touched it."""
+    """Return *text* as a browser submits it from an unchanged field."""
     return escape_surrogates(text).replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
 
 

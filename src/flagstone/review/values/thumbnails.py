@@ -1,5 +1,5 @@
 """
-A flagged picture or sound in small, for the list: made apart, within limits.
+Previews of flagged pictures and sounds for the list, created in a separate process with limits.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ _TYPES = {"image": "image/webp", "audio": "image/svg+xml"}
 
 
 class Previews:
-    """Small pictures of flagged files, by their hash."""
+    """Previews of flagged files, by hash."""
 
     def __init__(self) -> None:
         self._bounded = Bounded("thumbnail", _LIMITS, at_once=2)
@@ -25,7 +25,7 @@ class Previews:
     async def of(
         self, request: Request, ref: FileRef, content: Callable[[], BinaryIO]
     ) -> tuple[bytes, str] | None:
-        """The picture and its media type; None for what cannot be read within the limits."""
+        """Return the preview and its media type; None if it cannot be read within the limits."""
         if not has_preview(ref):
             return None
         medium = str(media_of(ref))
@@ -34,7 +34,7 @@ class Previews:
 
 
 def has_preview(ref: FileRef) -> bool:
-    """Whether there may be a preview of *ref*, as far as its name and size tell."""
+    """Whether *ref* may have a preview, by its name, its size and the installed packages."""
     if ref.size > _LIMITS.size:
         return False
     match media_of(ref):

@@ -1,5 +1,5 @@
 """
-Data of any shape for the eye: a tree that opens branch by branch.
+Data of any shape as a tree whose branches can be opened.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _MAX_TEXT = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A branch with its *branches* by name, or a leaf with a *text*; of what `kind` it is."""
+    """A branch with its *branches* by name, a leaf with a *text*, or a file; *kind* says which."""
 
     kind: str
     text: str
@@ -28,13 +28,13 @@ class Node:
 
 
 def tree_of(data: Any) -> Node:
-    """*data* as a tree, no deeper, no wider and no larger than can be looked at."""
+    """Return *data* as a tree of limited depth, width and size."""
     return _tree_of(data, 0, _Room())
 
 
 @dataclass(slots=True)
 class _Room:
-    """What a tree may still have of nodes and characters."""
+    """The nodes and characters that a tree may still use."""
 
     nodes: int = _MAX_NODES
     text: int = _MAX_TEXT

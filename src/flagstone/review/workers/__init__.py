@@ -1,3 +1,3 @@
 """
-Processes with limits of time and memory that read the files of strangers.
+Worker processes with limits of time and memory, which read untrusted files.
 """

@@ -1,9 +1,8 @@
 """
-A 3D model as a figure that Plotly draws.
+Convert a 3D model to a Plotly figure.
 
-It runs in a process with limits (`worker.py`), which may be ended at any moment: whatever
-is wrong with a model ends it with an error. It imports nothing of Flagstone, and reads nothing but
-the model.
+It runs in a process with limits (`worker.py`), which may be killed at any time. Any error means
+that the model cannot be shown. It imports nothing from Flagstone and reads nothing but the model.
 """
 
 import base64
@@ -27,18 +26,18 @@ _LIGHT = {
 
 
 def prepare(argument: str) -> None:
-    """Load what reads it."""
+    """Do nothing: importing this module has loaded the libraries."""
 
 
 def read(argument: str, content: bytes) -> bytes:
-    """*content*, a model of the format *argument*, as JSON. Raises any error."""
+    """Return *content*, a model in the format *argument*, as JSON. May raise any error."""
     is_splat = argument == "splat"
     figure = splat_figure(content) if is_splat else model_figure(content, argument)
     return json.dumps(figure).encode()
 
 
 def model_figure(content: bytes, file_type: str) -> dict[str, Any]:
-    """The meshes and points of a model; what it refers to beyond itself is not read."""
+    """Return a figure of the meshes or points of a model; external files are not read."""
     scene = trimesh.load_scene(io.BytesIO(content), file_type=file_type, resolver={})
     parts = scene.dump()
     meshes = [part for part in parts if isinstance(part, trimesh.Trimesh) and len(part.faces)]
@@ -52,22 +51,22 @@ def model_figure(content: bytes, file_type: str) -> dict[str, Any]:
     starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])])
     corners = np.concatenate([m.faces + start for m, start in zip(meshes, starts, strict=True)])
     if len(corners) > _MAX_TRIANGLES:
-        said = f"{len(corners):,} triangles are too many:<br>some of their corners are shown."
+        said = f"Too many triangles ({len(corners):,}):<br>only some of their corners are shown."
         return _figure(places, _points(places, colors), said)
     return _figure(places, _mesh(places, corners, colors))
 
 
 def splat_figure(content: bytes) -> dict[str, Any]:
-    """The centres of Gaussian splats, 32 bytes each; their up is down."""
+    """Return a figure of the centres of Gaussian splats, 32 bytes each, with y pointing down."""
     splats = np.frombuffer(content, _SPLAT)
     places = splats["place"]
     return _figure(places, _points(places, splats["color"]), up=-1)
 
 
 def _mesh_colors(mesh: Any) -> Any:
-    """A colour for each vertex of *mesh*, of its texture where it has one."""
+    """Return a colour for each vertex of *mesh*, from its texture if it has one."""
     visual = mesh.visual
-    if visual.kind == "face":  # corners of several colours become several corners
+    if visual.kind == "face":  # split vertices that have several colours
         mesh.unmerge_vertices()
         return np.repeat(visual.face_colors, 3, axis=0)
     if visual.kind == "texture":
@@ -83,7 +82,7 @@ def _cloud_colors(cloud: Any) -> Any:
 
 def _mesh(places: Any, corners: Any, colors: Any) -> dict[str, Any]:
     if not 0 <= corners.min() <= corners.max() < len(places):
-        raise ValueError("a triangle has a corner that is nowhere")
+        raise ValueError("a triangle refers to a missing vertex")
     trace = {"type": "mesh3d", "hoverinfo": "skip", "flatshading": True, **_LIGHT,
              **_columns(places, "xyz", "f4"), **_columns(corners, "ijk", "i4")}  # fmt: skip
     if (colors == colors[0]).all():
@@ -92,7 +91,7 @@ def _mesh(places: Any, corners: Any, colors: Any) -> dict[str, Any]:
 
 
 def _points(places: Any, colors: Any) -> dict[str, Any]:
-    """At most so many points, evenly chosen."""
+    """Return a trace of at most `_MAX_POINTS` points, evenly chosen."""
     step = -(-len(places) // _MAX_POINTS)
     marker = {"size": 2, "color": _spelled(colors[::step])}
     return {"type": "scatter3d", "mode": "markers", "hoverinfo": "skip", "marker": marker,
@@ -100,7 +99,7 @@ def _points(places: Any, colors: Any) -> dict[str, Any]:
 
 
 def _columns(rows: Any, names: str, kind: str) -> dict[str, Any]:
-    """The columns of *rows* as Plotly takes arrays: bytes in base 64."""
+    """Return the columns of *rows* as typed arrays of Plotly: bytes in base 64."""
     return {
         name: {
             "dtype": kind,
@@ -115,10 +114,10 @@ def _spelled(colors: Any) -> list[str]:
 
 
 def _figure(places: Any, trace: dict[str, Any], said: str = "", up: int = 1) -> dict[str, Any]:
-    """*trace* alone in a scene, seen from the front and a little above, as glTF has it: y is up."""
+    """Return a figure of *trace*, seen from the front and slightly above; y is up, as in glTF."""
     sides = np.ptp(np.asarray(places, np.float32), axis=0)
     if not np.isfinite(sides).all():
-        raise ValueError("it has no end")
+        raise ValueError("its size is not finite")
     shape = dict(zip("xyz", np.maximum(sides / (sides.max() or 1), 0.01).tolist(), strict=True))
     camera = {"up": {"x": 0, "y": up, "z": 0}, "eye": {"x": 0.7, "y": 0.6 * up, "z": 1.6 * up}}
     axes = {f"{name}axis": {"visible": False} for name in "xyz"}

@@ -1,9 +1,9 @@
 """
-What reads a flagged file runs apart, in processes with limits of time and memory; few at once.
+Pool of a few worker processes with limits of time and memory, which read flagged files.
 
-A file of a few kilobytes can keep a decoder busy for minutes, or fill the memory. So pages go on
-meanwhile; an answer is kept by what was asked, also that there is none; and a process that nobody
-waits for any more is ended.
+A file of a few kilobytes can keep a decoder busy for minutes, or fill the memory. So pages do not
+wait for other pages' files; answers are cached, including failures; and a process whose answer no
+request waits for is killed.
 """
 
 import asyncio
@@ -25,17 +25,17 @@ from starlette.requests import Request
 
 _PROGRAM = Path(__file__).with_name("worker.py")
 _ENVIRONMENT = ("PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
-"""What a process needs to find Python and its libraries; there may be secrets in the rest."""
+"""Variables needed to find Python and its libraries; the others may hold secrets."""
 
 _MAX_JOBS = 500
-"""After so many a process is replaced by a new one."""
+"""Number of jobs after which a process is replaced."""
 
 _LARGEST_KEPT = 100_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """Seconds of the processor, seconds in all, megabytes of memory, and bytes of the file."""
+    """Limits: CPU seconds, wall-clock seconds, megabytes of memory, and bytes of the file."""
 
     cpu: int
     wall: float
@@ -45,7 +45,7 @@ class Limits:
 
 @dataclass(slots=True)
 class _Pending:
-    """An answer that is waited for by so many."""
+    """An answer that *waiters* requests wait for."""
 
     answer: "Future[bytes | None]" = field(default_factory=Future)
     waiters: int = 0
@@ -53,7 +53,7 @@ class _Pending:
 
 
 class Bounded:
-    """Answers of *reader*, a file beside this one, from at most *at_once* processes."""
+    """Runs *reader*, a module in this folder, in at most *at_once* processes."""
 
     def __init__(self, reader: str, limits: Limits, *, at_once: int, most_kept: int = 1000) -> None:
         self._reader = reader
@@ -69,9 +69,9 @@ class Bounded:
         self, request: Request, key: str, argument: str, content: Callable[[], BinaryIO]
     ) -> bytes | None:
         """
-        What the reader makes of *content*, a file that *key* names; None for what it cannot read.
+        Return the reader's answer for *content*, a file identified by *key*; None if it fails.
 
-        It goes on as long as somebody waits for it who has not gone away.
+        The job runs as long as at least one waiting client is connected.
         """
         with self._mutex:
             if key in self._kept:
@@ -102,13 +102,13 @@ class Bounded:
     ) -> None:
         try:
             answer = self._work(pending, argument, content)
-        except BaseException as error:  # noqa: BLE001 - told to those who wait
+        except BaseException as error:  # noqa: BLE001 - raised in the waiting requests
             with self._mutex:
                 self._pending.pop(key, None)
             pending.answer.set_exception(error)
             return
         with self._mutex:
-            if self._pending.get(key) is pending:  # somebody still waits, or did to the end
+            if self._pending.get(key) is pending:  # requests still wait, or waited to the end
                 del self._pending[key]
                 if answer is None or len(answer) <= _LARGEST_KEPT:
                     self._kept[key] = answer
@@ -119,7 +119,7 @@ class Bounded:
     def _work(
         self, pending: _Pending, argument: str, content: Callable[[], BinaryIO]
     ) -> bytes | None:
-        if not pending.waiters:  # they went while it waited for its turn
+        if not pending.waiters:  # all clients disconnected while it was queued
             return None
         with content() as file:
             data = file.read(self._limits.size + 1)
@@ -128,7 +128,7 @@ class Bounded:
         if not hasattr(self._workers, "worker"):
             self._workers.worker = _Worker(self._reader, self._limits)
         worker: _Worker = self._workers.worker
-        for _ in range(2):  # it may just have ended, for want of work or memory
+        for _ in range(2):  # it may just have ended: idle, or out of memory
             with self._mutex:
                 if pending.waiters == 0:
                     return None
@@ -144,7 +144,7 @@ class Bounded:
 
 
 class _Worker:
-    """A process of ours, begun again when it has ended."""
+    """A worker process, restarted when it has ended."""
 
     def __init__(self, reader: str, limits: Limits) -> None:
         self._reader = reader
@@ -154,7 +154,7 @@ class _Worker:
         self._jobs = 0
 
     def process(self) -> "subprocess.Popen[bytes]":
-        """The process, which may have ended for want of work."""
+        """Return the process, and start one if there is none; it may end when idle."""
         self._jobs += 1
         if self._process is None or self._process.poll() is not None or self._jobs > _MAX_JOBS:
             if self._close is not None:
@@ -165,7 +165,7 @@ class _Worker:
         return self._process
 
     def ask(self, argument: str, content: bytes) -> bytes | None:
-        """The answer, None if there is none in time. Raises `EOFError` if the process has ended."""
+        """Return the answer; None if it is not in time. Raises `EOFError` if the process ended."""
         limits = self._limits
         numbers = f"{len(content)} {limits.cpu} {limits.memory}"
         job = f"{self._reader} {argument} {numbers}\n".encode() + content
@@ -186,7 +186,7 @@ class _Worker:
 
 
 def _exchange(process: "subprocess.Popen[bytes]", job: bytes) -> bytes | None:
-    """The answer to *job*. Raises `OSError` or `ValueError` where the process ends before."""
+    """Return the answer to *job*. Raises `OSError` or `ValueError` if the process ends first."""
     if process.stdin is None or process.stdout is None:
         raise ValueError("it has no pipes")
     process.stdin.write(job)
@@ -194,22 +194,22 @@ def _exchange(process: "subprocess.Popen[bytes]", job: bytes) -> bytes | None:
     is_read, size = map(int, process.stdout.readline().split())
     answer = process.stdout.read(size)
     if len(answer) < size:
-        raise ValueError("the answer is cut")
+        raise ValueError("the answer is incomplete")
     return answer if is_read else None
 
 
 def _begin() -> "subprocess.Popen[bytes]":
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    # Each thread of OpenBLAS takes of the memory, and a process that forks must have but one.
+    # Each OpenBLAS thread uses memory, and a process that forks must have only one thread.
     environment |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(  # noqa: S603 - a program of ours
+    return subprocess.Popen(  # noqa: S603 - our own program
         [sys.executable, "-P", _PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL, env=environment, cwd=Path("/"), start_new_session=True,
     )  # fmt: skip
 
 
 def _end(process: "subprocess.Popen[bytes]", is_late: threading.Event | None = None) -> None:
-    """End *process* and what it has begun; *is_late* says that this was why."""
+    """Kill *process* and its children; *is_late* is set if the reason is a timeout."""
     if is_late is not None:
         is_late.set()
     if process.poll() is None:
@@ -222,20 +222,20 @@ def _end(process: "subprocess.Popen[bytes]", is_late: threading.Event | None = N
 
 
 def _close(process: "subprocess.Popen[bytes]") -> None:
-    """End *process* and close its pipes, which nobody else may be using."""
+    """Kill *process* and close its pipes, which must not be in use."""
     _end(process)
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
-            with suppress(OSError):  # what could not be sent any more
+            with suppress(OSError):  # unsent data
                 pipe.close()
 
 
 async def _first_of(request: Request, answer: "Future[bytes | None]") -> None:
-    """Wait for *answer*, or until who sent *request* has gone away."""
+    """Wait for *answer*, or until the client of *request* disconnects."""
     loop, is_answered = asyncio.get_running_loop(), asyncio.Event()
 
     def wake(_: object) -> None:
-        with suppress(RuntimeError):  # the loop has ended, and nobody waits
+        with suppress(RuntimeError):  # the loop is closed, and nothing waits
             loop.call_soon_threadsafe(is_answered.set)
 
     answer.add_done_callback(wake)

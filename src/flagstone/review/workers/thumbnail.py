@@ -1,7 +1,7 @@
 """
-A flagged picture or sound in small: a thumbnail, or the shape of the wave.
+Previews: a thumbnail of a picture, or the waveform of a sound.
 
-It runs in a process with limits (`worker.py`) and imports nothing of Flagstone.
+It runs in a process with limits (`worker.py`) and imports nothing from Flagstone.
 """
 
 import io
@@ -9,34 +9,34 @@ import io
 _SIDE = 96
 _MAX_PIXELS = 60_000_000
 _FORMATS = frozenset(["AVIF", "BMP", "GIF", "JPEG", "PNG", "WEBP"])
-"""Of all that PIL can read, what a browser shows: fewer readers for whoever sends what is none."""
+"""PIL's formats that browsers show; fewer decoders are a smaller target for malicious files."""
 
 _SMALL_AS_THEY_ARE = frozenset(["L", "LA", "RGB", "RGBA"])
-"""Modes of pictures that can be made small before they are converted, in much less memory."""
+"""Modes that can be resized before conversion, which needs much less memory."""
 
 _MAX_SAMPLES = 60_000_000
-"""Ten minutes of stereo; packed silence of many channels is a thousand times what its file is."""
+"""Ten minutes of stereo; compressed silence of many channels grows a thousandfold."""
 _BARS = 48
 _HEIGHT = 32
 
 
 def prepare(argument: str) -> None:
-    """Load what reads an `image` or `audio`."""
+    """Load the library that reads an `image` or `audio`."""
     if argument == "image":
         from PIL import Image
 
         Image.init()
     else:
-        import soundfile  # noqa: F401 - it is loaded for those who come
+        import soundfile  # noqa: F401 - loaded for the forked processes
 
 
 def read(argument: str, content: bytes) -> bytes:
-    """*content*, an `image` as WebP or `audio` as SVG. Raises any error."""
+    """Return *content*, an `image` as WebP or `audio` as SVG. May raise any error."""
     return thumbnail(content) if argument == "image" else wave(content)
 
 
 def thumbnail(content: bytes) -> bytes:
-    """A picture in small."""
+    """Return a picture's thumbnail as WebP."""
     from PIL import Image
 
     Image.init()
@@ -54,7 +54,7 @@ def thumbnail(content: bytes) -> bytes:
 
 
 def wave(content: bytes) -> bytes:
-    """The peaks of a sound, as bars."""
+    """Return the peaks of a sound as an SVG of bars."""
     import numpy as np
     import soundfile
 

@@ -1,13 +1,13 @@
 """
-A program that reads files of strangers: each in a process of its own, within limits.
+A program that reads untrusted files, each in its own process with limits.
 
     python -P worker.py
 
-A job on its standard input is a line `READER ARGUMENT BYTES SECONDS MEGABYTES` and so many bytes;
-an answer is a line `1 BYTES` and the bytes, or `0 0` for what cannot be read. READER is a file
-beside this one: its `prepare(argument)` loads libraries once, `read(argument, content)` gives the
-bytes. It imports nothing of Flagstone, so that it starts fast, and ends when nobody has asked for a
-while, or when who asks has ended.
+A job on its standard input is a line `READER ARGUMENT BYTES SECONDS MEGABYTES`, followed by that
+many bytes. An answer is a line `1 BYTES` followed by the bytes, or `0 0` if the file cannot be
+read. READER is a module in this folder: its `prepare(argument)` loads libraries, and its
+`read(argument, content)` returns the bytes. The program imports nothing from Flagstone, so that it
+starts fast. It ends when it has been idle for a while, or when its parent has ended.
 """
 
 import importlib.util
@@ -23,9 +23,9 @@ _BLOCK = 1 << 20
 
 
 def main() -> None:
-    """Answer one job after the other."""
+    """Answer one job at a time."""
     if hasattr(os, "nice"):
-        os.nice(10)  # whoever waits for a page goes first
+        os.nice(10)  # pages have priority
     jobs, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     readers: dict[str, Any] = {}
     while _is_asked() and (line := jobs.readline()):
@@ -60,7 +60,7 @@ def _load(name: str) -> Any:
 def _read_apart(
     reader: Any, argument: str, content: bytes, limits: tuple[int, int]
 ) -> bytes | None:
-    """What *reader* makes of *content* in a process of its own; None where that ends otherwise."""
+    """Return what *reader* reads from *content* in a new process; None if that fails."""
     if sys.platform == "win32":
         return _try(reader, argument, content)
     ours, theirs = os.pipe()
@@ -84,7 +84,7 @@ def _read_apart(
 def _try(reader: Any, argument: str, content: bytes) -> bytes | None:
     try:
         answer: bytes = reader.read(argument, content)
-    except BaseException:  # noqa: BLE001 - of a damaged file a decoder tells by any error at all
+    except BaseException:  # noqa: BLE001 - decoders raise any error for a damaged file
         return None
     return answer
 
