@@ -166,7 +166,7 @@ def test_memory_has_the_same_errors(tmp_path):
     """
     A file that is not there is the same error whatever the store.
     """
-    with pytest.raises(StoreError, match="keep a file in memory:"):
+    with pytest.raises(StoreError, match="save a file in memory:"):
         MemoryFiles().put(tmp_path / "none", name="x")
 
 

@@ -31,7 +31,7 @@ _WATCH = 0.5
 """Seconds between checks whether a process on this machine has erased something."""
 
 _LOOK = 60
-"""Every such check also queries the store itself, where other machines may erase, too."""
+"""One in this many checks queries the store itself, where other machines may erase, too."""
 
 Make = Callable[[Path, Files], Store]
 """Creates an empty store in a folder, with the given files."""

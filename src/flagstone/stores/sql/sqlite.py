@@ -118,7 +118,7 @@ class Sqlite:
         connection.execute("PRAGMA secure_delete = ON")
 
     def _seem_current(self, connection: sqlite3.Connection) -> None:
-        """Add views of what a read-only database of an older version lacks, such as checksums."""
+        """Add temporarily what a read-only database of an older version lacks."""
         if _number(connection.execute(_HAS_TABLE, [RECORD.name])) and not _number(
             connection.execute(_HAS_CHECKSUM)
         ):
@@ -218,7 +218,7 @@ class Sqlite:
         return True
 
     def _require_ours(self, cursor: DBAPICursor) -> None:
-        """Raise if a trigger or view in the database could change what is read or written."""
+        """Raise if the table is missing, or a trigger or view could change reads or writes."""
         cursor.execute(
             "SELECT type, name FROM main.sqlite_master WHERE tbl_name IN (?, ?) "
             "AND type IN ('trigger', 'view')",
@@ -277,7 +277,7 @@ class Sqlite:
                 busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             finally:
                 cursor.execute(f"PRAGMA busy_timeout = {self._TIMEOUT * 1000:.0f}")
-        if patience or not busy:  # a mere attempt must not delete an index in use
+        if patience or not busy:  # a failed quick attempt keeps the index: it may be new
             for path in (self.index, self.index.with_name(f"{self.index.name}-journal")):
                 path.unlink(missing_ok=True)
         if busy:

@@ -43,7 +43,7 @@ def _count_commits(log: BinaryIO, frames_read: int, page_size: int) -> int:
     end = os.fstat(log.fileno()).st_size - size
     for offset in range(_HEADER.size + frames_read * size, end + 1, size):
         _, pages, *salts = _FRAME.unpack(os.pread(log.fileno(), _FRAME.size, offset))[:4]
-        # Frames from before the last checkpoint have other salts; the database has their content.
+        # Frames from before the log was reset have other salts; the database has their content.
         commits += pages > 0 and (tuple(salts) == numbers[4:6] or not is_sound)
     return commits
 
