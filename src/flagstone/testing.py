@@ -348,7 +348,7 @@ class StoreTests:
         """
         store = self.open(place)
         flag, other = make_flag(), make_flag("other")
-        review = Review(flag_id=flag.id, note="what somebody said")
+        review = Review(flag_id=flag.id, note="a note")
         store.append([flag, review])
         store.erase([flag.id])
 

@@ -129,7 +129,7 @@ CASES = [
         flag({"b": "y", "c": "z"}, option="wrong", time=T2),
     ),
     read("empty lines", b"\r\n" + log(["a"], ["x", "", "", T]) + b"\r\n\r\n", flag({"a": "x"})),
-    refused("a conflict", log(["a"], ["x", "", "", T]) + b"<<<<<<< HEAD\r\n", "line 3: it is a Git"),
+    refused("a conflict", log(["a"], ["x", "", "", T]) + b"<<<<<<< HEAD\r\n", "line 3: it is a"),
     refused("a conflict's middle", log(["a"]) + b"=======\r\n", "line 2: it is a Git"),
     read("a conflict as a text", log(["a"], ["<<<<<<< HEAD\nx", "", "", T]),
          flag({"a": "<<<<<<< HEAD\nx"})),

@@ -93,7 +93,7 @@ def test_what_cannot_be_read_leaves_nothing(files, tmp_path):
     A directory in place of a file, or none at all, is an error and leaves no part behind.
     """
     for path in (tmp_path, tmp_path / "none"):
-        with pytest.raises(StoreError, match="keep a file"):
+        with pytest.raises(StoreError, match="save a file"):
             files.put(path, name="x")
 
     assert not files.root.exists()

@@ -82,7 +82,7 @@ class Store(ABC):
         Raises `UnfinishedErasureError` if some data can still be found for now.
         """
 
-    def replace(self, flags: Iterable[Flag]) -> None:  # noqa: ARG002 - a store may not have it
+    def replace(self, flags: Iterable[Flag]) -> None:  # noqa: ARG002 - optional
         """
         Replace each stored flag that has the id of one of *flags*; everything else is unchanged.
 

@@ -134,11 +134,11 @@ def _parse_json(text: str, *, literals: bool) -> Any:
             raise
         data = ast.literal_eval(text)
         if repr(data) != text:
-            raise ValueError("a person wrote it") from None
+            raise ValueError("not in the format of Gradio") from None
         return data
     outline = _STRING.sub("", text)
     if not (_COMPACT.fullmatch(outline) or _SPACED.fullmatch(outline)):
-        raise ValueError("a person wrote it")
+        raise ValueError("not in the format of Gradio")
     return data
 
 

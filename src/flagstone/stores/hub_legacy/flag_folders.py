@@ -115,7 +115,7 @@ class FlagFolders(Store):
                 )
                 self._erasures.carry_out(erasure, self._erase)
 
-    def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:  # noqa: ARG002 - a record and its files lie in one folder
+    def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:  # noqa: ARG002 - a record and its files are in one folder
         self._has_looked = True
         if dry_run or not self._erasures:
             return sum(len(erasure.record_ids) for erasure in self._erasures.pending())

@@ -101,7 +101,7 @@ class RepoFolderStore(Store):
             self._change("Erase flags", lambda store: store.erase(flag_ids), whole=True, note=note)
             self._forget_history()
 
-    def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:  # noqa: ARG002 - what a commit has not, its history has
+    def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:  # noqa: ARG002 - erased data is only in the history
         with self._lock:
             self._commits.look()
             return len(self._begun()) if dry_run else self._forget_history()

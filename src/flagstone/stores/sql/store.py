@@ -118,7 +118,7 @@ class SqlStore(Store):
         if self._empty_rows(list(flag_ids)):
             self.finish_erasures()
 
-    def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:  # noqa: ARG002 - a row and what it says go together
+    def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:  # noqa: ARG002 - a row and its data are erased together
         begun = self._read(sa.select(ERASING))
         if begun and not dry_run:
             self._finish(begun, patience=_READERS_TIMEOUT)
