@@ -1,5 +1,5 @@
 """
-Hold a store to the specification, ours or yours; and stores that fail or dawdle, to test hosts.
+Tests for a store of your own, and failing and slow stores for testing an app.
 
     class TestMyStore(StoreTests):
         def open(self, place):
@@ -8,7 +8,7 @@ Hold a store to the specification, ours or yours; and stores that fail or dawdle
         def texts(self, place):
             return …  # the JSON of every record on the medium, read without MyStore
 
-Needs pytest. A contract test is not to be overridden: a store that cannot pass it is none.
+Requires pytest. Do not override a test: a store that fails these tests is not a valid store.
 """
 
 import io
@@ -82,7 +82,7 @@ EXACT_DATA: dict[str, Any] = {
 
 
 def make_flag(text: str = "a digit", **fields: Any) -> Flag:
-    """A flag with one input and one output; *fields* are put in place of its own."""
+    """Return a flag with one input and one output; *fields* override its defaults."""
     label = {"label": "3", "confidences": [{"label": "3", "confidence": 0.7}]}
     defaults: dict[str, Any] = {
         "app": "digits",
@@ -94,13 +94,13 @@ def make_flag(text: str = "a digit", **fields: Any) -> Flag:
 
 
 class FailingStore(StoreWrapper):
-    """*store*, every *every*-th append of which fails with *error*, before anything is kept."""
+    """Wrap *store*; every *every*-th append raises *error* before anything is saved."""
 
     def __init__(self, store: Store, *, every: int = 1, error: Exception | None = None) -> None:
         super().__init__(store)
         self._every = every
         self._error = error or StoreError(
-            doing="keep the flag in", where=self.location, reason="the medium is out of order"
+            doing="save the flag in", where=self.location, reason="the medium is out of order"
         )
         self._appends = 0
 
@@ -112,7 +112,7 @@ class FailingStore(StoreWrapper):
 
 
 class SlowStore(StoreWrapper):
-    """*store*, which takes *seconds* longer for each append."""
+    """Wrap *store*; each append takes *seconds* longer."""
 
     def __init__(self, store: Store, *, seconds: float) -> None:
         super().__init__(store)
@@ -124,18 +124,18 @@ class SlowStore(StoreWrapper):
 
 
 class StoreTests:
-    """What every store keeps. A subclass gives `open` and `texts`; `place` may be overridden."""
+    """Tests for every store. Implement `open` and `texts`; `place` may be overridden."""
 
     def open(self, place: Path) -> Store:
-        """The store at *place*; opened again there, it has what was kept."""
+        """Open the store at *place*; opened again, it must have everything saved before."""
         raise NotImplementedError
 
     def texts(self, place: Path) -> list[str]:
-        """The JSON of every record on the medium at *place*, in order, without the store."""
+        """Return the JSON of every record on the medium at *place*, in order, without the store."""
         raise NotImplementedError
 
     def content(self, place: Path) -> bytes:
-        """All bytes on the medium at *place*."""
+        """Return all bytes on the medium at *place*."""
         return b"".join(path.read_bytes() for path in place.rglob("*") if path.is_file())
 
     @pytest.fixture
@@ -144,7 +144,7 @@ class StoreTests:
 
     def test_a_flag_is_kept_before_append_returns(self, place: Path) -> None:
         """
-        After append() the flag is on the medium, without any close().
+        When append() returns, the flag is on the medium, without a close().
         """
         flag = make_flag()
 
@@ -155,7 +155,7 @@ class StoreTests:
     @pytest.mark.parametrize("text", EXACT_TEXTS.values(), ids=EXACT_TEXTS.keys())
     def test_text_comes_back_exactly(self, place: Path, text: str) -> None:
         """
-        Text in any place of a record is read back character for character.
+        Text in any field of a record is read back exactly.
         """
         flag = make_flag(
             text, app=text[:99], option=text[:99], comment=text, user=text[:99], session=text[:99]
@@ -176,12 +176,13 @@ class StoreTests:
 
         (read,) = self.open(place).scan()
         assert isinstance(read, Flag)
-        assert dumps(read.outputs["x"].data) == dumps(data)  # tells 7 from 7.0, and 1 from True
+        # Distinguishes 7 from 7.0, and 1 from True.
+        assert dumps(read.outputs["x"].data) == dumps(data)
         assert read == flag
 
     def test_records_of_all_types_come_back_in_order(self, place: Path) -> None:
         """
-        Flags, reviews and outcomes are read back equal, each type in the order it was kept.
+        Flags, reviews and outcomes are read back equal, each type in the order it was saved.
         """
         flags = [make_flag(f"flag {n}") for n in range(5)]
         reviews = [
@@ -208,7 +209,7 @@ class StoreTests:
 
     def test_unknown_keys_are_kept(self, place: Path) -> None:
         """
-        What a newer version wrote passes through unharmed.
+        Fields written by a newer version are preserved.
         """
         flag = make_flag(extra={"from_the_future": {"a": [1]}})
 
@@ -218,7 +219,7 @@ class StoreTests:
 
     def test_a_known_id_is_passed_over(self, place: Path) -> None:
         """
-        To append again, in the same store, a reopened one or one call, changes nothing.
+        Appending a record again changes nothing: in one call, the same store or a reopened one.
         """
         flag, other = make_flag(), make_flag("other")
         store = self.open(place)
@@ -231,7 +232,7 @@ class StoreTests:
 
     def test_known_ids_are_told(self, place: Path) -> None:
         """
-        Of many ids the store names those it has, and nothing that it never had.
+        Of many ids, existing_ids() returns exactly those that are stored.
         """
         store = self.open(place)
         flags = [make_flag(str(n)) for n in range(3)]
@@ -245,7 +246,7 @@ class StoreTests:
 
     def test_a_sound_store_has_no_damage(self, place: Path) -> None:
         """
-        In what the store itself wrote it finds nothing wrong, erased flags included.
+        verify() finds no problem in what the store itself wrote, erased flags included.
         """
         store = self.open(place)
         flags = [make_flag(text) for text in EXACT_TEXTS.values()]
@@ -257,12 +258,12 @@ class StoreTests:
 
     def test_all_or_none(self, place: Path) -> None:
         """
-        A record that cannot be kept takes those appended with it along, and no later ones.
+        A record that cannot be saved fails its whole append, but no later one.
         """
         store = self.open(place)
         data: list[Any] = []
         bad = make_flag(outputs={"x": Value(kind="state", data=data)})
-        bad.outputs["x"].data.append(object())  # which its constructor would have refused
+        bad.outputs["x"].data.append(object())  # which its constructor would have rejected
         later = make_flag("later")
 
         with pytest.raises(UnserializableValueError, match=r"outputs\.x\.data.*builtins\.object"):
@@ -273,7 +274,7 @@ class StoreTests:
 
     def test_a_file_comes_back_byte_for_byte(self, place: Path) -> None:
         """
-        A file has its bytes and its name, whatever the name, and is kept once.
+        A file is read back with its bytes and its name, whatever the name, and is stored once.
         """
         store = self.open(place)
         content = bytes(range(256)) * 5000
@@ -292,7 +293,7 @@ class StoreTests:
 
     def test_a_record_without_its_file_is_refused(self, place: Path) -> None:
         """
-        The bytes come first: a record never refers to a file that is not there.
+        A record cannot be saved before the files that it refers to.
         """
         store = self.open(place)
         ref = FileRef(sha256="0" * 64, name="digit.png", size=3)
@@ -304,7 +305,7 @@ class StoreTests:
 
     def test_scan_goes_on_after_a_mark(self, place: Path) -> None:
         """
-        After a mark come all records appended since, also in a store opened again.
+        scan(after=…) yields all records appended since that cursor, also in a reopened store.
         """
         store = self.open(place)
         start = store.cursor()
@@ -323,7 +324,7 @@ class StoreTests:
 
     def test_what_was_erased_is_gone(self, place: Path) -> None:
         """
-        An erased flag leaves no byte behind: not its text, reviews, outcomes or files.
+        An erased flag leaves nothing behind: no text, review, outcome or file.
         """
         store = self.open(place)
         ref = store.files.put(io.BytesIO(b"secret content"), name="secret name")
@@ -337,7 +338,7 @@ class StoreTests:
 
         store.erase([flag.id, "no such id"])
 
-        assert self.open(place).finish_erasures(search=True) == 0  # all of it was done
+        assert self.open(place).finish_erasures(search=True) == 0  # nothing is left to do
         assert list(self.open(place).scan()) == [other]
         assert b"secret" not in self.content(place)
         assert not store.files.has(ref)
@@ -345,11 +346,11 @@ class StoreTests:
 
     def test_what_was_erased_does_not_come_back(self, place: Path) -> None:
         """
-        A later copy of an erased flag, and of what was said about it, is passed over.
+        A later copy of an erased flag and its reviews is skipped.
         """
         store = self.open(place)
         flag, other = make_flag(), make_flag("other")
-        review = Review(flag_id=flag.id, note="what somebody said")
+        review = Review(flag_id=flag.id, note="a note")
         store.append([flag, review])
         store.erase([flag.id])
 
@@ -360,7 +361,7 @@ class StoreTests:
 
     def test_the_latest_review_counts(self, place: Path) -> None:
         """
-        The state of a flag is read off its records, in the order they were made.
+        The state of a flag follows from its records, in the order of their creation times.
         """
         store = self.open(place)
         flag = make_flag()
@@ -385,7 +386,7 @@ class StoreTests:
 
     def test_a_withdrawn_review_does_not_count(self, place: Path) -> None:
         """
-        A review that another retracts stays in the log, and says nothing about the flag.
+        A retracted review stays in the log but does not affect the flag's state.
         """
         store = self.open(place)
         flag = make_flag()
@@ -405,7 +406,7 @@ class StoreTests:
 
     def test_the_edition_tells_of_erasures(self, place: Path) -> None:
         """
-        It stays when flags are added, and is another once one was erased, by whoever did it.
+        generation() is unchanged by appends and changes on an erasure, also by another object.
         """
         store = self.open(place)
         first, second = make_flag("first"), make_flag("second")
@@ -418,14 +419,14 @@ class StoreTests:
 
     def test_an_unknown_flag_is_an_error(self, place: Path) -> None:
         """
-        To ask for a flag that is not there says so.
+        Getting a flag that is not stored raises UnknownFlagError.
         """
         with pytest.raises(UnknownFlagError, match="no-such-id"):
             self.open(place).get("no-such-id")
 
     def test_find_count_and_facets(self, place: Path) -> None:
         """
-        Every field of a query restricts, alone and together; order, limit and after make pages.
+        Every field of a query filters, alone and combined; order, limit and after give pages.
         """
         start = datetime(2026, 1, 1, tzinfo=UTC)
         flags = [
@@ -486,7 +487,7 @@ class StoreTests:
 
     def test_threads_lose_nothing(self, place: Path) -> None:
         """
-        What eight threads append at once, from the first flag on, is kept once each.
+        Flags appended by eight threads at once, from the first one on, are each stored once.
         """
         store = self.open(place)
         flags = [make_flag(f"{n}") for n in range(80)]
@@ -507,7 +508,7 @@ class StoreTests:
 
     def test_what_is_read_is_a_copy(self, place: Path) -> None:
         """
-        Data that the caller changes later is kept as it was.
+        Later changes by the caller do not affect stored data.
         """
         data = ["a"]
         flag = make_flag(outputs={"x": Value(kind="json", data=data)})

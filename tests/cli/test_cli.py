@@ -254,8 +254,8 @@ class TestImport:
         cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines]
         assert [cell[2:] for cell in cells if len(cell) == 4 and cell[2]] == [
             ["2", "an apostrophe at its start was"],
-            ["1", "nothing, or the empty text:"],
-            ["1", "a cell more than the log has"],
+            ["1", "None or the empty text: Gradio"],
+            ["1", "one more cell than the log has"],
         ]
         assert [cell[0] for cell in cells if len(cell) == 4 and cell[0]] == ["text", "surplus cell"]
         assert max(map(len, lines[:-1])) <= 80

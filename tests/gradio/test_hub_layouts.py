@@ -274,5 +274,5 @@ def test_a_path_that_leads_outside_is_refused(hub):
     A name in the dataset never becomes a path outside of our folder.
     """
     plant(hub, {"dataset_info.json": b"{}", "a/../../evil.csv": b"a"})
-    with pytest.raises(StoreError, match="lies outside of it"):
+    with pytest.raises(StoreError, match="is outside of the dataset"):
         open_on(hub, CsvFolder)

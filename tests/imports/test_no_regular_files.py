@@ -63,7 +63,7 @@ NOTHING = "nothing has been kept there"
         (directory, NOTHING, 0, 0),
         (beside_a_flag, None, 3, 3),
         (link, NOTHING, 0, 0),
-        (nuls, "line 2: it is nothing but NULs", 3, 1),
+        (nuls, "line 2: it contains only NULs", 3, 1),
         (too_large, "it is larger than 1,073.7 MB", 3, 1),
     ],
 )

@@ -123,7 +123,7 @@ def test_a_damaged_row_is_named_and_nothing_swept(place):
     (sentence,) = finding.damage
     where = f"{place / 'dataset2.csv'}: unexpected character"
     if place.suffix == ".db":
-        where = f"{place}, row 2: its checksum is that of another record"
+        where = f"{place}, row 2: its checksum does not match"
     assert sentence.startswith(f"Cannot read the record at {where}")
     assert finding.swept == {}
 
@@ -149,7 +149,7 @@ def test_an_index_that_says_otherwise(tmp_path):
     with open_store(place) as store:
         (sentence,) = check_store(store).damage
 
-    assert "not what its JSON says: user" in sentence
+    assert "these columns differ from its JSON: user" in sentence
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.5, 0.9])
@@ -253,9 +253,9 @@ def test_a_database_with_foreign_triggers_is_refused(tmp_path, foreign):
     connection.close()
 
     with open_store(place) as store:
-        with pytest.raises(StoreError, match=r"Cannot use .* that Flagstone did not make"):
+        with pytest.raises(StoreError, match=r"Cannot use .* that Flagstone did not create"):
             store.append([make_flag("two")])
-        with pytest.raises(StoreError, match="Flagstone did not make"):
+        with pytest.raises(StoreError, match="Flagstone did not create"):
             list(store.scan())
     with sqlite3.connect(place) as connection:
         assert connection.execute("SELECT count(*) FROM flagstone_record").fetchone() == (1,)

@@ -59,8 +59,8 @@ def test_a_database_that_is_read_is_told_and_finished_later(tmp_path):
         told = run("forget", "--user", "ana", "-s", place, "--yes", code=4)
 
         assert told.splitlines()[-1] == (
-            f"Cannot finish the erasure in {place} yet: a program that reads the database holds on "
-            "to what was there before. No flag that was erased is shown there, but the medium may "
+            f"Cannot finish the erasure in {place} yet: a program that reads the database still "
+            "uses the old data. No flag that was erased is shown there, but the medium may "
             "still have it. When that has changed, run `flagstone doctor` for this store, or "
             "forget again."
         )
@@ -540,7 +540,7 @@ def test_a_damaged_note_is_told(tmp_path, kind, note):
 
     told = run("doctor", where, code=1)
 
-    assert "Cannot finish the erasure that is noted in" in told
+    assert "Cannot finish the erasure saved in" in told
     assert Path(note).name in told
     (tmp_path / note).unlink()
     assert "no damage" in run("doctor", where)

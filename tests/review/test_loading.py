@@ -84,7 +84,7 @@ def test_a_damaged_record_is_told_and_hides_no_other(path, soon, monkeypatch):
     for _ in range(2):
         page = reviewer.get("/")
         assert page.status_code == 200
-        assert f"Passed over 1 record that could not be read: {path}, row 2" in page.text
+        assert f"Skipped 1 record that could not be read: {path}, row 2" in page.text
         assert "number 0" in page.text
         assert "number 2" in page.text
 

@@ -245,7 +245,7 @@ def test_flags_of_gradios_hub_saver_are_told(tmp_path, arguments, code):
     told = run(*arguments, tmp_path, code=code)
 
     assert str(path) in told
-    assert "Gradio's own saver wrote it; `flagstone import` takes it into a store" in told
+    assert "Gradio's own saver wrote it; `flagstone import` copies it into a store" in told
 
 
 def test_no_link_is_followed(tmp_path):

@@ -58,7 +58,7 @@ def test_lost_commits_are_told(crashed, left, command):
 
     lost = 10 - left if left else len(commits(content))
     assert "flags.db-wal" in told
-    assert f"it is damaged, and {lost} commits behind that are lost" in told.replace("\n", " ")
+    assert f"it is damaged, and {lost} commits after the damage are lost" in told.replace("\n", " ")
     assert open_store(crashed).count() == left
 
 

@@ -93,7 +93,7 @@ def test_what_cannot_be_read_leaves_nothing(files, tmp_path):
     A directory in place of a file, or none at all, is an error and leaves no part behind.
     """
     for path in (tmp_path, tmp_path / "none"):
-        with pytest.raises(StoreError, match="keep a file"):
+        with pytest.raises(StoreError, match="save a file"):
             files.put(path, name="x")
 
     assert not files.root.exists()
@@ -166,7 +166,7 @@ def test_memory_has_the_same_errors(tmp_path):
     """
     A file that is not there is the same error whatever the store.
     """
-    with pytest.raises(StoreError, match="keep a file in memory:"):
+    with pytest.raises(StoreError, match="save a file in memory:"):
         MemoryFiles().put(tmp_path / "none", name="x")
 
 

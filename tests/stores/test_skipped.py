@@ -183,7 +183,7 @@ def run(*args: object, code: int) -> str:
     result = CliRunner().invoke(app, [str(arg) for arg in args])
     assert result.exit_code == code, f"{args}: {result.output} {result.exception!r}"
     if code == 3 and args[0] != "doctor":
-        assert re.match(r"Passed over [\d,]+ records? that could not be read: ", result.stderr)
+        assert re.match(r"Skipped [\d,]+ records? that could not be read: ", result.stderr)
     return result.stdout
 
 

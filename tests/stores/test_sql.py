@@ -83,7 +83,7 @@ def test_a_damaged_row_is_told(tmp_path):
         db.commit()
 
     assert list(store.scan()) == []
-    reason = "its checksum is that of another record"
+    reason = "its checksum does not match"
     assert list(store.skipped) == [(f"{tmp_path / 'flags.db'}, row 1", reason)]
 
 

@@ -1,7 +1,7 @@
 """
-Where records are kept: `open_store` finds the store that a URL names, `with_index` makes it fast.
+Stores for records: `open_store` opens one by URL, `with_index` makes reading it fast.
 
-The other names are for a store of your own.
+The other names are for writing your own store.
 """
 
 from flagstone.core.records import record_from_json

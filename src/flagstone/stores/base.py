@@ -1,8 +1,8 @@
 """
 The interface of every store: an append-only log of records.
 
-A store gives five methods and a place for files; all else is built on them here, and overridden
-only for speed. `flagstone.testing.StoreTests` is this specification as tests.
+A store implements five methods and provides `files`. Everything else is built on them here and
+overridden only for speed. `flagstone.testing.StoreTests` tests this specification.
 """
 
 from abc import ABC, abstractmethod
@@ -30,8 +30,8 @@ class Store(ABC):
     """
     An append-only log of records, and their files.
 
-    Safe for many threads and, where the medium outlives the process, for many processes.
-    `where` names the place for people. Use it as a context manager, or call `close`.
+    Thread-safe and, if the data outlives the process, safe for several processes. `location` is
+    the name shown to users. Use the store as a context manager, or call `close`.
     """
 
     location: str
@@ -39,105 +39,108 @@ class Store(ABC):
 
     @cached_property
     def skipped(self) -> SkippedPlaces:
-        """What those who read here passed over, since it was opened."""
+        """The records skipped by reads since the store was opened."""
         return SkippedPlaces()
 
     most_at_once = 500
-    """As many records are worth one `append` where many are to be copied."""
+    """Batch size for `append` when many records are copied."""
 
     @abstractmethod
     def append(self, records: Iterable[Record]) -> None:
         """
-        Keep *records*, all or none; when it returns they are on the medium.
+        Save *records*, all or none. They are on the medium when this returns.
 
-        A record whose id is known, or was erased, is passed over. Raises `StoreError` when the
-        medium fails, `RejectedFlagError` for a record that cannot be kept exactly and
-        `MissingFileError` for one whose file was not put before; then nothing was kept.
+        A record whose id is already stored, or was erased, is skipped. Raises `StoreError` if the
+        medium fails, `RejectedFlagError` for a record that cannot be saved exactly and
+        `MissingFileError` if a file was not stored first with `files.put`. On an error, nothing
+        is saved.
         """
 
     @abstractmethod
     def scan(self, after: str | None = None) -> Iterator[Record]:
         """
-        All records in the order of the store; with *after*, those appended since that `mark`.
+        Yield all records in store order or, with *after*, those appended since that `cursor`.
 
-        Some from before the mark may come again, none from after it is missed. What is damaged is
-        passed over, and noted in `skipped`; what a newer version wrote is a `NewerRecord`.
+        Some records from before the cursor may be repeated; none after it are missed. A damaged
+        record is skipped and recorded in `skipped`. A record written by a newer version is yielded
+        as a `NewerRecord`.
         """
 
     @abstractmethod
     def cursor(self) -> str:
-        """A word for "all up to now", for `scan(after=…)` of this store, also after a restart."""
+        """Return an opaque cursor for `scan(after=…)` of this store; it survives a restart."""
 
     @abstractmethod
     def erase(self, flag_ids: Iterable[str]) -> None:
         """
-        Delete these flags with their reviews, outcomes and the files that nothing else needs.
+        Delete these flags, their reviews and outcomes, and the files that nothing else needs.
 
-        The data is gone from the medium. Unknown ids are passed over; an erased one stays known,
-        so that no later copy brings it back. What has to go is written down first, so that an
-        erasure that was cut off is finished by the next `append`, `erase` or `finish_erasures`.
+        The data is removed from the medium. Unknown ids are skipped. The id of an erased flag
+        stays stored, so that a later copy cannot bring the flag back. The plan is saved first: an
+        interrupted erasure is finished by the next `append`, `erase` or `finish_erasures`.
 
-        Raises `UnfinishedErasureError` where something can still be found for now.
+        Raises `UnfinishedErasureError` if some data can still be found for now.
         """
 
-    def replace(self, flags: Iterable[Flag]) -> None:  # noqa: ARG002 - a store may not have it
+    def replace(self, flags: Iterable[Flag]) -> None:  # noqa: ARG002 - optional
         """
-        Put each of *flags* in place of the one here that has its id; all else stays.
+        Replace each stored flag that has the id of one of *flags*; everything else is unchanged.
 
-        For what was read from a log of others, and is read better now: ids, reviews and outcomes
-        stay valid. Ids that are not here, or were erased, are passed over. Those who follow with
-        `scan(after=…)` need not see it. Raises `StoreError` where the store cannot.
+        Used when an imported log can now be read more accurately: ids, reviews and outcomes stay
+        valid. Ids that are not stored, or were erased, are skipped. `scan(after=…)` does not have
+        to yield replaced flags. Raises `StoreError` if the store does not support it.
         """
         raise StoreError(
-            doing="correct flags in", where=self.location, reason="such a store only appends"
+            doing="correct flags in", where=self.location, reason="this kind of store only appends"
         )
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of what is held open. Nothing waits to be written: `append` did that."""
+        """Release open resources. Nothing is left to be written: `append` does not buffer."""
 
     @property
     def url(self) -> str | None:
-        """What `open_store` opens this place by, from any directory; None where nothing does."""
+        """The URL with which `open_store` opens this store from any directory, or None."""
         return None
 
     @property
     def targets(self) -> Path | None:
-        """The file beside it that notes where it is copied to; None where nothing lies beside."""
+        """The file next to the store that lists its copies, or None if it cannot have one."""
         return None
 
     @property
     def parts(self) -> "tuple[Store, ...]":
-        """The stores that it is made of, each with copies of its own; itself where it is one."""
+        """The stores it consists of, each with its own copies; a single store returns itself."""
         return (self,)
 
     def exists(self) -> bool:
-        """Whether anything was ever kept here, as far as the store can tell; makes nothing."""
+        """Whether anything was ever saved here, as far as the store knows; creates nothing."""
         return True
 
     def generation(self) -> str:
         """
-        A word that stays while records are only appended, and is another once some were erased,
-        by anybody. This object's word says nothing to another one. "" where the store cannot tell.
+        Return a token that changes whenever records are erased, by any process.
+
+        Compare only tokens of the same object. "" if the store cannot detect erasures.
         """
         return ""
 
     def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:  # noqa: ARG002 - most have nothing to finish
         """
-        Finish erasures that were cut off: of how many records they are.
+        Finish interrupted erasures; return the number of records they cover.
 
-        With *search* everything is looked through for what an erasure may have left. With *dry_run*
-        nothing is done. Raises `UnfinishedErasureError` as `erase` does.
+        With *search*, also search the whole store for remains of erased records. With *dry_run*,
+        change nothing. Raises `UnfinishedErasureError` as `erase` does.
         """
         return 0
 
     def existing_ids(self, ids: Iterable[str]) -> set[str]:
-        """Those of *ids* that are here, and as far as the store can tell those erased here."""
+        """Return those of *ids* that are stored or, as far as the store knows, were erased."""
         wanted = set(ids)
         return {record.id for record in self.scan() if record.id in wanted}
 
     def verify(self) -> Iterator[str]:
-        """A sentence for everything that is wrong with the records; nothing for a sound store."""
+        """Yield one sentence for each problem with the records; nothing for an intact store."""
         before = self.skipped
         self.skipped = SkippedPlaces()
         try:
@@ -155,37 +158,37 @@ class Store(ABC):
         self.close()
 
     def get(self, flag_id: str) -> Flag:
-        """The flag with this id. Raises `UnknownFlagError`."""
+        """Return the flag with this id. Raises `UnknownFlagError`."""
         return self.state(flag_id).flag
 
     def state(self, flag_id: str) -> State:
-        """Where the flag with this id stands. Raises `UnknownFlagError`."""
+        """Return the state of the flag with this id. Raises `UnknownFlagError`."""
         for state in self.states([flag_id]).values():
             return state
         raise UnknownFlagError(flag_id=flag_id, where=self.location)
 
     def states(self, flag_ids: Iterable[str]) -> dict[str, State]:
-        """Where the flags with these ids stand, by id; unknown ids are passed over."""
+        """Return the states of the flags with these ids, by id; unknown ids are skipped."""
         wanted = set(flag_ids)
         return {state.flag.id: state for state in self._states() if state.flag.id in wanted}
 
     def count_by_fingerprint(self, fingerprints: Iterable[str]) -> Counter[str]:
-        """How many flags have each of these fingerprints."""
+        """Return the number of flags with each of these fingerprints."""
         wanted = set(fingerprints)
         records = self._readable(self.scan())
         found = (record.fingerprint for record in records if isinstance(record, Flag))
         return Counter(fingerprint for fingerprint in found if fingerprint in wanted)
 
     def find(self, query: Query | None = None) -> Iterator[Flag]:
-        """The flags that *query* asks for, in its order."""
+        """Yield the flags that match *query*, in its order."""
         return select(self._states(), query or Query())
 
     def count(self, query: Query | None = None) -> int:
-        """How many flags *query* asks for; `limit` counts too."""
+        """Return the number of flags that match *query*, at most its `limit`."""
         return sum(1 for _ in self.find(query))
 
     def facets(self, query: Query | None = None) -> dict[str, Counter[str | None]]:
-        """How the flags that *query* asks for divide by each of `FACETS`."""
+        """Count the flags that match *query* by each of `FACETS`; limit and after are ignored."""
         facets: dict[str, Counter[str | None]] = defaultdict(Counter)
         query = replace(query or Query(), limit=None, after=None)
         for state in self._states():
@@ -197,9 +200,9 @@ class Store(ABC):
 
     def crosstab(self, query: Query, *pairs: tuple[str, str]) -> list[Counter[Pair]]:
         """
-        For each of *pairs*, how many flags have which two values: ("day", "app").
+        Count flags by each pair of properties in *pairs*, such as ("day", "app").
 
-        There are day (in UTC, ISO 8601), app, option, user, verdict and model.
+        The properties are day (in UTC, ISO 8601), app, option, user, verdict and model.
         """
         counters: list[Counter[Pair]] = [Counter() for _ in pairs]
         for state in self._states_asked(query):
@@ -208,7 +211,7 @@ class Store(ABC):
         return counters
 
     def reviewed(self, query: Query) -> Iterator[State]:
-        """The states of those flags that were reviewed or came with a correction, in any order."""
+        """Yield the states of flags that have a review or a correction, in any order."""
         for state in self._states_asked(query):
             if state.reviews or state.flag.correction:
                 yield state
@@ -217,11 +220,11 @@ class Store(ABC):
         return build_states(self._readable(self.scan()))
 
     def _readable(self, records: Iterable[Record]) -> Iterator[Flag | Review | Outcome]:
-        """Those of *records* that this version reads; the others are noted as passed over."""
+        """Yield those of *records* that this version can read; the others go to `skipped`."""
         return self.skipped.readable(records, self.location)
 
     def _parse(self, text: str | bytes, where: str) -> Record | None:
-        """The record *text*, which stands at *where*; None, and noted, where it is damaged."""
+        """Parse the record *text*, stored at *where*; None, added to `skipped`, if damaged."""
         try:
             return record_from_json(text, where=where, files=self.files)
         except UnreadableRecordError as error:
@@ -229,7 +232,7 @@ class Store(ABC):
             return None
 
     def _states_asked(self, query: Query) -> Iterator[State]:
-        """In two passes, of which only what was said about flags is held in memory."""
+        """Yield the states that match *query*. Reads twice, so only reviews are held in memory."""
         about: dict[str, list[Record]] = defaultdict(list)
         for record in self._readable(self.scan()):
             if isinstance(record, Review):
@@ -240,7 +243,7 @@ class Store(ABC):
 
 
 class StoreWrapper(Store):
-    """A store that hands everything to the store within; wrap one to change a method or two."""
+    """A store that delegates to another one; subclass it to change a few methods."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -316,19 +319,19 @@ class StoreWrapper(Store):
 
 
 class PreparedStore(StoreWrapper):
-    """A store for those who read much, which has to make itself ready for it."""
+    """A store for frequent reads, which has to be prepared first."""
 
     @abstractmethod
     def prepare(self, progress: Callable[[int], None] | None = None) -> None:
-        """Make ready; *progress* is called with the number of records read so far."""
+        """Prepare the store; *progress* is called with the number of records read so far."""
 
     @abstractmethod
     def is_ready(self) -> bool:
-        """Whether it would answer at once; does not wait for a `prepare` that is under way."""
+        """Whether it can answer immediately; does not wait for a running `prepare`."""
 
 
 def flag_id_of(record: Record) -> str:
-    """The id of the flag that *record* is, or is about."""
+    """Return the id of the flag that *record* is or refers to."""
     return record.id if isinstance(record, Flag) else record.flag_id
 
 
@@ -336,8 +339,8 @@ def of_flags(
     flag_ids: Iterable[str], records: Iterable[Record]
 ) -> tuple[set[str], dict[str, FileRef]]:
     """
-    The ids of those of *records* that are these flags or about them, and, by hash, the files that
-    no other record needs.
+    Return the ids of those of *records* that are these flags or refer to them, and, by hash, the
+    files that no other record needs.
     """
     wanted = set(flag_ids)
     ids: set[str] = set()

@@ -1,8 +1,8 @@
 """
-Stores that lie in one folder, such as those of a demo in tabs, as one store.
+The stores in one folder, such as those of a demo with tabs, as one store.
 
-All is read from all of them and erased in all of them. A new flag goes to the first; what is said
-about a flag goes to the store that has it, so that this one alone is whole, too.
+Reads and erasures apply to all of them. A new flag goes to the first one; a review or an outcome
+goes to the store that has its flag, so that each store is complete on its own.
 """
 
 import json
@@ -23,12 +23,12 @@ _UUID7 = "7"
 
 class CombinedStore(Store):
     """
-    The store *main*, with all in *parts*, in the folder *where*.
+    The store *main* combined with *parts*, in the folder *where*.
 
-    A part is called by its kind, a colon, and its path below that folder.
+    The key of a part is its kind, a colon, and its path below that folder.
 
-    A flag that does not say its app, as in Gradio's own logs, has the name of its folder. A record
-    that several stores have is read once.
+    A flag without an app, as in Gradio's own logs, gets the name of its folder as its app. A
+    record in several stores is read once.
     """
 
     def __init__(self, where: Path, main: Store, parts: Mapping[str, Store]) -> None:
@@ -65,7 +65,7 @@ class CombinedStore(Store):
             store.append(theirs)
 
     def _divide(self, records: list[Record]) -> list[tuple[Store, list[Record]]]:
-        """Where which of *records* go: what is said about a flag to where that is."""
+        """Return which of *records* go to which store: those about a flag go to its store."""
         about = {flag_id_of(record) for record in records if not isinstance(record, Flag)}
         homes: dict[str, Store] = {}
         for store in self._parts.values() if about else ():
@@ -90,7 +90,7 @@ class CombinedStore(Store):
                         yield record
 
     def _readable_of(self, store: Store, after: str | None) -> Iterator[Record]:
-        """The records of *store*, as far as they can be read: it hides no other store's."""
+        """Yield the records of *store*; if it fails, the other stores are still read."""
         try:
             yield from store.scan(after)
         except StoreError as error:
@@ -134,7 +134,7 @@ class CombinedStore(Store):
         return [*self._parts.items(), ("", self._main)]
 
     def _in_each(self, do: Callable[[Store], int | None]) -> list[int]:
-        """What *do* gives for each; one that fails keeps no other from it."""
+        """Call *do* for each store, even if it fails for some, then raise the worst error."""
         done, errors = [], []
         for store in self.parts:
             try:
@@ -142,11 +142,11 @@ class CombinedStore(Store):
             except FlagstoneError as error:
                 errors.append(error)
         for worst in sorted(errors, key=lambda each: isinstance(each, UnfinishedErasureError)):
-            raise worst  # that one has not done it is worse than that one has not finished
+            raise worst  # an erasure that failed is worse than an unfinished one
         return done
 
     def _copy_files(self, records: Iterable[Record], to: Store) -> None:
-        """Have the files of *records* where they go, also those that only another store has."""
+        """Copy to *to* the files of *records* that only another store has."""
         for record in records:
             for ref in record.files():
                 if not to.files.has(ref):
@@ -159,15 +159,15 @@ def _home_of(record: Record, homes: Mapping[str, Store], main: Store) -> Store:
 
 
 def _flags_in(store: Store, ids: set[str]) -> set[str]:
-    """Those of *ids* that are in *store*."""
+    """Return those of *ids* that are in *store*."""
     found = store.existing_ids(ids)
-    # Those of rows that Gradio wrote are made from the rows.
+    # The ids of rows that Gradio wrote are computed from the rows.
     rest = {record_id for record_id in ids - found if record_id[14:15] != _UUID7}
     return found | (Store.existing_ids(store, rest) if rest else set())
 
 
 class CombinedFiles(Files):
-    """The files *main*, and *others*, which are read and not put to."""
+    """The files *main*, and *others*, which are read but not added to."""
 
     def __init__(self, main: Files, others: list[Files]) -> None:
         self._main = main
@@ -183,7 +183,7 @@ class CombinedFiles(Files):
         return self._all[-1].open(ref)
 
     def has(self, ref: FileRef) -> bool:
-        here = [files.has(ref) for files in self._all]  # each is asked, so that each keeps it
+        here = [files.has(ref) for files in self._all]  # no any(): each must protect it from sweep
         return any(here)
 
     def missing(self, refs: Iterable[FileRef]) -> list[FileRef]:

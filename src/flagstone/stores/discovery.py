@@ -1,8 +1,8 @@
 """
-Which stores lie in a folder: in itself, and in the folders below it, such as those of tabs.
+Find the stores in a folder and in its subfolders, such as those of tabs.
 
-A visitor chooses the names of the files that they upload, so what lies where the files of fields
-lie is taken for no store. No link is followed.
+Visitors choose the names of the files they upload, so folders of uploaded files are never searched
+for stores. Links are not followed.
 """
 
 import os
@@ -13,28 +13,28 @@ from pathlib import Path
 from flagstone.fs.atomic import entries_of
 
 DATABASE = "flags.db"
-"""The database within a folder that makes the folder an SQLite store."""
+"""The database whose presence makes a folder an SQLite store."""
 
 _DEPTH = 4
 _LOG = re.compile(r"(dataset|log|data)\d*\.csv")
 _UPLOAD = re.compile(r"(tmp\w{8}|\d+)\.csv")
-"""How Gradio 2 and 3 called what a visitor uploaded."""
+"""How Gradio 2 and 3 named uploaded files."""
 
 _OUR_LOG = re.compile(rb"[^\n]*\brecord\r?\n")
 _MAX_HEADER_LENGTH = 1 << 16
 _SHARD = re.compile(r"\d{12}(-\d{12})?\.parquet")
 _OF_FILES = re.compile(r"[0-9a-f]{20,64}")
-"""The folder of a file: it is called by the hash of what it holds."""
+"""The folder of a file, named by the hash of its content."""
 
 _FLAG = "metadata.jsonl"
 _OF_FLAG = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-"""The folder of a flag: it is called by its id."""
+"""The folder of a flag, named by its id."""
 
 _EXPORT = "manifest.json"
 
 
 def stores_in(folder: Path) -> Iterator[str]:
-    """What lies in *folder* itself: "database", "logs", "parquet" or "flags", a folder for each."""
+    """Yield the stores in *folder* itself: "database", "logs", "parquet", "flags" (folders)."""
     entries = entries_of(folder)
     names = {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
     if DATABASE in names:
@@ -48,7 +48,7 @@ def stores_in(folder: Path) -> Iterator[str]:
 
 
 def folders_below(folder: Path, depth: int = _DEPTH) -> Iterator[Path]:
-    """The folders below *folder* in which stores may lie, in the order of their names."""
+    """Yield the subfolders of *folder* that may contain stores, sorted by name."""
     found = [entry for entry in entries_of(folder) if _may_hold_stores(entry)] if depth else []
     for entry in sorted(found, key=lambda entry: entry.name):
         yield Path(entry.path)
@@ -67,7 +67,7 @@ def _may_hold_stores(entry: "os.DirEntry[str]") -> bool:
 
 
 def _is_log(folder: Path, name: str) -> bool:
-    """Whether the file *name* is a log: it is called so, or its header is that of one of ours."""
+    """Whether the file *name* is a log, by its name or by the header of a Flagstone log."""
     if _LOG.fullmatch(name):
         return True
     if not name.endswith(".csv") or _UPLOAD.fullmatch(name):
@@ -80,4 +80,4 @@ def _is_log(folder: Path, name: str) -> bool:
 
 
 def _has(folder: str, name: str) -> bool:
-    return os.path.isfile(f"{folder}/{name}")  # noqa: PTH113 - a Path takes as long as the call
+    return os.path.isfile(f"{folder}/{name}")  # noqa: PTH113 - building a Path takes as long

@@ -1,8 +1,8 @@
 """
-Erasures that were begun: written down before anything goes, and dropped when all of it is gone.
+Pending erasures: each is saved before anything is deleted, and removed when it is complete.
 
-So what has to go is never read from what the first step has removed: after a crash the next append,
-`forget` or `doctor` goes on where it stopped.
+So the plan never depends on data that the first step has deleted: after a crash, the next append,
+`forget` or `doctor` continues where the erasure stopped.
 """
 
 import json
@@ -25,14 +25,14 @@ _SETS = ("flag_ids", "record_ids", "hashes", "paths", "places")
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Erasure:
     """
-    What has to go: flags with all that is about them, and files that no other record needs.
+    What to delete: flags with all records that refer to them, and files that no other needs.
 
-    `flag_ids` are those that were asked for, `record_ids` those of all that was found. `paths` are
-    files that Gradio wrote, relative to the store; `rows_in` says in which of Gradio's logs rows
-    have to go, by the number (inode) of the file that had them. `places` are the URLs of the stores
-    in which it is to be done, where that is more than the one beside which it is noted.
+    `flag_ids` are the requested flags, `record_ids` all records found for them. `paths` are files
+    that Gradio wrote, relative to the store. `rows_in` maps each of Gradio's logs that has rows to
+    delete to the inode of that file. `places` are the URLs of the stores to erase from, if that is
+    more than the store this is saved next to.
 
-    No word of anybody's is in it.
+    It contains no user data.
     """
 
     flag_ids: frozenset[str]
@@ -43,13 +43,13 @@ class Erasure:
     places: frozenset[str] = frozenset()
 
     def to_json(self) -> bytes:
-        """The text of the file that says it."""
+        """Return the content of the file that stores this erasure."""
         facts = {name: sorted(getattr(self, name)) for name in _SETS}
         return json.dumps({"flagstone_erasure": 1, **facts, "rows_in": dict(self.rows_in)}).encode()
 
 
 def erasure_from_json(text: bytes) -> Erasure:
-    """What `to_json` wrote. Raises `ValueError` for anything else."""
+    """Parse what `to_json` wrote. Raises `ValueError` for anything else."""
     try:
         data = json.loads(text)
         found = {name: frozenset(map(str, data[name])) for name in _SETS}
@@ -60,26 +60,26 @@ def erasure_from_json(text: bytes) -> Erasure:
 
 
 class Erasures:
-    """The erasures of one store on this machine that are not finished, a file each in *folder*."""
+    """The pending erasures of one store on this machine, one file each in *folder*."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def __bool__(self) -> bool:
-        """Whether there is any; as cheap as can be."""
+        """Whether there may be any; a cheap check."""
         return os.path.exists(self.folder)  # noqa: PTH110 - half the time
 
     def carry_out(self, erasure: Erasure, do: Callable[[Erasure], None]) -> None:
-        """Write *erasure* down, *do* it, and drop it. A crash or an error leaves it to be done."""
+        """Save *erasure*, *do* it, and remove it. A crash or an error leaves it pending."""
         with self.noting(erasure):
             do(erasure)
 
     @contextmanager
     def noting(self, erasure: Erasure) -> Iterator[None]:
-        """Write *erasure* down until it is done; a crash or an error leaves it to be done."""
+        """Save *erasure* for as long as the block runs; a crash or an error leaves it pending."""
         path = self.folder / f"{os.urandom(8).hex()}.json"
         while not path.exists():
-            with suppress(FileNotFoundError):  # who finishes another removes the folder
+            with suppress(FileNotFoundError):  # a process that finished another removed the folder
                 self.folder.mkdir(parents=True, exist_ok=True)
                 replace_durably(path, erasure.to_json())
                 sync_directory(self.folder.parent)
@@ -89,9 +89,9 @@ class Erasures:
 
     def finish(self, do: Callable[[Erasure], None], *, wait: bool = True) -> int:
         """
-        *do* each that is not finished: of how many records they were.
+        *do* each pending erasure; return the number of records they cover.
 
-        Without *wait*, those that another process is at are passed over.
+        Without *wait*, those that another process is working on are skipped.
         """
         records = 0
         for path in self._paths():
@@ -106,7 +106,7 @@ class Erasures:
         return records
 
     def pending(self) -> list[Erasure]:
-        """All that are not finished."""
+        """Return all pending erasures."""
         found = []
         for path in self._paths():
             with suppress(FileNotFoundError):
@@ -114,7 +114,7 @@ class Erasures:
         return found
 
     def verify(self) -> Iterator[str]:
-        """A sentence for each note that does not say any more what is to be erased."""
+        """Yield one sentence for each damaged file, which no longer lists what to erase."""
         for path in self._paths():
             with suppress(FileNotFoundError):
                 if not self._read(path):
@@ -128,12 +128,12 @@ class Erasures:
         try:
             return [erasure_from_json(path.read_bytes())]
         except ValueError:
-            logger.warning("%s says of no erasure what is left to be done", path)
+            logger.warning("%s is damaged: it does not describe an erasure", path)
             return []
 
     @contextmanager
     def _claimed(self, path: Path, *, wait: bool) -> Iterator[Erasure | None]:
-        """The erasure in the file *path*, for this process; None where it is done, or taken."""
+        """Lock and yield the erasure in the file *path*; None if it is done or locked."""
         try:
             file = path.open("rb")
         except FileNotFoundError:
@@ -149,22 +149,22 @@ class Erasures:
             yield found[0] if found else None
 
     def _drop(self, path: Path) -> None:
-        with suppress(FileNotFoundError):  # somebody else has done it, too
+        with suppress(FileNotFoundError):  # another process finished it, too
             path.unlink()
             sync_directory(self.folder)
         self._remove_folder()
 
     def _remove_folder(self) -> None:
-        with suppress(OSError):  # others are at work
+        with suppress(OSError):  # not empty: other erasures are pending
             self.folder.rmdir()
 
 
 def damage_of_note(where: str) -> str:
-    """What the doctor says of a damaged note *where*."""
-    reason = "that note is damaged; forget the same flags again, and delete it then"
-    return str(StoreError(doing="finish the erasure that is noted in", where=where, reason=reason))
+    """Return the sentence that `doctor` prints for the damaged erasure file *where*."""
+    reason = "that file is damaged; forget the same flags again, then delete it"
+    return str(StoreError(doing="finish the erasure saved in", where=where, reason=reason))
 
 
 def flags_in(erasures: Iterable[Erasure]) -> frozenset[str]:
-    """The ids of all flags that are being erased."""
+    """Return the ids of all flags of these *erasures*."""
     return frozenset[str]().union(*(erasure.flag_ids for erasure in erasures))

@@ -1,7 +1,7 @@
 """
-Where the bytes of flagged files lie: beside the store, under their hash, each once.
+Storage for flagged files: next to the store, named by their hash, without duplicates.
 
-A file is put before the record that refers to it, and is on the medium when `put` returns.
+A file is stored before the record that refers to it, and is on the medium when `put` returns.
 """
 
 import errno
@@ -32,28 +32,28 @@ from flagstone.fs.atomic import (
 from flagstone.fs.locks import try_lock
 
 _RENEWAL = 0.1
-"""Seconds after which a file asked for again is renewed, so that no `sweep` or erasure has it."""
+"""Seconds after which using a file updates its time, so that no `sweep` or erasure deletes it."""
 
 _ATTEMPTS = 4
 _PAUSE = 0.05
-"""How often a file that is written to meanwhile is tried again, and after how many seconds."""
+"""How often a file that changes while it is read is retried, and after how many seconds."""
 
 _TICK = 2.0
-"""Seconds within which a file's times may not tell that it was written to."""
+"""Seconds within which a file's times may not show that it was written to."""
 
 _MAX_RECENT = 10_000
 
 _PART = "part-"
 _DOOMED = "doomed-"
-"""How the name of a file begins that is being deleted; behind it stands its hash."""
+"""Prefix of the name of a file that is being deleted; its hash follows."""
 
 _SHORT_HASH = re.compile("[0-9a-f]{2}")
 
 _Kept = tuple[str, int, Part | None]
-"""The hash and size of a file, and what is to become it, if it is not here yet."""
+"""The hash and size of a file, and the part to rename to it if it is not stored yet."""
 
 _UNSAFE_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')
-_MAX_NAME_LENGTH = 180  # bytes; with what is put behind it still below every file system's 255
+_MAX_NAME_LENGTH = 180  # bytes; with the suffix still below the 255 of every file system
 _MAX_SUFFIX_LENGTH = 16
 
 
@@ -63,30 +63,30 @@ class Files(ABC):
     @abstractmethod
     def put(self, source: Path | BinaryIO, *, name: str, mime_type: str | None = None) -> FileRef:
         """
-        Keep the bytes of *source* and say under which hash; durable when it returns.
+        Save the bytes of *source*, durably, and return a reference with their hash.
 
-        *source* is read once, in constant memory. Raises `ChangingFileError` for a file that is
-        written to meanwhile, and `StoreError`; with nothing half-kept.
+        *source* is read once, in constant memory. Raises `ChangingFileError` if the file is
+        written to while it is read, and `StoreError`. On an error, nothing is saved.
         """
 
     @abstractmethod
     def open(self, ref: FileRef) -> BinaryIO:
-        """The bytes of *ref*, for reading. Raises `FileNotFoundError` where there are none."""
+        """Open the bytes of *ref* for reading. Raises `FileNotFoundError` if not stored."""
 
     @abstractmethod
     def has(self, ref: FileRef) -> bool:
-        """Whether the bytes of *ref* are here; if so, no `sweep` or `remove` under way has them."""
+        """Whether the bytes of *ref* are stored; if so, no running `sweep` or `remove` has them."""
 
     def missing(self, refs: Iterable[FileRef]) -> list[FileRef]:
-        """Those of *refs* whose bytes are not here; for many of them faster than `has`."""
+        """Return those of *refs* that are not stored; faster than `has` for many of them."""
         return [ref for ref in refs if not self.has(ref)]
 
     @abstractmethod
     def remove(self, hashes: Iterable[str], *, before: float | None = None) -> None:
         """
-        Delete the files with these hashes; those that are not here are passed over.
+        Delete the files with these hashes; those that are not stored are skipped.
 
-        With *before*, seconds since 1970, only those that nobody has put or asked for since.
+        With *before*, seconds since 1970, only those not stored or used since then.
         """
 
     @abstractmethod
@@ -94,15 +94,15 @@ class Files(ABC):
         """
         Delete what a crash left behind: files that are not *needed*, and parts of files.
 
-        What was put less than *age* seconds ago stays, as its record may be on its way. Says the
-        names and sizes; with *dry_run*, of what would be deleted.
+        Files stored less than *age* seconds ago stay, as their record may not be saved yet.
+        Returns the names and sizes of deleted files; with *dry_run*, nothing is deleted.
         """
 
     def export(self, ref: FileRef, folder: Path) -> Path:
         """
-        A new copy of *ref* below *folder*, for whoever gets it to do with as they like.
+        Copy *ref* to a new directory in *folder*, and return the path. The caller owns the copy.
 
-        It has the person's own name as far as a file system allows.
+        It has the name of the uploaded file, as far as the file system allows.
         """
         import shutil
         import tempfile
@@ -116,7 +116,7 @@ class Files(ABC):
 
 
 class MemoryFiles(Files):
-    """Files in a dict: for tests and for demos that may forget."""
+    """Files in a dict, for tests and for demos that need not persist data."""
 
     def __init__(self) -> None:
         self._contents: dict[str, bytes] = {}
@@ -125,7 +125,7 @@ class MemoryFiles(Files):
         try:
             content = source.read_bytes() if isinstance(source, Path) else source.read()
         except OSError as error:
-            raise store_error(error, doing="keep a file in", where="memory:") from error
+            raise store_error(error, doing="save a file in", where="memory:") from error
         sha256 = hashlib.sha256(content).hexdigest()
         self._contents[sha256] = content
         return FileRef(sha256=sha256, name=name, mime_type=mime_type, size=len(content))
@@ -147,18 +147,18 @@ class MemoryFiles(Files):
 
 
 class DirectoryFiles(Files):
-    """Files in the directory *root*, made on first use: `ab/abcdef…` for the hash abcdef…"""
+    """Files in the directory *root*, created on first use: `ab/abcdef…` for the hash abcdef…"""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._recent = _RecentHashes()
-        # What is known to be on the medium: names of files, by what tells them from later ones of
-        # that name, and names of directories.
+        # What is known to be on the medium: hashes of files, each with its device and inode (a
+        # later file of that name has others), and directories.
         self._durable: dict[str, tuple[int, ...]] = {}
         self._synced: set[Path] = set()
 
     def path(self, sha256: str) -> Path:
-        """Where the bytes with this hash lie, if they are here."""
+        """Return the path of the bytes with this hash, stored or not."""
         return self.root / sha256[:2] / sha256
 
     def put(self, source: Path | BinaryIO, *, name: str, mime_type: str | None = None) -> FileRef:
@@ -171,7 +171,7 @@ class DirectoryFiles(Files):
                 if part is not None and not self._renew(sha256, size):
                     self._settle(part, self.path(sha256))
         except OSError as error:
-            raise store_error(error, doing="keep a file in", where=str(self.root)) from error
+            raise store_error(error, doing="save a file in", where=str(self.root)) from error
         return FileRef(sha256=sha256, name=name, mime_type=mime_type, size=size)
 
     def _keep_path(self, source: Path, parts: ExitStack) -> _Kept:
@@ -187,13 +187,13 @@ class DirectoryFiles(Files):
                 self._recent.add(before, sha256)
                 return sha256, size, part
             parts.close()
-            time.sleep(_PAUSE)  # Gradio writes an upload again that it has: a matter of moments
+            time.sleep(_PAUSE)  # Gradio rewrites an upload that it already has; that is quick
         raise ChangingFileError(path=str(source))
 
     def _keep(self, reader: BinaryIO, parts: ExitStack) -> _Kept:
-        """Write what *reader* gives to a part, unless it is here: its hash, its size, the part."""
+        """Write *reader* to a part unless already stored; return its hash, its size, the part."""
         head = _read_block(reader)
-        if len(head) < BLOCK:  # all of it
+        if len(head) < BLOCK:  # the whole file
             sha256 = hashlib.sha256(head).hexdigest()
             if self._renew(sha256, len(head)):
                 return sha256, len(head), None
@@ -202,8 +202,8 @@ class DirectoryFiles(Files):
         return *copy_and_hash(reader, part.file, head), part
 
     def _renew(self, sha256: str, size: int) -> bool:
-        """Whether a file is here, whole; if so, it is safe from a `sweep` for a while."""
-        place = f"{self.root}/{sha256[:2]}/{sha256}"  # a Path takes as long as the call
+        """Whether a file is stored completely; if so, protect it from `sweep` for a while."""
+        place = f"{self.root}/{sha256[:2]}/{sha256}"  # building a Path takes as long as the call
         try:
             status = os.stat(place)  # noqa: PTH116
             if time.time() - status.st_mtime > _RENEWAL:
@@ -211,14 +211,14 @@ class DirectoryFiles(Files):
         except FileNotFoundError:
             return False
         if status.st_size != size or not stat.S_ISREG(status.st_mode):
-            return False  # damaged: to put it again mends it
+            return False  # damaged: storing it again repairs it
         if self._durable.get(sha256) != (status.st_dev, status.st_ino):
-            self._sync_name(Path(place))  # whoever put it may not have come so far yet
+            self._sync_name(Path(place))  # the process that stored it may not have synced it yet
             _remember(self._durable, sha256, (status.st_dev, status.st_ino))
         return True
 
     def _settle(self, part: Part, place: Path) -> None:
-        # The name appears only when the bytes are safe: a file under its hash is always whole.
+        # The name appears only when the bytes are durable: a stored file is always complete.
         if not place.parent.exists():
             place.parent.mkdir(exist_ok=True)
             self._synced.discard(place.parent)
@@ -227,9 +227,9 @@ class DirectoryFiles(Files):
         self._sync_name(place)
 
     def _sync_name(self, place: Path) -> None:
-        """Make the name *place* durable, and those of the directories that lead to it."""
+        """Make the name *place* durable, and those of its parent directories."""
         sync_directory(place.parent)
-        if place.parent not in self._synced:  # whoever made it may not have come so far yet
+        if place.parent not in self._synced:  # its creator may not have synced it yet
             sync_directory(self.root)
             sync_directory(self.root.parent)
             self._synced.add(place.parent)
@@ -252,7 +252,7 @@ class DirectoryFiles(Files):
         latest = time.time() - age
         swept = self.sweep_parts(dry_run=dry_run)
         for path in self._files():
-            with suppress(FileNotFoundError):  # somebody else has swept it
+            with suppress(FileNotFoundError):  # another process deleted it
                 status = path.lstat()
                 is_left = path.name not in needed and status.st_mtime < latest
                 if is_left and (dry_run or self._discard(path, latest)):
@@ -260,14 +260,14 @@ class DirectoryFiles(Files):
         return swept
 
     def sweep_parts(self, *, dry_run: bool = False) -> dict[str, int]:
-        """Delete the parts of files that a crash left. Says their names and sizes."""
+        """Delete the parts of files that a crash left; return their names and sizes."""
         for entry in [] if dry_run else entries_of(self.root):
             if entry.name.startswith(_DOOMED):
                 self._bring_back(entry.name.removeprefix(_DOOMED))
         return sweep_parts(self.root, _PART, dry_run=dry_run)
 
     def _files(self) -> Iterator[Path]:
-        """The files that are whole; links are none."""
+        """Yield the paths of stored files; links are ignored."""
         for folder in entries_of(self.root):
             if _SHORT_HASH.fullmatch(folder.name):
                 for entry in entries_of(Path(folder.path)):
@@ -275,10 +275,10 @@ class DirectoryFiles(Files):
                         yield Path(entry.path)
 
     def _discard(self, path: Path, before: float | None) -> bool:
-        """Delete *path*, unless somebody has renewed it since, be it in this very moment."""
+        """Delete *path* unless its time was updated since *before*, even at this moment."""
         doomed = self.root / f"{_DOOMED}{path.name}"
         with path.open("rb") as file:
-            try_lock(file.fileno())  # tells `_bring_back` that no crash left it
+            try_lock(file.fileno())  # shows `_bring_back` that this deletion is still running
             path.replace(doomed)
             if before is not None and doomed.stat().st_mtime >= before:
                 doomed.replace(path)
@@ -287,7 +287,7 @@ class DirectoryFiles(Files):
         return True
 
     def _bring_back(self, sha256: str) -> None:
-        """Undo a `_discard` that a crash cut off: whether it may go has to be asked again."""
+        """Undo a `_discard` that a crash interrupted, so that the check is repeated."""
         doomed, path = self.root / f"{_DOOMED}{sha256}", self.path(sha256)
         with suppress(FileNotFoundError), doomed.open("rb") as file:
             if try_lock(file.fileno()) is False:
@@ -301,9 +301,9 @@ class DirectoryFiles(Files):
 
 def safe_name(name: str) -> str:
     """
-    *name* as one part of a path, the same wherever it can be; never empty, `.` or `..`.
+    Return *name* as one path component, unchanged if possible; never empty, `.` or `..`.
 
-    Different names stay different: one that had to be changed carries a piece of its hash.
+    Different names stay different: a changed name contains part of the hash of the original.
     """
     safe = unicodedata.normalize("NFC", _UNSAFE_IN_NAMES.sub("", escape_surrogates(name))).strip(
         " ."
@@ -319,20 +319,20 @@ def safe_name(name: str) -> str:
 
 
 def begin_removal() -> float:
-    """The moment to `remove` files *before*: whoever has asked for one since has renewed it."""
+    """Return the time for `remove(before=…)`; later uses of a file update its time."""
     began = time.time()
     time.sleep(2 * _RENEWAL)
     return began
 
 
 def _touch(path: str | Path) -> None:
-    """Say that *path* is of this moment; the system itself would round that down."""
+    """Set the time of *path* to now; the system's own clock for this is coarser."""
     now = time.time_ns()
     os.utime(path, ns=(now, now))
 
 
 def _read_block(reader: BinaryIO) -> bytes:
-    """The next block, whole unless *reader* ends; a pipe or socket gives less at a time."""
+    """Read a full block, unless *reader* ends; a pipe or socket may return less at a time."""
     block = reader.read(BLOCK)
     while block and len(block) < BLOCK and (more := reader.read(BLOCK - len(block))):
         block += more
@@ -341,10 +341,10 @@ def _read_block(reader: BinaryIO) -> bytes:
 
 class _RecentHashes:
     """
-    The hashes of files read lately, by what of a file changes when it is written to.
+    The hashes of recently read files, by the `stat` fields that change on a write.
 
-    A file written to within the clock's tick in which it was read looks unchanged, so one that
-    changed just now is not remembered (as Git has it: Documentation/technical/racy-git).
+    A file written to within the clock tick in which it was read looks unchanged, so a file that
+    has just changed is not cached (as in Git: Documentation/technical/racy-git).
     """
 
     def __init__(self) -> None:
@@ -359,13 +359,13 @@ class _RecentHashes:
 
 
 def _remember(known: dict[Any, Any], key: Any, value: Any) -> None:
-    """Keep *value*, and not more than so many in all."""
+    """Cache *value*; the cache is emptied when it is full."""
     if len(known) >= _MAX_RECENT:
         known.clear()
     known[key] = value
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:
-    """Which file it is, and what changes when it is written to."""
+    """Return what identifies a file, and what changes when it is written to."""
     times = status.st_mtime_ns, status.st_ctime_ns
     return status.st_dev, status.st_ino, status.st_size, *times

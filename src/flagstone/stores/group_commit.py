@@ -1,5 +1,5 @@
 """
-Many threads that wait for the medium at once share one append, and so one fsync.
+Combine appends of concurrent threads into one, so that they share one fsync.
 """
 
 import threading
@@ -18,7 +18,7 @@ class _Request:
 
 
 class _Group:
-    """Requests that are appended together. Its gate opens for one thread after the other."""
+    """Requests that are appended together. Its gate lets one thread through after another."""
 
     __slots__ = ("gate", "requests", "settled")
 
@@ -31,11 +31,11 @@ class _Group:
 
 class GroupCommit(StoreWrapper):
     """
-    *store*, with the appends of threads that arrive while another append is under way put together.
+    Wrap *store* so that appends that arrive while another one is running are combined.
 
-    No thread of its own, no delay: whoever comes first goes at once and alone; those who arrive
-    meanwhile go together next. The promise of `append` is kept for each caller: its records are
-    durable when it returns, and an error reaches the one whose records caused it.
+    It needs no thread of its own and adds no delay: the first append runs immediately and alone;
+    those that arrive meanwhile run together next. Each caller's records are durable when `append`
+    returns, and an error is raised only to the caller whose records caused it.
     """
 
     def __init__(self, store: Store) -> None:
@@ -53,7 +53,7 @@ class GroupCommit(StoreWrapper):
                 group = self._arriving
                 group.requests.append(request)
             if waits:
-                group.gate.acquire()  # opened by the group before, or by one of ours
+                group.gate.acquire()  # opened by the previous group, or by a thread of this one
         except BaseException:  # Ctrl-C: the others still wait for this thread's turn
             if group is not None:
                 turn = self._take_turn if waits else self._pass
@@ -69,16 +69,16 @@ class GroupCommit(StoreWrapper):
 
     def _pass(self, group: _Group) -> None:
         if not group.settled:
-            self._settle(group)  # the first one through appends for all
+            self._settle(group)  # the first thread through the gate appends for all
         group.gate.release()
 
     def _settle(self, group: _Group) -> None:
         with self._mutex:
-            self._arriving = _Group()  # who comes now goes with the next
+            self._arriving = _Group()  # new requests go to the next group
         error = self._try([record for request in group.requests for record in request.records])
         for request in group.requests:
-            # One bad record must not fail its neighbours: each goes again on its own. That is
-            # safe even where the first attempt came through, as known ids are passed over.
+            # One bad record must not fail the others: each request is retried alone. That is safe
+            # even if the first attempt succeeded, as ids already stored are skipped.
             alone = len(group.requests) == 1
             request.error = self._try(request.records) if error and not alone else error
         group.settled = True
@@ -90,6 +90,6 @@ class GroupCommit(StoreWrapper):
     def _try(self, records: list[Record]) -> BaseException | None:
         try:
             self.store.append(records)
-        except BaseException as error:  # noqa: BLE001 - raised again by those it concerns
+        except BaseException as error:  # noqa: BLE001 - raised again in the threads concerned
             return error
         return None

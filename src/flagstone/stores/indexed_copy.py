@@ -1,9 +1,9 @@
 """
-Any store for those who read it: its records are copied to a database, which has an index.
+Fast reads of any store: its records are copied to a database with an index.
 
-A folder of CSV files or of shards is read whole for each question. So a reader keeps a copy of its
-own, brings it up to date before it asks, and makes it anew when something was erased. What is
-written goes to the store; files stay where they are.
+A folder of CSV files or shards is read completely for each query. So a reader has a copy of its
+own, updates it before each query, and rebuilds it after an erasure. Writes go to the store; files
+are not copied.
 """
 
 import threading
@@ -25,20 +25,20 @@ from flagstone.stores.files import Files
 
 _BATCH_SIZE = 5_000
 _TIMEOUT = 0.2
-"""Seconds for which somebody may bring the copy up to date before it is being made."""
+"""Seconds to wait for the lock before `is_ready` reports that the copy is being updated."""
 
 _WATCH = 0.5
-"""Seconds between two looks at whether a process on this machine has erased something."""
+"""Seconds between checks whether a process on this machine has erased something."""
 
 _LOOK = 60
-"""Of so many of them one looks at the store itself, where others erase, too."""
+"""One in this many checks queries the store itself, where other machines may erase, too."""
 
 Make = Callable[[Path, Files], Store]
-"""Makes an empty store in a folder, whose files are elsewhere."""
+"""Creates an empty store in a folder, with the given files."""
 
 
 class IndexedCopy(PreparedStore):
-    """*store*, read by way of a copy in a scratch folder that *make* makes a store in."""
+    """Wrap *store*; reads use a copy that *make* creates in a temporary folder."""
 
     def __init__(self, store: Store, make: Make) -> None:
         super().__init__(store)
@@ -51,7 +51,7 @@ class IndexedCopy(PreparedStore):
         self._closed = threading.Event()
 
     def prepare(self, progress: Callable[[int], None] | None = None) -> None:
-        self._current(progress).count()  # and its index
+        self._current(progress).count()  # builds the index, too
 
     def is_ready(self) -> bool:
         if not self._lock.acquire(timeout=_TIMEOUT):
@@ -97,7 +97,7 @@ class IndexedCopy(PreparedStore):
         self.store.close()
 
     def drop_if_erased(self, *, look: bool) -> None:
-        """Drop the copy if something was erased in the store; *look* there, or only be told."""
+        """Drop the copy if something was erased; with *look*, query the store itself, too."""
         with self._lock:
             scratch, edition = self._scratch, self._edition
         with suppress(StoreError, OSError):
@@ -105,17 +105,17 @@ class IndexedCopy(PreparedStore):
                 self._drop(scratch)
 
     def is_dropped(self) -> bool:
-        """Whether there is no copy now."""
+        """Whether there is currently no copy."""
         return self._scratch is None
 
     def _drop(self, scratch: Scratch | None = None) -> None:
-        """Let go of the copy, if it is the one in *scratch*: it goes with its last reader."""
+        """Release the copy, if it is the one in *scratch*; its last reader deletes it."""
         with self._lock:
             if scratch is None or scratch is self._scratch:
                 self._copy = self._scratch = None
 
     def _current(self, progress: Callable[[int], None] | None = None) -> Store:
-        """The copy, up to date."""
+        """Return the updated copy."""
         with self._lock:
             edition, mark = self.store.generation(), self.store.cursor()
             if self._copy is None or edition != self._edition:
@@ -123,7 +123,7 @@ class IndexedCopy(PreparedStore):
                 urls = [store.url for store in (self.store, *self.store.parts)]
                 folder.note_copy_of(filter(None, urls))
                 self._copy = self._make(folder.path, FilesElsewhere(self.store.files))
-                # It goes with its last reader, who may not be done when the next one is made.
+                # Deleted with its last reader, which may outlive the creation of the next copy.
                 weakref.finalize(self._copy, folder.cleanup)
                 if self._scratch is None:
                     _watch(self, self._closed)
@@ -141,7 +141,7 @@ class IndexedCopy(PreparedStore):
 
 
 def _watch(store: IndexedCopy, closed: threading.Event) -> None:
-    """Have the copy of *store* dropped soon when something is erased, though nobody asks."""
+    """Drop the copy of *store* soon after an erasure, even without a query."""
     watched = weakref.ref(store)
 
     def watch() -> None:
@@ -157,7 +157,7 @@ def _watch(store: IndexedCopy, closed: threading.Event) -> None:
 
 
 class FilesElsewhere(Files):
-    """*files* for a copy of the records that refer to them: to be opened, and left as they are."""
+    """*files* for a copy of records: they can be opened, but not removed."""
 
     def __init__(self, files: Files) -> None:
         self._files = files
@@ -169,11 +169,11 @@ class FilesElsewhere(Files):
         return self._files.open(ref)
 
     def has(self, ref: FileRef) -> bool:
-        return True  # or it is not there either
+        return True  # if not, the original store does not have it either
 
     def remove(self, hashes: Iterable[str], *, before: float | None = None) -> None:
-        """They are not the copy's to remove."""
+        """Do nothing: the files belong to the original store."""
 
     def sweep(self, needed: Container[str], *, age: float, dry_run: bool = False) -> dict[str, int]:
-        """They are not the copy's to sweep."""
+        """Do nothing: the files belong to the original store."""
         return {}

@@ -1,5 +1,5 @@
 """
-Keep records in this process, and forget them with it: for tests and for trying things out.
+Store records in memory, for tests and experiments; they are lost when the process ends.
 """
 
 import threading
@@ -12,7 +12,7 @@ from flagstone.stores.files import MemoryFiles
 
 class MemoryStore(Store):
     """
-    Records in a list, each as its JSON: what is read is never the object that was appended.
+    Records in a dict, each as JSON: a read never returns the object that was appended.
     """
 
     def __init__(self) -> None:
@@ -56,4 +56,4 @@ class MemoryStore(Store):
         return set(ids) & self._texts.keys()
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no resource is held open."""

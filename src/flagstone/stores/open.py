@@ -1,5 +1,5 @@
 """
-The places where records are kept, a file each; `open_store` finds the one that a URL names.
+Open the store that a URL names.
 """
 
 from collections.abc import Callable
@@ -15,18 +15,19 @@ __all__ = ["DATABASE", "open_store", "reader_of", "with_index"]
 
 def open_store(url: str | Path) -> Store:
     """
-    The store at *url*: made on first use, and nothing touched before.
+    Return the store at *url*. It is created on first use; nothing is touched before.
 
-    - a folder: the stores in it and in the folders below it, such as those of tabs, as one; where
-      there is none, CSV files. What is appended goes to the folder itself: to `flags.db` if it is
-      there, else to CSV files
-    - `csv:PATH`: a folder of CSV files, and only that
+    - a folder: the stores in it and in its subfolders (such as those of tabs) as one; if there is
+      none, CSV files. New records go to the folder itself: to `flags.db` if it exists, else to
+      CSV files
+    - `csv:PATH`: a folder of CSV files only
     - `sqlite:///PATH`, or a path that ends in `.db`: an SQLite database
-    - `parquet:PATH`, or `parquet:` and a URL of fsspec (`parquet:s3://bucket/flags`): Parquet files
-    - `hf://datasets/USER/NAME`: Parquet files in a dataset of the Hugging Face Hub
+    - `parquet:PATH`, or `parquet:` and an fsspec URL (`parquet:s3://bucket/flags`): Parquet files
+    - `hf://datasets/USER/NAME`: Parquet files in a dataset on the Hugging Face Hub
     - `memory:`: in this process only
 
-    Raises `UnknownStoreError` for anything else, `MissingExtraError` for what is not installed.
+    Raises `UnknownStoreError` for anything else and `MissingExtraError` if the required extra is
+    not installed.
     """
     # Drivers are imported here: `import flagstone` needs none of them.
     scheme, colon, rest = str(url).partition(":")
@@ -58,13 +59,13 @@ def open_store(url: str | Path) -> Store:
 
 def with_index(store: Store, progress: Callable[[int], None] | None = None) -> Store:
     """
-    *store* for those who read much: with an index, made now if it was not.
+    Return *store* with an index for fast reads; the index is built now if necessary.
 
-    A database has it beside it; of another store a copy with an index is kept in a scratch folder
-    until it is closed. One that cannot tell when something was erased, such as one in memory, is
-    given back as it is. *progress* is called meanwhile with the number of the record read last.
+    A database has its index in a file next to it. Any other store is copied, with an index, to a
+    temporary folder until it is closed. A store that cannot detect erasures, such as one in memory,
+    is returned unchanged. *progress* is called with the number of the record read last.
 
-    Raises `MissingExtraError` where the index is not installed.
+    Raises `MissingExtraError` if the index's dependencies are not installed.
     """
     reader = reader_of(store)
     if isinstance(reader, PreparedStore):
@@ -73,7 +74,7 @@ def with_index(store: Store, progress: Callable[[int], None] | None = None) -> S
 
 
 def reader_of(store: Store) -> Store:
-    """What `with_index` gives, to be made ready later: by `prepare`, or the first question."""
+    """Like `with_index`, but the index is built later, by `prepare` or the first query."""
     from flagstone.stores.group_commit import GroupCommit
     from flagstone.stores.sql.store import SqlStore
 
@@ -108,8 +109,8 @@ def _open_path(path: Path) -> Store:
 
 
 def _open_folder(path: Path) -> Store:
-    """The stores in *path* and in the folders below it, as one; where there is none, CSV files."""
-    root = path.resolve()  # no link is followed but the one that a person names
+    """Return the stores in *path* and its subfolders as one; CSV files if there is none."""
+    root = path.resolve()  # only the link that the caller named is followed
     kinds = list(stores_in(root)) or ["logs"]
     main = _open_kind(kinds[0], path)
     parts = {f"{kind}:": _open_kind(kind, path) for kind in kinds[1:]}
@@ -125,7 +126,7 @@ def _open_folder(path: Path) -> Store:
 
 
 def _open_kind(kind: str, folder: Path) -> Store:
-    """The store of this *kind* in *folder*, as `stores_in` tells it."""
+    """Return the store of this *kind* (see `stores_in`) in *folder*."""
     match kind:
         case "database":
             from flagstone.stores.sql.store import SqlStore

@@ -1,8 +1,8 @@
 """
-What readers of a store passed over, because it is damaged or a newer version wrote it.
+The records that reads skipped because they are damaged or were written by a newer version.
 
-One bad record never hides good ones: who reads goes on, and notes here what was not read, so that
-nobody takes an answer for whole that is not.
+A bad record never hides good ones: reading continues, and what was skipped is recorded here, so
+that an incomplete answer is never taken for a complete one.
 """
 
 import threading
@@ -14,31 +14,31 @@ from flagstone.errors import UnreadableRecordError
 from flagstone.errors.safe_text import mask_url
 
 _MAX_ITEMS = 1_000
-"""Places that are held; of more only the number is known."""
+"""Number of places stored; further ones are only counted."""
 
 
 class Passed(NamedTuple):
-    """A place that was passed over: where it is, and why it was not read."""
+    """A place that was skipped: where it is, and why it was not read."""
 
     location: str
     reason: str
 
 
 class SkippedPlaces:
-    """The places in a store that its readers passed over, each once, in the order they were met."""
+    """The places in a store that reads skipped, without duplicates, in the order of reading."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._places: dict[str, Passed] = {}
         self.more = 0
-        """How often something was passed over when there was no more room to note it."""
+        """How often a place was skipped that could no longer be stored."""
 
     def note(self, error: UnreadableRecordError) -> None:
-        """Note what *error* says of a place."""
+        """Record the location and the reason of *error*."""
         self.add(error.location, error.reason)
 
     def add(self, where: str, reason: str) -> None:
-        """Note that the record at *where* was not read, and why."""
+        """Record that the record at *where* was not read, and why."""
         where = mask_url(where)
         with self._lock:
             if where in self._places or len(self._places) < _MAX_ITEMS:
@@ -47,7 +47,7 @@ class SkippedPlaces:
                 self.more += 1
 
     def readable(self, records: Iterable[Record], where: str) -> Iterator[Flag | Review | Outcome]:
-        """Those of *records* of the store *where* that this version reads; the others are noted."""
+        """Yield those of *records*, of the store *where*, that this version can read."""
         for record in records:
             if isinstance(record, NewerRecord):
                 self.add(f"{where}, id {record.id}", record.reason)
@@ -65,14 +65,14 @@ class SkippedPlaces:
         return bool(self._places)
 
     def __str__(self) -> str:
-        """One sentence: how many, which is the first, and the way out; "" where there are none."""
+        """A summary: how many, the first one, and what to do next; "" if there are none."""
         if not self:
             return ""
         first = next(iter(self))
         number = f"{len(self):,}{'+' * bool(self.more)} record{'s' * (len(self) > 1)}"
         others = f", and {len(self) - 1:,} more" if len(self) > 1 else ""
         return (
-            f"Passed over {number} that could not be read: {first.location} ({first.reason})"
-            f"{others}. All others are told, and the store was not changed; "
-            "`flagstone doctor` names each."
+            f"Skipped {number} that could not be read: {first.location} ({first.reason})"
+            f"{others}. All other records were read, and the store was not changed; "
+            "`flagstone doctor` lists each one."
         )

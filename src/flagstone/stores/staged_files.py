@@ -1,5 +1,5 @@
 """
-Files of a flag that may yet be refused: looked at where they are, kept only when it is clear.
+Files of a flag that may still be rejected: hashed in place, and saved only on `commit`.
 """
 
 import io
@@ -16,9 +16,9 @@ from flagstone.stores.files import Files
 
 class StagedFiles(Files):
     """
-    Files on their way into *into*: nothing is on its medium before `commit`.
+    Files to be saved in *into*: nothing is written there before `commit`.
 
-    A file that was given as a path stays there, other bytes are held in memory.
+    A file given as a path stays where it is; other bytes are held in memory.
     """
 
     def __init__(self, into: Files) -> None:
@@ -32,9 +32,9 @@ class StagedFiles(Files):
         return FileRef(sha256=sha256, name=name, mime_type=mime_type, size=size)
 
     def commit(self, flag: Flag) -> None:
-        """Keep the files that *flag* refers to; those it does not are forgotten."""
+        """Save the files that *flag* refers to."""
         needed = [ref for ref in flag.files() if ref.sha256 in self._sources]
-        for ref in needed:  # before any is kept: nobody looked at what they may be now
+        for ref in needed:  # before any is saved: a changed file was never checked
             source = self._sources[ref.sha256]
             if _examine(source)[0] != ref.sha256:
                 raise ChangingFileError(path=str(source))
@@ -62,7 +62,7 @@ class StagedFiles(Files):
 
 
 def _examine(source: Path | bytes) -> tuple[str, int]:
-    """The SHA-256 of *source* and its size in bytes."""
+    """Return the SHA-256 of *source* and its size in bytes."""
     try:
         with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as reader:
             return hash_of(reader), reader.tell()

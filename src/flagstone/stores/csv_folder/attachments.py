@@ -1,6 +1,6 @@
 """
-The files of a folder: kept under their hash, shown to people under their field and name, and
-those that Gradio put beside its own log.
+The files of a folder: stored under their hash and shown under their field and name, and those that
+Gradio stored next to its own log.
 """
 
 import mimetypes
@@ -19,7 +19,7 @@ from flagstone.stores.files import DirectoryFiles, safe_name
 
 _HEAD = 8192
 _MEDIA = ("image/", "audio/", "video/")
-_SHOWN = 20  # digits of a file's hash in the path under which people see it
+_SHOWN = 20  # digits of a file's hash in the path under which it is shown
 
 
 class FolderFiles(DirectoryFiles):
@@ -35,7 +35,7 @@ class FolderFiles(DirectoryFiles):
         self._noted = threading.local()
 
     def show(self, ref: FileRef, field: str, below: str = "") -> str:
-        """Show *ref* under its field, at no cost of space where the system can; says where."""
+        """Show *ref* under its field, as a hard link if possible; return the path."""
         shown = below + _shown_as(field, ref.sha256, ref.name)
         if not os.path.exists(f"{self._folder}/{shown}"):  # noqa: PTH110 - half the time
             place = self._folder / shown
@@ -44,7 +44,7 @@ class FolderFiles(DirectoryFiles):
         return shown
 
     def adopt(self, path: Path) -> FileRef:
-        """The file at *path*, which stays where it is, as a file of this store."""
+        """Return the file at *path*, which stays where it is, as a file of this store."""
         status = path.stat()
         key = (path, status.st_size, status.st_mtime_ns)
         if key not in self._seen:
@@ -61,7 +61,7 @@ class FolderFiles(DirectoryFiles):
         return ref
 
     def note(self, path: Path) -> None:
-        """Take note that the file at *path* is of the row that is being read."""
+        """Record that the file at *path* belongs to the row that is being read."""
         noted: set[Path] | None = getattr(self._noted, "paths", None)
         if noted is not None:
             noted.add(path)
@@ -78,7 +78,7 @@ class FolderFiles(DirectoryFiles):
 
     @contextmanager
     def noting(self) -> Iterator[set[Path]]:
-        """The files of Gradio's that this thread meets meanwhile, as it reads one row."""
+        """Collect Gradio's files that this thread finds while it reads one row."""
         noted: set[Path] = set()
         self._noted.paths = noted
         try:
@@ -111,7 +111,7 @@ class FolderFiles(DirectoryFiles):
 
 
 def _type_by_content(head: bytes) -> str | None:
-    """The type of a file that begins with *head*, if it is a picture, a sound or a film."""
+    """Return the MIME type of a file that begins with *head*, if it is image, audio or video."""
     import filetype
 
     found = filetype.guess(head)
@@ -122,7 +122,7 @@ def _type_by_content(head: bytes) -> str | None:
 @lru_cache(maxsize=1000)
 def _shown_as(field: str, sha256: str, name: str) -> str:
     directory = safe_name(field)
-    if directory.lower().endswith(".csv"):  # logs are called so
+    if directory.lower().endswith(".csv"):  # a name for logs
         directory += ".files"
     return f"{directory}/{sha256[:_SHOWN]}/{safe_name(name)}"
 
@@ -133,7 +133,7 @@ def _link_or_copy(source: Path, place: Path) -> None:
             os.link(source, place)
         except FileExistsError:
             raise
-        except OSError:  # a file system without links
+        except OSError:  # a file system without hard links
             with open_part(place.parent) as part, source.open("rb") as reader:
                 shutil.copyfileobj(reader, part.file)
                 part.become(place)

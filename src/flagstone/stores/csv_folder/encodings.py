@@ -1,10 +1,9 @@
 """
-The text of a file that others wrote, where its encoding is sure.
+Decode the text of a file from another program, if its encoding is certain.
 
-UTF-8 and what begins with a byte order mark tell their encoding themselves. Anything else is one of
-the encodings in which Windows wrote, and Excel writes. charset-normalizer says which of them could
-be meant; of these, some make words that nobody writes. The encoding is sure where all that are left
-give the same text.
+UTF-8 and byte order marks identify themselves. Anything else is in one of the encodings used by
+Windows and Excel. charset-normalizer lists the candidates; those that give implausible words are
+dropped. The encoding is certain if one of the remaining texts is clearly the most likely.
 """
 
 import codecs
@@ -27,7 +26,7 @@ _MARKS = (
 )
 OF_MARKS = {
     codecs.BOM_UTF8: "utf-8",
-    codecs.BOM_UTF32_LE: "utf-32-le",  # which begins with that of UTF-16
+    codecs.BOM_UTF32_LE: "utf-32-le",  # before UTF-16, whose mark it begins with
     codecs.BOM_UTF32_BE: "utf-32-be",
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
@@ -35,26 +34,26 @@ OF_MARKS = {
 """Byte order marks, and the encodings of what follows them."""
 
 _EAST_ASIAN = {"gb18030": "gb2312", "cp949": "euc_kr", "cp932": "shift_jis", "big5": "big5"}
-"""Encodings, and the sets of characters that people write with: the others are rare."""
+"""Encodings, and for each a smaller one with its common characters."""
 
 _SINGLE_BYTE = [f"cp{number}" for number in (*range(1250, 1259), 874)]
 _COMMON_LEADS = {"gb18030": (0xB0, 0xD7), "cp949": (0xB0, 0xC8), "big5": (0xA4, 0xC6)}
-"""Of these encodings, between which first bytes the characters lie that are used most."""
+"""For these encodings, the range of first bytes of the most common characters."""
 
 _CHAOS = 0.1
-"""A text that is so much more of a mess than another one is not what was written."""
+"""A text with a chaos this much higher than that of another one is dropped."""
 
 _COHERENCE = 0.4
-"""A text that is so much like a language, and another one half as much less, was written."""
+"""Coherence needed to choose between texts; the next best must be lower by half of this."""
 
 _USUAL_SIGNS = frozenset("–—‘’“”„…«»‹›€£§°•¿¡©®™×÷±²³½¼、。，！？：；（）「」『』・〜～·《》【】")  # noqa: RUF001
 _FEW_LETTERS = 12
-"""Fewer letters of East Asia tell too little."""
+"""Minimum number of East Asian letters to detect an encoding."""
 
 _ENOUGH_LETTERS = 60
-"""So many letters of different words tell a language that has an alphabet of its own."""
+"""Minimum number of letters, in different words, to detect a non-Latin alphabet."""
 
-_RARE = 0.1  # of the characters may be no common ones
+_RARE = 0.1  # maximum share of uncommon characters
 _MAX_SAMPLE_LENGTH = 1 << 20
 _MAX_ACCENTS = 2  # in a row, in Latin words
 _NOT_LETTERS = re.compile(r"[\W\d_]+")
@@ -62,7 +61,7 @@ WAY_OUT = "name it (--encoding cp1252), or save the file as UTF-8"
 
 
 class Decoded(NamedTuple):
-    """A text, and the encoding that it had."""
+    """A text and its original encoding."""
 
     text: str
     encoding: str
@@ -70,9 +69,9 @@ class Decoded(NamedTuple):
 
 def decode(content: bytes, path: Path, encoding: str | None = None) -> Decoded:
     """
-    The text of *content*, which is that of the file *path*; in *encoding*, if it is named.
+    Decode *content*, the bytes of the file *path*, with *encoding* if it is given.
 
-    Raises `UnreadableRecordError`, which names the line, where the encoding is not sure.
+    Raises `UnreadableRecordError`, with the line, if the encoding is uncertain.
     """
     if encoding is not None:
         return _decode_named(content, path, encoding)
@@ -87,12 +86,12 @@ def decode(content: bytes, path: Path, encoding: str | None = None) -> Decoded:
         if (found := _detect(content)) is not None:
             return Decoded(content.decode(found), found)
         line = content.count(b"\n", 0, error.start) + 1
-        reason = f"it is not UTF-8, and which encoding it has is not sure: {WAY_OUT}"
+        reason = f"it is not UTF-8, and its encoding is uncertain: {WAY_OUT}"
         raise UnreadableRecordError(where=f"{path}, line {line}", reason=reason) from error
 
 
 def encode(text: str, encoding: str, *, like: bytes) -> bytes:
-    """*text* in *encoding*, as `decode` gave it; with a byte order mark where *like* has one."""
+    """Encode *text* in *encoding* (from `decode`), with a byte order mark if *like* has one."""
     for mark, name in OF_MARKS.items():
         if like.startswith(mark):
             return mark + text.encode(name)
@@ -110,7 +109,7 @@ def _decode_named(content: bytes, path: Path, encoding: str) -> Decoded:
 
 
 def _utf_16_without_mark(content: bytes) -> str | None:
-    """Which UTF-16 it is, by where the NULs of its ASCII characters stand."""
+    """Return which UTF-16 it is, by the positions of NULs in its ASCII characters, or None."""
     head = content[:4096]
     if len(content) % 2 or not head:
         return None
@@ -121,7 +120,7 @@ def _utf_16_without_mark(content: bytes) -> str | None:
 
 
 def _detect(content: bytes) -> str | None:
-    """The encoding of *content*, or one in which it is the same text, if that is sure."""
+    """Return the encoding of *content*, or an equivalent one for it, if it is certain."""
     lines = [line for line in content.splitlines() if not line.isascii()]
     in_utf_8 = sum(_is_utf_8(line) for line in lines)
     if in_utf_8 > len(lines) / 4:  # lines of several encodings
@@ -140,14 +139,14 @@ def _detect(content: bytes) -> str | None:
 
 
 class _Likelihood(NamedTuple):
-    """How much a text is like a language, and how much it is a mess; both from 0 to 1."""
+    """How much a text resembles a language, and how chaotic it is; both from 0 to 1."""
 
     coherence: float
     chaos: float
 
 
 def _surest(texts: Mapping[str, _Likelihood]) -> str | None:
-    """That of *texts* which no other one comes near, if there is one."""
+    """Return the one of *texts* that is clearly the most likely, or None."""
     least = min((each.chaos for each in texts.values()), default=0.0)
     orderly = {text: each for text, each in texts.items() if each.chaos <= least + _CHAOS}
     first, *others = [*sorted(orderly, key=lambda text: -orderly[text].coherence), None]
@@ -170,7 +169,7 @@ def _try(content: bytes, encoding: str) -> str | None:
 
 
 def _is_plausible(text: str, encoding: str) -> bool:
-    """Whether people write such text."""
+    """Whether *text* looks like natural text."""
     signs = {sign for sign in text if sign > "\x7f" and unicodedata.category(sign)[0] not in "LMN"}
     words = [word for word in _NOT_LETTERS.split(text) if word and not word.isascii()]
     if not words or not signs <= _USUAL_SIGNS:
@@ -183,7 +182,7 @@ def _is_plausible(text: str, encoding: str) -> bool:
 
 
 def _is_common(letters: str, encoding: str) -> bool:
-    """Whether *letters* are of those that people use most in *encoding*."""
+    """Whether *letters* are among the most common ones in *encoding*."""
     letters = "".join(letter for letter in letters if letter > "\x7f")
     try:
         content = letters.encode(_EAST_ASIAN[encoding])
@@ -197,7 +196,7 @@ def _is_common(letters: str, encoding: str) -> bool:
 
 
 def _is_word(word: str) -> bool:
-    """Whether *word* is of one alphabet, and of Latin letters few have accents."""
+    """Whether *word* uses one alphabet and, if it is Latin, has few accents."""
     scripts = {unicodedata.name(letter, "?").partition(" ")[0] for letter in word}
     if len(scripts) > 1 or not (
         word[1:].islower() or word.isupper() or "ARABIC" in scripts or "HEBREW" in scripts

@@ -1,8 +1,8 @@
 """
-What an erasure does to the logs of a folder, and to the files that Gradio put beside its own.
+Erase from the logs of a folder, and delete the files that Gradio stored next to its own logs.
 
-A row with its record is known by the record's id. The id of a row that Gradio wrote depends on the
-rows before it, so such rows go only from the very file in which they were found.
+A row with a record is identified by the record's id. The id of a row that Gradio wrote depends on
+the rows before it, so such rows are deleted only from the same file in which they were found.
 """
 
 import re
@@ -27,23 +27,23 @@ _TO_THE_END = Hints(waits=True)
 
 @dataclass
 class Named:
-    """The files that rows name: those of ours by their hashes, those of Gradio's by their paths."""
+    """The files that rows refer to: Flagstone's by their hashes, Gradio's by their paths."""
 
     hashes: set[str] = field(default_factory=set)
     paths: set[Path] = field(default_factory=set)
 
     def add(self, record: Record, named: Iterable[Path]) -> None:
-        """Take in the files of a row."""
+        """Add the files of a row."""
         self.hashes.update(ref.sha256 for ref in record.files())
         self.paths.update(named)
 
     def add_unread(self, row: Row) -> None:
-        """Take in what may be the hash of a file in a row that cannot be read."""
+        """Add everything that looks like the hash of a file in an unreadable row."""
         raw = row.raw.decode(errors="replace") if isinstance(row, Unparsed) else " ".join(row)
         self.hashes.update(_HASH.findall(raw))
 
     def paths_in(self, folder: Path) -> set[str]:
-        """The paths as seen from *folder*."""
+        """Return the paths relative to *folder*."""
         root = folder.resolve()
         return {path.relative_to(root).as_posix() for path in self.paths}
 
@@ -51,7 +51,7 @@ class Named:
 def plan_erasure(
     flag_ids: frozenset[str], logs: Iterable[Path], files: FolderFiles, note: Pass
 ) -> Erasure:
-    """What has to go with the flags *flag_ids*, as the *logs* have it now; *note* what is not."""
+    """Return what to delete for *flag_ids* in *logs*; *note* gets the errors of bad rows."""
     ids: set[str] = set()
     theirs, rows_in = Named(), dict[str, int]()
     folder: Path | None = None
@@ -77,12 +77,12 @@ def rewrite(
     path: Path, erasure: Erasure, files: FolderFiles, kept: Named, going: Container[str]
 ) -> None:
     """
-    Write the log *path* anew if it has rows that go; *kept* takes in the files of the others.
+    Rewrite the log *path* if it has rows to delete; the files of other rows are added to *kept*.
 
-    Flags in *going* need no files any more: another erasure that has begun is of them.
+    The files of flags in *going* are not added: another pending erasure deletes these flags.
     """
     with open_log(path, None):
-        reader = LogReader(path, files, _TO_THE_END, lambda _: None)  # noted when it was planned
+        reader = LogReader(path, files, _TO_THE_END, lambda _: None)  # `plan_erasure` noted errors
         is_as_found = erasure.rows_in.get(path.name) == path.stat().st_ino
         rows = []
         has_doomed = False
@@ -98,17 +98,17 @@ def rewrite(
                 kept.add_unread(row if record is None else ())
                 if record is not None and flag_id_of(record) not in going:
                     kept.add(record, named)
-        if has_doomed:  # any other file is not ours to touch, and need not be
+        if has_doomed:  # leave other files untouched
             replace_durably(path.resolve(), reader.render(rows))
 
 
 def remove_paths(folder: Path, paths: Iterable[str]) -> None:
-    """Delete the files *paths* of *folder*, and the directories that have nothing else."""
+    """Delete the files *paths* in *folder*, and directories that become empty."""
     root = folder.resolve()
     for name in paths:
         path = (root / name).resolve()
         if not path.is_relative_to(root) or not _is_file_of_field(path.relative_to(root)):
-            continue  # nothing that Gradio would have written
+            continue  # not a path that Gradio would have written
         if not path.is_file():
             continue
         path.unlink()
@@ -119,13 +119,13 @@ def remove_paths(folder: Path, paths: Iterable[str]) -> None:
 
 
 def _is_file_of_field(path: PurePath) -> bool:
-    """Whether a file at *path* can be one that Gradio kept of a field, and not a log, or ours."""
+    """Whether *path* can be a field's file written by Gradio, not a log or a Flagstone file."""
     is_hidden = any(part.startswith(".") for part in path.parts)
     return len(path.parts) > 1 and not is_hidden and not _LOG.fullmatch(path.name)
 
 
 def _lines(reader: LogReader, files: FolderFiles) -> Iterator[tuple[Row, Record | None, set[Path]]]:
-    """The lines of a log with their records, and the files of Gradio's that each names."""
+    """Yield the lines of a log with their records, and Gradio's files that each refers to."""
     lines = reader.lines()
     while True:
         with files.noting() as named:

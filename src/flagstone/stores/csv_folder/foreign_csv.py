@@ -1,8 +1,8 @@
 """
-A CSV file that others wrote, as rows: Gradio of any version, a person's editor, Excel, Git.
+Read the rows of a CSV file from another program: any version of Gradio, an editor, Excel.
 
-Its encoding, delimiter and quotes are found out. What is no row of a log, such as what Git leaves
-in a conflict, is refused by its line.
+Its encoding, delimiter and quotes are detected. Lines that are not rows of a log, such as Git's
+conflict markers, are rejected by line number.
 """
 
 import csv
@@ -22,7 +22,7 @@ from flagstone.stores.csv_folder.rows import HUB_END, RECORD
 from flagstone.stores.csv_folder.whole_rows import Pass, Unparsed, raise_it
 
 MAX_LOG_SIZE = 1 << 30
-"""Bytes of a log that are read at once."""
+"""Maximum size in bytes of a log; it is read at once."""
 
 CHAT_HEADER = ("conversation", "index", "value", "flag", "timestamp")
 
@@ -34,30 +34,30 @@ _QUOTED_ROW = re.compile(
     r"('([^']|'')*'|-?[\d.eE+-]+|True|False)?(,('([^']|'')*'|-?[\d.eE+-]+|True|False)?)*"
 )
 _SEPARATOR_LINE = re.compile("\ufeff?(sep=[^\r\n]*\r?\n)")
-"""Excel's own line."""
+"""A line that Excel reads as the delimiter."""
 
 _LFS = "version https://git-lfs.github.com/spec/"
 _CONFLICT = ("<<<<<<< ", "||||||| ", ">>>>>>> ")
 _SETTLED = 60.0
-"""Seconds after which nobody is still writing the last row of somebody else's log."""
+"""Seconds without a write after which the last row of another program's log is complete."""
 
 _NULS = bytes(1 << 16)
 _MAX_WITH_NULS = 16 << 20
-"""Bytes of a log with many NULs in a row that are read all the same, line by line."""
+"""Maximum size in bytes of a log with many consecutive NULs; it is read line by line."""
 
 _PAUSE = 0.5
-"""Seconds within which Gradio writes a row to its end."""
+"""Seconds within which Gradio finishes writing a row."""
 
 
 class Dialect(NamedTuple):
-    """How a file parts and quotes its cells."""
+    """How a file delimits and quotes its cells."""
 
     delimiter: str = ","
     quote: str = '"'
 
     @property
     def is_of_old_gradio(self) -> bool:
-        """Whether it is that of Gradio up to 3.1, which did not put apostrophes before formulas."""
+        """Whether it is that of Gradio up to 3.1, which did not escape formulas."""
         return self.quote == "'"
 
 
@@ -72,7 +72,7 @@ _DIALECTS = (
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Rows below one header, or all of them where there is none."""
+    """The rows below one header, or all rows if there is none."""
 
     header: Row | None
     rows: list[Row] = field(default_factory=list)
@@ -80,9 +80,9 @@ class Section:
 
 class ForeignLog:
     """
-    The file *path*, in *encoding* where a person names it.
+    The file *path*, in *encoding* if it is given.
 
-    `header` is None where it does not begin with one that ends as a log's.
+    `header` is None if the first row is not the header of a log.
     """
 
     def __init__(self, path: Path, encoding: str | None = None) -> None:
@@ -94,27 +94,27 @@ class ForeignLog:
 
     def sections(self, *, waits: bool = False, note: Pass = raise_it) -> list[Section]:
         """
-        All its rows, below the headers that they are of.
+        Return all rows, grouped by header.
 
-        A last row that somebody is writing is left out; with *waits* it is waited for. For a line
-        that is none of a log *note* is called, and an `Unparsed` stands in its place. Raises
-        `UnreadableRecordError` where the file cannot be read at all.
+        A last row that is being written is omitted or, with *waits*, waited for. For a line that
+        is not a row of a log, *note* is called, and an `Unparsed` takes its place. Raises
+        `UnreadableRecordError` if the file cannot be read at all.
         """
         size = self.path.stat().st_size
         if size > MAX_LOG_SIZE:
-            reason = f"it is larger than {megabytes(MAX_LOG_SIZE)}: split it, each with the header"
+            reason = f"it is larger than {megabytes(MAX_LOG_SIZE)}: split it, repeating the header"
             raise UnreadableRecordError(where=str(self.path), reason=reason)
         content = self.path.read_bytes()
         if waits and not content.endswith((b"\n", b"\r")):
             content = self._wait(content)
-        if (place := content.find(_NULS)) >= 0:  # before it takes minutes to find out
-            reason = "it is nothing but NULs, as a crash leaves them"
+        if (place := content.find(_NULS)) >= 0:  # parsing them would take minutes
+            reason = "it contains only NULs, probably after a crash"
             line = content.count(b"\n", 0, place) + 1
             if waits or len(content) > _MAX_WITH_NULS:
                 raise self._error(line, reason)
         text, self._encoding = decode(content, self.path, self._encoding)
         if text.startswith(_LFS):
-            raise self._error(1, "Git LFS left a pointer in its place: run `git lfs pull`")
+            raise self._error(1, "it is only a Git LFS pointer: run `git lfs pull`")
         sections = [Section(self.header)]
         is_settled = waits or self._is_settled()
         for row in self._rows(text, is_settled=is_settled, note=note):
@@ -126,7 +126,7 @@ class ForeignLog:
         return sections
 
     def render(self, rows: Iterable[Row]) -> bytes:
-        """This log with these *rows*, its headers among them, as it was written."""
+        """Return this log with these *rows* (headers included), in its original format."""
         text = io.StringIO()
         if self.header is not None and (line := _SEPARATOR_LINE.match(self._text_of_head())):
             text.write(line[1])
@@ -142,7 +142,7 @@ class ForeignLog:
         return encode(text.getvalue(), self._encoding or "utf-8", like=self._head)
 
     def _text_of_head(self) -> str:
-        """Its beginning, well enough to tell a header, which ends in ASCII."""
+        """Decode the beginning, at least well enough to find a header, which ends in ASCII."""
         for mark, name in OF_MARKS.items():
             if self._head.startswith(mark):
                 return self._head.removeprefix(mark).decode(name, errors="replace")
@@ -152,14 +152,14 @@ class ForeignLog:
             return self._head.decode("utf-16-be", errors="replace")
         try:
             return decode(self._head, self.path, self._encoding).text
-        except UnreadableRecordError:  # told when the rows are read
+        except UnreadableRecordError:  # raised again when the rows are read
             return self._head.decode("utf-8-sig", errors="replace")
 
     def _is_settled(self) -> bool:
         return time.time() - self.path.stat().st_mtime > _SETTLED
 
     def _wait(self, content: bytes) -> bytes:
-        """The content of the file when nobody writes to it any more; *content* is what it had."""
+        """Wait until the file, which had this *content*, stops growing; return its content."""
         while not self._is_settled():
             time.sleep(_PAUSE)
             if self.path.stat().st_size == len(content):
@@ -205,15 +205,15 @@ class ForeignLog:
         )
 
     def _may_grow(self, lines: Sequence[str], error: csv.Error) -> bool:
-        """Whether the log only ends within a cell: a last row that is being written."""
+        """Whether the log just ends within a cell: the last row is being written."""
         if "unexpected end of data" not in str(error) or self.header is None:
             return False
-        # Quotes that are never closed swallow what follows: rows of as many cells as the header.
+        # An unclosed quote swallows the rows after it: lines with as many cells as the header.
         rows = (next(_reader([line], self.dialect, strict=False), []) for line in lines[1:])
         return all(len(row) != len(self.header) for row in rows)
 
     def _parted(self, row: Row, raw: str) -> Iterator[Row]:
-        """*row*, or those that stand in one line, as where two processes wrote at once."""
+        """Yield *row*, or the rows in one line if two processes wrote at the same time."""
         rows = []
         if self.header is not None and len(row) > len(self.header):
             ends = [0, *(joint.end() for joint in _JOINT.finditer(raw)), len(raw)]
@@ -229,16 +229,16 @@ class ForeignLog:
 
 
 def _why_no_row(row: Row, raw: str) -> str | None:
-    """Why the line *raw* is none of a log; None where it may be one."""
+    """Return why the line *raw* cannot be a row of a log, or None."""
     if any(row) and not raw.strip("\0\r\n\ufeff "):
-        return "it is nothing but NULs, as a crash leaves them"
+        return "it contains only NULs, probably after a crash"
     if raw.startswith(_CONFLICT) or raw.strip() == "=======":
-        return "Git left a conflict there: resolve it"
+        return "it is a Git conflict marker: resolve the conflict"
     return None
 
 
 def _counted(lines: Sequence[str], dialect: Dialect) -> Iterator[tuple[int, Row]]:
-    """The rows in *lines*, each with the number of lines up to its end."""
+    """Yield the rows in *lines*, each with the number of lines up to its end."""
     reader = csv.reader(lines, delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True)
     for row in reader:
         yield reader.line_num, row
@@ -251,8 +251,8 @@ def _reader(
 
 
 def _find_dialect(head: str, name: str) -> tuple[Dialect, Row | None]:
-    """The dialect of a file that begins with *head* and is called *name*, and its header."""
-    if head.startswith("sep="):  # Excel's own line
+    """Return the dialect and the header of the file *name*, which begins with *head*."""
+    if head.startswith("sep="):  # a line of Excel
         _, _, head = head.partition("\n")
     head = head.removeprefix("\ufeff")
     for dialect in _DIALECTS:
@@ -269,16 +269,16 @@ def _find_dialect(head: str, name: str) -> tuple[Dialect, Row | None]:
 
 
 def _is_header(row: Row, name: str) -> bool:
-    """Whether *row* of the file *name* are the names of a log's columns."""
+    """Whether *row* of the file *name* is the header of a log."""
     last = row[-1] if row else ""
     is_hub = tuple(row[-2:]) == HUB_END or (name == "data.csv" and last == "flag")
-    # A person may have added columns.
+    # A user may have added columns.
     has_more = "timestamp" in row and bool({"flag", "username"} & set(row))
     return last in ("timestamp", RECORD) or is_hub or has_more
 
 
 def _is_new_header(row: Row, header: Row) -> bool:
-    """Whether *row*, below *header*, is that again, or another one."""
+    """Whether *row*, below *header*, repeats it or is another header."""
     if row[0].startswith("\ufeff"):
         row = [row[0][1:], *row[1:]]
     is_other = row[-1] == header[-1] == "timestamp" or tuple(row[-2:]) == HUB_END

@@ -1,8 +1,8 @@
 """
-A cell that Gradio wrote, read back as what it was, as far as Gradio left that to be told.
+Read a cell that Gradio wrote back as the original value, as far as that can be determined.
 
-Gradio writes all as text: `false`, `7`, a path, JSON. A cell that may have been something else says
-so. What a demo's own component says of a field is not guessed.
+Gradio writes everything as text: `false`, `7`, a path, JSON. An ambiguous cell is reported as a
+doubt. A field for which the demo gives its component is not guessed.
 """
 
 import json
@@ -35,17 +35,17 @@ _JSON_BY_GRADIO_3 = re.compile(r"tmp\w{8}\.json")
 _CAPTIONS = "captions.json"
 _PAIR = 2
 
-EMPTY = "nothing, or the empty text: Gradio writes both alike"
-APOSTROPHE = "an apostrophe at its start was taken for Gradio's, and removed"
-RESPELLED = "Gradio respells such text: 1e5 as 100000.0, JSON in its own way"
-LOOKS_SO = "it may have been text that looks so"
-DIGITS = "it may have been a number that a person, or a spreadsheet, spelled so"
-OTHER_FIELD = "it looks like the path of a file, but of no file of this field"
-NOT_ITS = "it is not what the demo's component holds"
+EMPTY = "None or the empty text: Gradio writes both alike"
+APOSTROPHE = "an apostrophe at its start was removed: Gradio adds one before formulas"
+RESPELLED = "Gradio rewrites such text: 1e5 as 100000.0, JSON in its own format"
+LOOKS_SO = "it may have been text that looks the same"
+DIGITS = "it may have been a number in the format of a user or a spreadsheet"
+OTHER_FIELD = "it looks like the path of a file, but not of a file of this field"
+NOT_ITS = "it is not a value of the demo's component"
 
 
 class Read(NamedTuple):
-    """A cell as it was read, and what of it cannot be told for sure, if anything."""
+    """The value read from a cell, and why it is in doubt, if it is."""
 
     value: Value
     doubt: str | None
@@ -54,10 +54,10 @@ class Read(NamedTuple):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Field:
     """
-    What a demo says of one field: its name in a log, its kind, the component, its side.
+    A field as defined by the demo: its name in a log, its kind, its component, input or output.
 
-    `parse` makes data of the text of a cell, and raises `ValueError` for what is none; without
-    one the cell is text, or the path of a file where it `holds_files`.
+    `parse` converts the text of a cell to data, and raises `ValueError` for invalid text. Without
+    it, the cell is text or, if it `holds_files`, the path of a file.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Field:
 
 
 def read_cell(text: str, column: Column, files: ColumnFiles) -> Read:
-    """The cell *text* of *column*, whose *files* are those of its row."""
+    """Read the cell *text* of *column*, with the *files* of its row."""
     plain = column.plain(text)
     look = column.look
     if look in ("text", "digits"):
@@ -88,7 +88,7 @@ def read_cell(text: str, column: Column, files: ColumnFiles) -> Read:
 
 
 def read_cell_of(field: Field, text: str, column: Column, files: ColumnFiles) -> Read:
-    """The cell *text* of a field that the demo tells of."""
+    """Read the cell *text* of a *field* that the demo defines."""
     plain = column.plain(text)
     if field.parse is None and not field.holds_files:
         read = _read_text(text, plain, column, None)
@@ -109,13 +109,13 @@ def read_cell_of(field: Field, text: str, column: Column, files: ColumnFiles) ->
 
 
 def _read_known(field: Field, plain: str, files: ColumnFiles) -> tuple[Any, str | None]:
-    """The data that a cell of *field* is; raises `ValueError` for what is none."""
+    """Return the data of a cell of *field*. Raises `ValueError` if it is invalid."""
     if field.holds_files and (files.has(plain) or file_data_in(plain)):
         _, data, doubt = _read_file(plain, files)
         return data, doubt
     if field.holds_files and looks_like_path(plain):
         return None, NO_FILE
-    if files.has(plain):  # Gradio 3 kept data in files
+    if files.has(plain):  # Gradio 3 stored data in files
         _, data, doubt = _read_file(plain, files)
         return (data, None) if doubt == LOOKS_SO else (data, doubt)
     missing: list[str] = []
@@ -154,7 +154,7 @@ def _read_file(plain: str, files: ColumnFiles) -> tuple[str, Any, str | None]:
 
 
 def _read_gallery(path: Path, files: ColumnFiles) -> tuple[str, Any, str | None]:
-    """The gallery that Gradio 3 kept in a folder: its pictures, and what is said below them."""
+    """Read a gallery that Gradio 3 stored in a folder: its images and their captions."""
     captions = files.read_json(path / _CAPTIONS)
     parts, missing = [], []
     for name, caption in captions.items() if isinstance(captions, dict) else ():
@@ -166,7 +166,7 @@ def _read_gallery(path: Path, files: ColumnFiles) -> tuple[str, Any, str | None]
 
 
 def _read_data(data: Any, files: ColumnFiles) -> tuple[str, Any, str | None]:
-    """What *data*, of JSON, is to a person, with its files."""
+    """Return the kind of *data*, parsed from JSON, the data with its files, and any doubt."""
     missing: list[str] = []
     data = _completed(_with_files(data, files, missing))
     kind = kind_of(data)
@@ -177,7 +177,7 @@ def _read_data(data: Any, files: ColumnFiles) -> tuple[str, Any, str | None]:
 
 
 def _with_files(data: Any, files: ColumnFiles, missing: list[str]) -> Any:
-    """*data* with a `FileRef` for each file of the field; *missing* gets why there is none."""
+    """Return *data* with a `FileRef` for each file; reasons for missing ones go to *missing*."""
     match data:
         case dict() if is_file_data(data):
             ref, doubt = files.take_all(data)
@@ -215,7 +215,7 @@ _BY_KEYS_OF_PARTS: dict[frozenset[str], str] = {
 
 
 def kind_of(data: Any) -> str:
-    """What *data* is to a person, by its shape."""
+    """Return the kind of *data*, by its shape."""
     match data:
         case FileRef():
             major = (data.mime_type or "").partition("/")[0]
@@ -232,7 +232,7 @@ def kind_of(data: Any) -> str:
 
 
 def _are_pairs(data: Any) -> bool:
-    """Whether *data* may be a conversation as Gradio had it up to 5: what was said, the answer."""
+    """Whether *data* may be a conversation up to Gradio 5: pairs of message and answer."""
     return bool(data) and isinstance(data, list) and all(map(_is_pair, data))
 
 
@@ -250,6 +250,6 @@ def _kind_by_keys(kinds: dict[frozenset[str], str], data: dict[str, Any]) -> str
 
 
 def _completed(data: Any) -> Any:
-    """*data* with the key that tables have had since Gradio 4."""
+    """Return *data*, with the key that tables have had since Gradio 4."""
     is_table = isinstance(data, dict) and {"headers", "data"} <= data.keys()
     return {"metadata": None, **data} if is_table else data

@@ -1,8 +1,8 @@
 """
-The rows of Gradio's chat feedback: a conversation, the message that somebody reacted to, and how.
+The rows of Gradio's chat feedback: a conversation, the index of a message, and the reaction to it.
 
-A row without a reaction takes the one before it back. Messages are dicts, or pairs of what was said
-and answered, of which an index names the pair and the side.
+A row without a reaction withdraws the previous one. Messages are dicts, or pairs of message and
+answer; then the index names the pair and the side.
 """
 
 import re
@@ -18,10 +18,10 @@ from flagstone.stores.csv_folder.gradio_rows import moment_of
 from flagstone.stores.csv_folder.log import Row
 
 WITHDRAWN = "withdrawn by the person who flagged"
-NO_MESSAGE = "it names a message that the conversation has not"
-NOT_A_CHAT = "it is no conversation"
-NO_REACTION = "it takes a reaction back that the log does not have"
-NO_TIME = "the log does not say when: this is when the log was last written"
+NO_MESSAGE = "the conversation has no message with this index"
+NOT_A_CHAT = "it is not a conversation"
+NO_REACTION = "it withdraws a reaction that is not in the log"
+NO_TIME = "the log has no time: this is when the log was last written"
 
 _INDEX = re.compile(r"[\[(]?(\d{1,9})(?:, ?(\d))?[\])]?")
 _PAIR = 2
@@ -29,14 +29,14 @@ _READ_FROM = "a row of Gradio's chat log"
 
 
 class ChatRows:
-    """The rows of one chat log, in order; *unescaped* takes Gradio's apostrophes away."""
+    """The rows of one chat log, in order; *unescaped* removes Gradio's apostrophes."""
 
     def __init__(self, unescaped: Callable[[str], str]) -> None:
         self._unescaped = unescaped
         self._standing: dict[str, list[str]] = defaultdict(list)  # by reply, the ids of flags
 
     def record(self, row: Row, record_id: str, written: datetime) -> Record:
-        """The flag that *row* tells of, or the review by which one was taken back."""
+        """Return the flag in *row*, or the review that withdraws one."""
         conversation, index, *rest = [*row, "", ""]
         *_, timestamp = filter(None, ["", *rest])
         moment = moment_of(timestamp)
@@ -67,7 +67,7 @@ class ChatRows:
 
 
 def _messages_in(text: str) -> tuple[list[Any], dict[str, str]]:
-    """The messages, or pairs, of the cell *text*; and what of it is in doubt."""
+    """Return the messages, or pairs, in the cell *text*, and any doubts."""
     data = parse(text, literals=True)
     if isinstance(data, list):
         return data, {}
@@ -75,7 +75,7 @@ def _messages_in(text: str) -> tuple[list[Any], dict[str, str]]:
 
 
 def _reply_in(messages: list[Any], index: str) -> tuple[list[Any], list[Any] | None]:
-    """What came before the message at *index*, and that message; all of it where there is none."""
+    """Return the messages before *index* and the message there; all and None if there is none."""
     found = _INDEX.fullmatch(index.strip())
     number = int(found[1]) if found else len(messages)
     if number >= len(messages):
@@ -84,6 +84,6 @@ def _reply_in(messages: list[Any], index: str) -> tuple[list[Any], list[Any] | N
     if not isinstance(message, list | tuple) or len(message) != _PAIR:
         return messages[:number], [message]
     said, answer = message
-    if found and found[2] == "0":  # what the person said
+    if found and found[2] == "0":  # the visitor's message
         return messages[:number], [[said, None]]
     return [*messages[:number], [said, None]], [[None, answer]]

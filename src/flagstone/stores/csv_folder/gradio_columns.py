@@ -1,8 +1,8 @@
 """
-What a column of a log that Gradio wrote holds: what all its cells look like, together.
+Infer the type of a column in a log that Gradio wrote, from all its cells together.
 
-Gradio writes each value in one way. Text that merely resembles that way, such as indented JSON or
-`007`, was typed by a person.
+Gradio writes each value in one format. Similar text in another format, such as indented JSON or
+`007`, was typed by a user.
 """
 
 import ast
@@ -28,11 +28,10 @@ _FILE_DATA = {"path", "url", "size", "orig_name", "mime_type", "is_stream", "met
 
 class Column:
     """
-    What the cells of one column have in common; each is to be shown to it once.
+    What the cells of one column have in common; call `show` once for each.
 
-    *files* are those of its field. Cells are *escaped* where Gradio put apostrophes before what a
-    spreadsheet would run, which it has done since 3.2; in *literals*, up to 4.21, it wrote lists
-    as Python does.
+    *files* are those of its field. *escaped*: Gradio put apostrophes before formulas (since 3.2).
+    *literals*: Gradio wrote lists as Python literals (up to 4.21).
     """
 
     def __init__(self, files: ColumnFiles, *, escaped: bool, literals: bool) -> None:
@@ -55,16 +54,16 @@ class Column:
 
     @property
     def look(self) -> str:
-        """What all of them look like: file, json, boolean, number, digits or text."""
+        """The type that fits all cells: file, json, boolean, number, digits or text."""
         looks = [look for look in self._looks if look != "file" or self._has_files]
         return looks[0] if looks and not self._is_empty else "text"
 
     def plain(self, text: str) -> str:
-        """The cell *text* as it was before Gradio escaped it."""
+        """Return the cell *text* without Gradio's escaping."""
         return unescaped(text) if self._escaped else text
 
     def fits(self, plain: str, look: str) -> bool:
-        """Whether a cell looks so."""
+        """Whether the cell *plain* fits the type *look*."""
         match look:
             case "file":
                 is_path = looks_like_path(plain) or self.files.has(plain)
@@ -80,7 +79,7 @@ class Column:
         return True
 
     def parse(self, plain: str) -> Any:
-        """The data that a cell is, as Gradio writes it; None where it is text."""
+        """Return the data of a cell in Gradio's format, or None if it is text."""
         return parse(plain, literals=self.literals)
 
     def _names_own_file(self, plain: str) -> bool:
@@ -90,7 +89,7 @@ class Column:
 
 
 def unescaped(text: str) -> str:
-    """*text* without the apostrophe that Gradio puts before what a spreadsheet would run."""
+    """Return *text* without the apostrophe that Gradio puts before formulas."""
     rest = text[1:]
     escaped = rest.startswith(_UNSAFE_STARTS) or any(part in rest for part in _UNSAFE_PARTS)
     return rest if text.startswith("'") and escaped else text
@@ -98,9 +97,9 @@ def unescaped(text: str) -> str:
 
 def parse(text: str, *, literals: bool) -> Any:
     """
-    The data that *text* is, written in JSON as Gradio does or, with *literals*, in Python.
+    Parse *text* as JSON in Gradio's format or, with *literals*, as a Python literal.
 
-    None where it is none, was written by a person, or cannot be kept.
+    Returns None if it is neither, is in another format, or cannot be saved.
     """
     if text[:1] not in ("[", "{"):
         return None
@@ -113,14 +112,14 @@ def parse(text: str, *, literals: bool) -> Any:
 
 
 def file_data_in(text: str) -> list[dict[str, Any]]:
-    """The FileData that *text* is, or those of the list that it is."""
+    """Return the FileData in *text*: a single one or a list."""
     data = parse(text, literals=False) if '"path"' in text else None
     parts = data if isinstance(data, list) else [data]
     return [*parts] if all(map(is_file_data, parts)) else []
 
 
 def is_file_data(data: Any) -> bool:
-    """Whether *data* is what Gradio 4 and later call a file; up to 4.20 it had no `meta`."""
+    """Whether *data* is a FileData of Gradio 4 or later; up to 4.20 it had no `meta`."""
     if not isinstance(data, dict) or not isinstance(data.get("path"), str):
         return False
     is_marked = data.get("meta") == {"_type": "gradio.FileData"}
@@ -135,16 +134,16 @@ def _parse_json(text: str, *, literals: bool) -> Any:
             raise
         data = ast.literal_eval(text)
         if repr(data) != text:
-            raise ValueError("a person wrote it") from None
+            raise ValueError("not in the format of Gradio") from None
         return data
     outline = _STRING.sub("", text)
     if not (_COMPACT.fullmatch(outline) or _SPACED.fullmatch(outline)):
-        raise ValueError("a person wrote it")
+        raise ValueError("not in the format of Gradio")
     return data
 
 
 def _is_number(text: str) -> bool:
-    """Whether *text* is a number as Python and JSON write it: nothing of it is lost."""
+    """Whether *text* is a number in the format of Python or JSON, so that nothing is lost."""
     if len(text) > _MAX_NUMBER_LENGTH or not _DIGITS.fullmatch(text):
         return False
     try:

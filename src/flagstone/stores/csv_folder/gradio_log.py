@@ -1,9 +1,9 @@
 """
-The rows of a log that Gradio wrote, or a person, as flags.
+Read the rows of a log written by Gradio, or by hand, as flags.
 
 The layouts: fields, then some of flag, username and timestamp (2.x to 6.x); no header
-(SimpleCSVLogger); the Hub saver's `data.csv` and `metadata.jsonl`, which have no timestamp, and
-addresses beside files; and `ChatCSVLogger`, of whose rows `gradio_chat` knows.
+(SimpleCSVLogger); the Hub saver's `data.csv` and `metadata.jsonl`, with no timestamp and with URLs
+next to files; and `ChatCSVLogger`, whose rows `gradio_chat` reads.
 """
 
 import json
@@ -31,17 +31,17 @@ from flagstone.stores.csv_folder.log import Row
 
 __all__ = ["NO_MESSAGE", "NO_TIME", "READ_BY_DEMO", "UNPLACED", "GradioLog"]
 
-_READ_FROM_CELLS = "the cells of a CSV log: types are guessed, and which are outputs is lost"
-READ_BY_DEMO = "the cells of a CSV log, as the demo's components say"
+_READ_FROM_CELLS = "the cells of a CSV log: types are guessed, inputs and outputs not distinguished"
+READ_BY_DEMO = "the cells of a CSV log, read by the demo's components"
 
 
 class GradioLog:
     """
-    A log with this *header* in the file *path*; *rows* are all its rows, to tell columns by.
+    A log with this *header* in the file *path*; the columns are inferred from all its *rows*.
 
-    Flags' ids tell of the path below *folder*; *adopter* takes over files. *fields* are what the
-    demo says of them. Cells are *escaped* as Gradio has done since 3.2. *met* counts rows that are
-    equal, over all logs that share it.
+    Ids of flags depend on the path relative to *folder*; *adopter* imports files. *fields* are the
+    demo's definitions. *escaped*: whether cells are escaped, as in Gradio since 3.2. *met* counts
+    equal rows, over all logs that share it.
     """
 
     def __init__(
@@ -64,16 +64,16 @@ class GradioLog:
         rows = [] if self._chat else list(rows)
         self._mark: Row = ()
         if "timestamp" not in self._layout.end and not self._chat and rows:
-            # Tells logs apart whose rows do not say when.
+            # Distinguishes logs whose rows have no timestamp.
             self._mark = [folder.resolve().name, *rows[0]]
         self._columns = self._find_columns(rows, path, escaped=escaped)
         self._fields = self._match(fields)
 
     def record(self, row: Row, path: Path) -> Record:
         """
-        The flag that *row* of the file *path* tells of, or that one was taken back.
+        Return the flag in *row* of the file *path*, or the review that withdraws one.
 
-        Its id is the same each time it is read, though the log has none.
+        Its id is the same on each read, although the log has no ids.
         """
         text = json.dumps([path.relative_to(self._folder).as_posix(), *self._mark, *row])
         self._met[text] += 1
@@ -113,7 +113,7 @@ class GradioLog:
         return not text or column.fits(column.plain(text), column.look)
 
     def _find_columns(self, rows: Sequence[Row], path: Path, *, escaped: bool) -> dict[str, Column]:
-        """What each column holds, by those rows that are as long as the header."""
+        """Infer the columns, from the rows that are as long as the header if there are any."""
         literals = not path.name.startswith("dataset")
 
         def column(folders: frozenset[str]) -> Column:
@@ -138,7 +138,7 @@ class GradioLog:
         return columns
 
     def _match(self, fields: Sequence[Field]) -> dict[str, Field]:
-        """The *fields* of the demo by the names that they have here."""
+        """Return the demo's *fields* by their names in this log."""
         names = list(self._columns) if not self._layout.has_header else self._layout.fields
         if not self._layout.has_header and len(names) != len(fields):
             return {}
@@ -161,9 +161,9 @@ class GradioLog:
 
 def _copiers(folders: Mapping[str, frozenset[str]], rows: Iterable[Split]) -> set[str]:
     """
-    The fields that name a file of another one with the same folder, as where labels are equal.
+    Return the fields that name a file of another field with the same folder (equal labels).
 
-    Gradio keeps a file for each cell, so somebody typed the path.
+    Gradio stores one file per cell, so a visitor must have typed the path.
     """
     owners: dict[tuple[frozenset[str], str], str] = {}
     copiers = set()
@@ -177,9 +177,9 @@ def _copiers(folders: Mapping[str, frozenset[str]], rows: Iterable[Split]) -> se
 
 def _folders_in(rows: Iterable[Mapping[str, str]]) -> dict[str, frozenset[str]]:
     """
-    For each field of a log without header the folder that all its cells name.
+    Return, for each field of a log without a header, the folder that all its cells name.
 
-    One that two fields name belongs to neither: somebody may have typed the path in the other.
+    A folder that two fields name is ignored: a visitor may have typed the path in one of them.
     """
     found: dict[str, set[str | None]] = {}
     for row in rows:

@@ -1,8 +1,8 @@
 """
-Which cell of a row is what: fields, then some of flag, username and timestamp.
+Assign the cells of a row: fields, then some of flag, username and timestamp.
 
-Gradio's loggers never compared a row with the header. Up to 4 a row always ends with all three;
-from 5 on with those that the flag had, whatever the header says.
+Gradio's loggers never compared a row with the header. Up to Gradio 4, a row always ends with all
+three; from 5 on, only with those that the flag had, regardless of the header.
 """
 
 import re
@@ -16,9 +16,9 @@ from flagstone.core.records import unique_names
 from flagstone.stores.csv_folder.log import Row
 from flagstone.stores.csv_folder.rows import HUB_END
 
-UNPLACED = "a cell more than the log has columns: a flag option, or a user"
-SURPLUS = "a cell more than the log has columns"
-SHORT = "the row has fewer cells than the log has columns: which field is missing cannot be told"
+UNPLACED = "one more cell than the log has columns: a flag option or a user"
+SURPLUS = "one more cell than the log has columns"
+SHORT = "the row has fewer cells than the log has columns: which field is missing is unknown"
 SURPLUS_CELL = "surplus cell"
 
 _END_COLUMNS = ("flag", "username", "timestamp")
@@ -26,12 +26,12 @@ _NEW_LOG = re.compile(r"dataset\d*\.csv")
 _MAX_WAYS = 1000
 
 Fits = Callable[[str, str], bool]
-"""Whether a cell, the second, looks like those of the column of this name."""
+"""Whether a cell (second argument) looks like those of the named column (first argument)."""
 
 
 @dataclass
 class Split:
-    """The cells of a row by what they are; `is_whole` where each field has its own."""
+    """The assigned cells of a row; `is_whole` if each field has exactly one."""
 
     fields: dict[str, str]
     option: str = ""
@@ -43,7 +43,7 @@ class Split:
 
 
 class _End(NamedTuple):
-    """The cells of a row that are no fields."""
+    """The cells of a row that are not fields."""
 
     option: str = ""
     user: str = ""
@@ -52,7 +52,7 @@ class _End(NamedTuple):
 
 class Layout:
     """
-    The columns of the log *name* with this *header*; without one they are numbered.
+    The columns of the log *name* with this *header*; without a header they are numbered.
 
     `fields` are the names of the fields, `end` those of Gradio's own columns.
     """
@@ -73,7 +73,7 @@ class Layout:
 
     def split(self, row: Row, fits: Fits | None = None) -> Split:
         """
-        Which cell of *row* is what; where cells are missing, they go where they *fit*.
+        Assign the cells of *row*; if some are missing, the others go where they *fit*.
         """
         width = len(self.fields) + len(self.end)
         if len(row) == width:
@@ -91,10 +91,10 @@ class Layout:
         return self._uneven(row, fits)
 
     def _uneven(self, row: Row, fits: Fits | None) -> Split:
-        """A row that is longer or shorter than the header."""
+        """Split a row that is longer or shorter than the header."""
         width = len(self.fields) + len(self.end)
         is_early = len(row) > width and moment_of(row[width - 1]) and not moment_of(row[-1])
-        if "timestamp" in self.end and is_early:  # cells behind a whole row
+        if "timestamp" in self.end and is_early:  # cells after a complete row
             split = self.split(row[:width])
             split.surplus += row[width:]
             split.doubts[SURPLUS_CELL] = SURPLUS
@@ -103,7 +103,7 @@ class Layout:
         body, timestamp = list(row), ""
         if "timestamp" in self.end:
             *body, timestamp = row
-            if moment_of(timestamp) is None:  # cut short, or a cell of something else
+            if moment_of(timestamp) is None:  # cut short, or another kind of cell
                 body, timestamp = list(row), ""
         more = len(body) - len(self.fields)
         most = len(_END_COLUMNS) - 1
@@ -125,11 +125,11 @@ class Layout:
         return self._aligned(body, _End(timestamp=timestamp), fits)
 
     def _one_more(self, body: Row, timestamp: str) -> Split:
-        """A row with one of flag and username: which, Gradio 5 did not write."""
+        """Split a row with either flag or username: Gradio 5 did not write which one."""
         *body, cell = body
         split = Split(self._named(body), timestamp=timestamp)
         if "flag" in self.end and "username" not in self.end:
-            split.option = cell  # the column that there is
+            split.option = cell  # the header has only this column
         else:
             split.surplus.append(cell)
             split.doubts[SURPLUS_CELL] = UNPLACED
@@ -141,7 +141,7 @@ class Layout:
         return self._aligned(row, _End(), fits)
 
     def _aligned(self, cells: Row, end: _End, fits: Fits | None) -> Split:
-        """*cells* of fields that are too many or too few, put where they fit."""
+        """Assign too many or too few *cells* to the fields that they fit."""
         split = Split({}, *end, is_whole=len(cells) == len(self.fields))
         if len(cells) >= len(self.fields):
             split.fields = self._named(cells)
@@ -157,7 +157,7 @@ class Layout:
         return split
 
     def _placed(self, cells: Row, fits: Fits | None) -> Sequence[str]:
-        """The fields that *cells* are of, in order: the only ones that fit, or the first."""
+        """Return the fields of *cells*, in order: the only ones that fit, else the first."""
         first = self.fields[: len(cells)]
         if fits is None:
             return first
@@ -169,14 +169,14 @@ class Layout:
         numbers = range(len(self.fields), len(cells))
         names = unique_names([*self.fields, *(f"component {n}" for n in numbers)])
         fields = dict(zip(names, cells, strict=False))
-        if self.is_hub:  # beside a file stands its address on the Hub: not a field of the demo
+        if self.is_hub:  # next to a file is its Hub URL, which is not a field of the demo
             addresses = {f"{name} file" for name in fields} & fields.keys()
             return {name: text for name, text in fields.items() if name not in addresses}
         return fields
 
 
 def moment_of(timestamp: str) -> datetime | None:
-    """*timestamp*, in local time if it does not say; None where it is none."""
+    """Parse *timestamp*, in local time unless it has a zone; None if it is not one."""
     try:
         return datetime.fromisoformat(timestamp).astimezone(UTC)
     except (ValueError, OverflowError):
@@ -184,7 +184,7 @@ def moment_of(timestamp: str) -> datetime | None:
 
 
 def _order_of(names: Row) -> list[int]:
-    """The places of the columns, Gradio's own at the end, also where a person added others."""
+    """Return the positions of the columns with Gradio's own last, even if a user added others."""
     places = list(range(len(names)))
     if "timestamp" not in names or names[-1] == "timestamp":
         return places

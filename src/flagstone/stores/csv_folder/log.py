@@ -1,11 +1,11 @@
 """
-One CSV file that many threads and processes append to.
+One CSV file to which many threads and processes can append.
 
-Every row ends with the same bytes: its number, within the JSON of its last cell. So the tail of
-the file, however long the file is, tells whether the last row is whole and how many there are;
-an append costs the same after a million rows as after none.
+Every row ends in the same way: with its number, within the JSON of its last cell. So the tail of
+the file shows whether the last row is complete and how many rows there are; an append takes as
+long after a million rows as after none.
 
-The file itself is the lock: no second file, and none to be left behind.
+The file itself is the lock: there is no second file that could be left behind.
 """
 
 import contextlib
@@ -35,19 +35,19 @@ NUMBER = "row"
 """The key, last in the JSON of a row's last cell, that holds the row's number."""
 
 SUMS = "sums"
-"""The key before it: eight digits of the record's and eight of the other cells' CRC-32."""
+"""The key before it: the CRC-32 of the record and of the other cells, eight digits each."""
 
 _END_OF_RECORD = re.compile(
     rf'(?:,"{SUMS}":"(?P<record>[0-9a-f]{{8}})(?P<cells>[0-9a-f]{{8}})")?,"{NUMBER}":(?P<row>\d+)}}$'
 )
-"""The end of a row's last cell: what is not of the record itself."""
+"""The end of a row's last cell, which is not part of the record itself."""
 
 _MAX_END_LENGTH = 80
 
 END = re.compile(rb'""row"":(\d+)}"\r?\n')
-# Within a quoted cell each quote is doubled, so no text of a person's can look like this.
+# Within a quoted cell each quote is doubled, so user text cannot look like this.
 _WHOLE_RECORD = re.compile(rb'""flagstone"":.*(\n\Z|""row"":\d+}"(?!\r?\n?\Z))', re.DOTALL)
-"""Within JSON there is no line end: with one behind it a record is all there, or was damaged."""
+"""JSON has no line end inside: a record followed by one is complete, or was damaged."""
 
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}\+00:00")
 _TAIL = 64
@@ -60,7 +60,7 @@ csv.field_size_limit(2**31 - 1)  # the default, 128 KiB, is less than one long t
 
 
 class _End(NamedTuple):
-    """The end of a log: where the next row goes, the last one's number, what stands between."""
+    """The end of a log: the offset of the next row, the last number, and bytes to put between."""
 
     place: int
     number: int
@@ -68,15 +68,15 @@ class _End(NamedTuple):
 
 
 class OtherColumnsError(Exception):
-    """The file has other columns than the rows to be appended."""
+    """The columns of the file differ from those of the rows to append."""
 
 
 class CsvLog:
     """
-    The CSV file *path*, open, and closed to everybody else who would append to it.
+    The CSV file *path*, open and locked against other writers.
 
-    *header* is None for a log that has no header line. Raises `OtherColumnsError` where the file
-    has another one.
+    *header* is None for a log without a header line. Raises `OtherColumnsError` if the file has a
+    different header.
     """
 
     def __init__(self, path: Path, handle: int, header: tuple[str, ...] | None) -> None:
@@ -84,7 +84,7 @@ class CsvLog:
         self.header = header
         self._handle = handle
         self._head = _head_of(header)
-        self.start = self.end = 0  # where what was appended begins, and ends
+        self.start = self.end = 0  # offsets of what was appended
         self._size = os.fstat(handle).st_size
         self._is_new = _is_beginning(handle, self._head)
         if not has_header(handle, header):
@@ -92,10 +92,10 @@ class CsvLog:
 
     def append(self, rows: Sequence[Row]) -> int:
         """
-        Write *rows*, numbered, in one piece; they are on the medium when it returns.
+        Write *rows*, numbered, at once; they are on the medium when this returns.
 
         The last cell of each row is a JSON object, to which the number is added. Returns the
-        number of the last row. Raises `OSError` where they cannot be written; then `undo`.
+        number of the last row. Raises `OSError` if they cannot be written; then call `undo`.
         """
         end = self._find_end()
         if not rows:
@@ -116,20 +116,20 @@ class CsvLog:
         return end.number + len(rows)
 
     def read_header(self) -> list[str]:
-        """The first row."""
+        """Return the first row."""
         return read_header(self._handle)
 
     def undo(self) -> None:
-        """Take back what was appended, whole or in part."""
+        """Remove what was appended, even if it was written only in part."""
         if self.end:
             os.ftruncate(self._handle, self.start)
             _sync(self._handle)
 
     def _find_end(self) -> _End:
         """
-        Where the next row goes.
+        Find where the next row goes.
 
-        A row that a crash cut short was never acknowledged: the next row takes its place.
+        A row that a crash cut short was never acknowledged: the next row overwrites it.
         """
         if self._is_new:
             return _End(0, 0, self._head)
@@ -137,29 +137,29 @@ class CsvLog:
         if (last := last_end(tail)) and last.end() == len(tail):
             return _End(self._size, int(last[1]), b"")
         start, number, tail = find_tail(self._handle, self._size)
-        if is_damaged(tail):  # which is no reason to take it away
+        if is_damaged(tail):  # damaged rows are not removed
             return _End(self._size, number + 1, b"" if tail.endswith(b"\n") else b"\r\n")
         rows, kept, joint = self._measure(tail, has_header=start == 0 and self.header is not None)
         if kept < len(tail):
             logger.warning(
-                "%s ended with a row that was cut short, as by a crash; it was never acknowledged "
-                "and is removed: %r",
+                "%s ended with an incomplete row, probably after a crash; it was never "
+                "acknowledged and is removed: %r",
                 self.path,
                 tail[kept:][:500],
             )
         return _End(start + kept, number + rows, joint)
 
     def _measure(self, tail: bytes, *, has_header: bool) -> tuple[int, int, bytes]:
-        """How many rows stand in *tail*, in how many bytes, and what of a line end is missing."""
+        """Return the rows in *tail*, their size in bytes, and the missing part of a line end."""
         lines = io.BytesIO(tail).readlines()
         reader = csv.reader((line.decode(errors="replace") for line in lines), strict=True)
         ends = list(accumulate(map(len, lines)))
         rows, kept = -has_header, 0
-        with contextlib.suppress(csv.Error):  # the end stands within quotes: cut short
+        with contextlib.suppress(csv.Error):  # it ends within quotes: cut short
             for row in reader:
                 end = ends[reader.line_num - 1]
                 if end == len(tail) and not tail.endswith(b"\n"):
-                    # No line end: cut short by a crash, or left out by a person's editor.
+                    # No line end: cut short by a crash, or omitted by a text editor.
                     if not is_whole(row, self.header):
                         break
                     return rows + 1, end, b"\n" if tail.endswith(b"\r") else b"\r\n"
@@ -168,45 +168,45 @@ class CsvLog:
 
 
 def is_damaged(tail: bytes) -> bool:
-    """Whether *tail*, behind the last numbered row, is a row that was whole once, and is not."""
+    """Whether *tail*, after the last numbered row, is a complete row that was damaged later."""
     return bool(_WHOLE_RECORD.search(tail))
 
 
-@lru_cache(maxsize=2)  # a row is looked at by several, one after the other
+@lru_cache(maxsize=2)  # several functions call it for the same row
 def find_end(text: str) -> re.Match[str] | None:
-    """The end of *text*, a row's last cell, that is not of the record itself."""
+    """Find the end of *text*, a row's last cell, that is not part of the record itself."""
     return _END_OF_RECORD.search(text, max(len(text) - _MAX_END_LENGTH, 0))
 
 
 def end_of_record(cells: Row, text: str, number: int, header: Row | None) -> str:
     """
-    What stands behind the record *text* in the last cell of the row of this *number*.
+    Return what follows the record *text* in the last cell of row *number*.
 
-    A CRC-32 tells all flips of up to 32 neighbouring bits, for a microsecond a row. The record and
-    the other cells have one each: a person may change cells, and the record is whole all the same.
+    A CRC-32 detects every error burst of up to 32 bits and takes a microsecond per row. The record
+    and the other cells have one each: a user may edit cells without damaging the record.
     """
     record, others = sums_of(cells, text, number, header)
     return f',"{SUMS}":"{record:08x}{others:08x}","{NUMBER}":{number}}}'
 
 
 def sums_of(cells: Row, text: str, number: int, header: Row | None) -> tuple[int, int]:
-    """The sums of the row with these *cells* and the record *text*, as they are in the file."""
+    """Return the checksums of the record *text* and of the other *cells* of a row."""
     others = "\x1f".join([*(header or ()), "\x1e", *cells])
     return crc32(_encode(f"{text},{number}")), crc32(_encode(others))
 
 
 def _encode(text: str) -> bytes:
     try:
-        return text.encode(errors="surrogateescape")  # bytes that are no UTF-8, as they were read
+        return text.encode(errors="surrogateescape")  # bytes that are not UTF-8, as they were read
     except UnicodeEncodeError:
         return text.encode(errors="backslashreplace")  # as they are written
 
 
 def find_tail(handle: int, size: int, most: int | None = None) -> tuple[int, int, bytes]:
     """
-    The end of the last numbered row, its number, and the bytes after it.
+    Return the end of the last numbered row, its number, and the bytes after it.
 
-    Where the last *most* bytes have none it is looked for no further: then the file is one row.
+    If the last *most* bytes have none, return the end of the file, as if all of it was one row.
     """
     length = _BLOCK
     while True:
@@ -222,7 +222,7 @@ def find_tail(handle: int, size: int, most: int | None = None) -> tuple[int, int
 
 
 def last_end(block: bytes) -> re.Match[bytes] | None:
-    """The end of the last numbered row in *block*."""
+    """Find the end of the last numbered row in *block*."""
     place = len(block)
     while (place := block.rfind(b'""' + NUMBER.encode() + b'"":', 0, place)) >= 0:
         if found := END.match(block, place):
@@ -231,23 +231,23 @@ def last_end(block: bytes) -> re.Match[bytes] | None:
 
 
 def is_whole(row: Row, header: Row | None) -> bool:
-    """Whether a row that no line end follows is all there: a person's, and not one cut short."""
+    """Whether a row without a line end is complete (written in an editor), not cut short."""
     if header is not None and len(row) != len(header):
         return False
-    if row[-1] == "":  # a row of ours has a timestamp just so, and then a record
+    if row[-1] == "":  # in a Flagstone row, such a timestamp is followed by a record
         return len(row) > 1 and not _TIMESTAMP.fullmatch(row[-2])
     return _is_json(row[-1])
 
 
 def encode_row(row: Row, errors: str = "backslashreplace") -> bytes:
-    """*row* as a line of CSV (RFC 4180) in UTF-8, lone surrogates escaped as Python does."""
+    """Return *row* as a line of CSV (RFC 4180) in UTF-8, with lone surrogates escaped."""
     text = io.StringIO()
     csv.writer(text).writerow(row)
     return text.getvalue().encode(errors=errors)
 
 
 def has_header(handle: int, header: tuple[str, ...] | None) -> bool:
-    """Whether the open file *handle* has this header, or will have it, or none is wanted."""
+    """Whether the file *handle* has this header, is about to get it, or needs none."""
     head = _head_of(header)
     if read_at(handle, 0, len(head)) == head or _is_beginning(handle, head):
         return True
@@ -255,7 +255,7 @@ def has_header(handle: int, header: tuple[str, ...] | None) -> bool:
 
 
 def add_column(path: Path, columns: tuple[str, ...]) -> None:
-    """Give the log *path* the last of *columns*, empty in each row, if it has all the others."""
+    """Add the last of *columns*, with empty cells, to the log *path* if it has the others."""
     if not path.exists():
         return
     with open_log(path, None) as log:
@@ -272,7 +272,7 @@ def add_column(path: Path, columns: tuple[str, ...]) -> None:
 def _numbered(row: Row, number: int, header: Row | None) -> bytes:
     *cells, record = row
     cells = [escape_surrogates(cell) for cell in cells]
-    # By hand, as the csv module takes its time over a long cell full of quotes.
+    # Quoted by hand, as the csv module is slow for a long cell full of quotes.
     text = record[:-1] + end_of_record(cells, record[:-1], number, header)
     text = text.replace('"', '""')
     return encode_row(cells).removesuffix(b"\r\n") + b',"' + text.encode() + b'"\r\n'
@@ -284,12 +284,12 @@ def _head_of(header: tuple[str, ...] | None) -> bytes:
 
 
 def _is_beginning(handle: int, head: bytes) -> bool:
-    """Whether there is no more than a part of *head*: a crash cut it short; it is begun anew."""
+    """Whether the file has at most a part of *head*, cut short by a crash; it is rewritten."""
     return head.startswith(read_at(handle, 0, len(head) + 1))
 
 
 def read_header(handle: int) -> list[str]:
-    """The first row of the open file *handle*, without the byte order mark of some editors."""
+    """Return the first row of the file *handle*, without a byte order mark."""
     block = read_at(handle, 0, _BLOCK).decode("utf-8-sig", errors="replace")
     try:
         return next(csv.reader(io.StringIO(block, newline="")), [])
@@ -299,7 +299,7 @@ def read_header(handle: int) -> list[str]:
 
 @contextlib.contextmanager
 def open_log(path: Path, header: tuple[str, ...] | None) -> Iterator[CsvLog]:
-    """Open the log *path*, made if need be, and wait until nobody else has it open."""
+    """Open and lock the log *path*, creating it if necessary; wait for other writers."""
     while True:
         handle = _open(path)
         try:
@@ -308,7 +308,7 @@ def open_log(path: Path, header: tuple[str, ...] | None) -> Iterator[CsvLog]:
                 yield CsvLog(path, handle, header)
                 return
         finally:
-            os.close(handle)  # lets go of the lock, too
+            os.close(handle)  # releases the lock, too
 
 
 def _open(path: Path) -> int:
@@ -321,8 +321,8 @@ def _open(path: Path) -> int:
 
 
 def read_at(handle: int, place: int, length: int) -> bytes:
-    """So many bytes from this place on, or as many as there are."""
-    os.lseek(handle, place, os.SEEK_SET)  # harmless: O_APPEND writes at the end all the same
+    """Read *length* bytes at offset *place*, or as many as there are."""
+    os.lseek(handle, place, os.SEEK_SET)  # harmless: O_APPEND always writes at the end
     blocks = []
     while length and (block := os.read(handle, length)):
         blocks.append(block)

@@ -1,5 +1,5 @@
 """
-Which log of a folder takes rows with which columns: one log never has two headers.
+Choose the log in a folder for rows with given columns: a log never has two headers.
 """
 
 import os
@@ -15,11 +15,10 @@ _NUMBERED = re.compile(r"(?P<stem>.*?)(?P<number>\d*)(?P<suffix>\.[^.]*)?")
 
 def choose_log(first: Path, columns: tuple[str, ...] | None, taken: Iterable[Path] = ()) -> Path:
     """
-    The newest log from *first* on that has these *columns*; where none has, the next to be made.
+    Return the newest log from *first* on with these *columns* or, if none has them, the next name.
 
-    From `dataset1.csv` they go on `dataset2.csv`; from `log.csv` they go on `log2.csv`. Without
-    columns there is nothing to compare, and all goes to *first*. Logs *taken* for other columns
-    are passed over, also those not made yet.
+    `dataset1.csv` is followed by `dataset2.csv`, `log.csv` by `log2.csv`. Without columns, all rows
+    go to *first*. Logs *taken* for other columns are skipped, even if not created yet.
     """
     stem, number, suffix = _split(first.name)
     if columns is None:
@@ -36,9 +35,9 @@ def logs_in(
     folder: Path, suffix: str = ".csv", takes_link: Callable[[str], bool] = lambda _: False
 ) -> list[Path]:
     """
-    The logs in *folder*, in the order they were begun: 2 before 10.
+    Return the logs in *folder*, in the order of their creation: 2 before 10.
 
-    A link may lead to anything: it counts only if *takes_link* says so of its path.
+    A link may point to anything: it is included only if *takes_link* returns True for its path.
     """
     try:
         with os.scandir(folder) as found:
@@ -56,7 +55,7 @@ def logs_in(
 
 @lru_cache
 def _paths(folder: Path, names: tuple[str, ...]) -> list[Path]:
-    return [folder / name for name in names]  # to make these takes longer than to list them
+    return [folder / name for name in names]  # cached: slower than listing the folder
 
 
 def _split(name: str) -> tuple[str, int, str]:

@@ -1,8 +1,8 @@
 """
-A CSV log read back as records.
+Read a CSV log as records.
 
-Where a row has its `record` cell, that is what it says, to the character. A row without one, as
-Gradio and people write, is read from its other cells as well as they tell.
+A row with a `record` cell is read exactly from it. A row without one, written by Gradio or by hand,
+is read from its other cells as well as possible.
 """
 
 import codecs
@@ -39,27 +39,28 @@ from flagstone.stores.csv_folder.rows import CORRECTION, RECORD, aside_of
 from flagstone.stores.csv_folder.whole_rows import Pass, Unparsed, raise_it, whole_rows
 
 Place = list[int]
-"""A place in a log: the number of its file, by which a rewritten one is told, and the byte."""
+"""A place in a log: the inode of the file, which changes on a rewrite, and the byte offset."""
 
 _GRADIO_LOG = re.compile(r"(dataset|log)\d*\.csv")
 _OURS = '{"flagstone":'
 _TAIL = 4096
 _END = 1 << 16
 _MAX_LOOKED_THROUGH = 64 << 20
-"""Bytes at the end of a log that have no row of ours: then it is somebody else's."""
+"""Bytes at the end of a log that are searched for a Flagstone row; without one it is foreign."""
 
 _MAX_TOLD = 3
-"""Rows of a log whose other cells are told to be others than were written; of more their number."""
+"""Rows with changed display cells that are reported one by one; further ones are only counted."""
 
 _SUMS_DAMAGED = 8
-"""Of the ten characters about two sums, so many that agree tell that they were meant as such."""
+"""How many of the ten characters around a checksum must match to recognize a damaged one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hints:
     """
-    What a person says of logs that others wrote: their *encoding*, and what the demo's *fields*
-    are. With *waits*, a last row that somebody is writing is waited for.
+    The caller's information about foreign logs: their *encoding* and the demo's *fields*.
+
+    With *waits*, wait for a last row that is being written.
     """
 
     encoding: str | None = None
@@ -72,10 +73,10 @@ NO_HINTS = Hints()
 
 class LogReader:
     """
-    The log *path*, for reading; has no rows where it is no log but some file of a person's.
+    The log *path*, for reading; it has no rows if the file is not a log.
 
-    `hints` are what a person says of logs that others wrote. *note* is called with the error of
-    each row that cannot be read, and is passed over; without it the error is raised.
+    *hints* are the caller's information about foreign logs. *note* is called with the error of each
+    unreadable row, which is then skipped; without *note* the error is raised.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class LogReader:
             self.header = first
         elif not ours:
             foreign = ForeignLog(path, hints.encoding)
-            # A spreadsheet may have saved ours with other delimiters.
+            # A spreadsheet may have saved a Flagstone log with other delimiters.
             is_headless = RECORD not in (foreign.header or ()) and _ends_with_ours(path)
             if not is_headless:
                 self._foreign = foreign
@@ -115,17 +116,17 @@ class LogReader:
 
     @property
     def is_sure(self) -> bool:
-        """Whether the file itself tells that it is a log, and not only its name."""
+        """Whether the content shows that it is a log, and not only the name."""
         return self._foreign is None or self.header is not None
 
     def rows(self, after: Place | None = None) -> Iterator[tuple[Row, Record]]:
-        """Each row with its record, in order; the header is none."""
+        """Yield each row with its record, in order, without the header and unreadable rows."""
         for row, record in self.lines(after):
             if record is not None:
                 yield row, record
 
     def lines(self, after: Place | None = None) -> Iterator[tuple[Row, Record | None]]:
-        """Each row with its record, in order; a header has none."""
+        """Yield each row with its record, in order; None for headers and unreadable rows."""
         if not self._is_log:
             return
         if self._foreign is not None:
@@ -137,7 +138,7 @@ class LogReader:
             yield row, self._record(row) if row else None
 
     def is_told(self, row: Row) -> bool:
-        """Whether the record of *row* is what a cell says, and not read from the other cells."""
+        """Whether *row* has its record in a cell, so that it is not read from the other cells."""
         text = self._record_cell(row) if row else ""
         try:
             return bool(text) and bool(self._read_record(row, text))
@@ -145,7 +146,7 @@ class LogReader:
             return False
 
     def render(self, rows: Iterable[Row]) -> bytes:
-        """This log with these *rows*, its header among them."""
+        """Return the content of this log with these *rows*, header included."""
         if self._foreign is not None:
             return self._foreign.render(rows)
         return b"".join(
@@ -155,7 +156,7 @@ class LogReader:
 
     def verify(self, *, of_erased: bool = False) -> Iterator[str]:
         """
-        A sentence for each row that is not what was written; *of_erased* where rows are no records.
+        Yield one sentence for each damaged row; *of_erased* for the log of erased ids.
         """
         found: list[UnreadableRecordError] = []
         note, self._note = self._note, found.append
@@ -166,19 +167,19 @@ class LogReader:
                 yield from map(str, found)
                 found.clear()
             yield from map(str, found)
-        except UnreadableRecordError as error:  # no row can be told from here on
+        except UnreadableRecordError as error:  # no row can be read from here on
             yield str(error)
         finally:
             self._note = note
         if others > _MAX_TOLD:
-            reason = f"so it is with {others - _MAX_TOLD:,} more of its rows"
+            reason = f"{others - _MAX_TOLD:,} more rows have changed cells"
             yield str(UnreadableRecordError(where=str(self.path), reason=reason))
 
     def _examine(self, row: Row, told: int, *, of_erased: bool) -> bool:
         """
-        Note what is wrong with *row*; says whether the cells beside its record are not as written.
+        Note what is wrong with *row*; return whether the cells next to its record were changed.
 
-        That is no more noted where it was *told* of some rows.
+        *told* is the number of earlier rows with changed cells; only the first few are noted.
         """
         text = self._record_cell(row) if row else ""
         end = find_end(text)
@@ -197,7 +198,7 @@ class LogReader:
         _, others = self._sums_of(row, text, end)
         are_others = str(end["cells"]) != f"{others:08x}"
         if are_others and told < _MAX_TOLD:
-            reason = "the cells beside it, or the header, are not what was written; it is whole"
+            reason = "the record is intact, but the other cells or the header were changed"
             self._note(UnreadableRecordError(where=self._where(text), reason=reason))
         return are_others
 
@@ -214,7 +215,7 @@ class LogReader:
         return [*row[:place], *row[place + 1 :]]
 
     def with_record(self, row: Row, text: str | None = None) -> Row:
-        """*row* with its record, or the record *text*, under a checksum; one without has none."""
+        """Return *row* with a checksum and, if given, *text* as its record, if it has a record."""
         record = self._record_cell(row) if row else ""
         if (end := find_end(record)) is None or (text is None and end["record"]):
             return row
@@ -228,16 +229,16 @@ class LogReader:
         return f"{self.path}, row {end['row']}" if end else str(self.path)
 
     def _require_sound(self, row: Row, text: str) -> None:
-        """Raise where the record *text* of *row* is not what was written, as its sum tells."""
+        """Raise `UnreadableRecordError` if the checksum of the record *text* does not match."""
         end, reason = find_end(text), None
         if end is None:
-            reason = "it does not end as a record of a log does"
+            reason = "it does not end like a record of a log"
         elif end["record"] is None:
             about = text[: end.start()][-26:]
             agree = sum(map(eq, about[:9] + about[-1:], f',"{SUMS}":""'))
             reason = "its checksum is damaged" if agree >= _SUMS_DAMAGED else None
         elif f"{self._sums_of(row, text, end)[0]:08x}" != end["record"]:
-            reason = "its checksum is that of another record"
+            reason = "its checksum does not match"
         if reason:
             raise UnreadableRecordError(where=self._where(text), reason=reason)
 
@@ -257,7 +258,7 @@ class LogReader:
                     yield row
 
     def _quiet_rows(self) -> Iterator[Row]:
-        """The rows, of which nothing is noted again."""
+        """Yield the rows without noting errors again."""
         note, self._note = self._note, lambda _: None
         try:
             yield from self._rows()
@@ -265,7 +266,7 @@ class LogReader:
             self._note = note
 
     def _begins_with_header(self) -> bool:
-        """Whether the sums of its rows tell that there was a header, though the file has none."""
+        """Whether the checksum of the first row shows that the file has lost its header."""
         with self.path.open("rb") as file:
             for row in whole_rows(file, self.path, None, lambda _: None):
                 end = find_end(row[-1]) if row else None
@@ -275,7 +276,7 @@ class LogReader:
         return False
 
     def _sections_of(self, foreign: ForeignLog) -> list[Section]:
-        """The rows of a log that others wrote; of one that cannot be read at all, none."""
+        """Return the rows of a foreign log; none if it cannot be read at all."""
         try:
             return foreign.sections(waits=self._hints.waits, note=self._note)
         except UnreadableRecordError as error:
@@ -314,23 +315,23 @@ class LogReader:
             raise UnreadableRecordError(where=f"{self.path}, {row!r:.80}", reason=reason)
 
     def _note_zeros(self, row: Row, text: str) -> None:
-        """Note where a row has NULs that were not written: they may be of the row before it."""
+        """Note a row with NULs that were not written: they may replace the row before it."""
         if any("\0" in cell for cell in row) and (end := find_end(text)):
             _, others = self._sums_of(row, text, end)
             if end["cells"] not in (None, f"{others:08x}"):
-                reason = "NULs stand before it, where another row may have been"
+                reason = "there are NULs before it, where another row may have been"
                 where = f"{self._where(text)}, before its record"
                 self._note(UnreadableRecordError(where=where, reason=reason))
 
     def _is_long_enough(self, row: Row) -> bool:
-        """Whether *row*, in a log of ours, can be one that Gradio wrote there."""
+        """Whether *row*, in a Flagstone log, can be one that Gradio appended."""
         if not row or self._titles[-1:] != [RECORD]:
             return bool(row)
         gradios = len(self._titles) - (self._aside.stop - self._aside.start) - 1
         return bool(len(row) >= gradios)
 
     def _record_in(self, row: Row, text: str) -> Record | None:
-        """The record in the cell *text* of *row*; None, and noted, where it is damaged."""
+        """Read the record in the cell *text* of *row*; None, after a call of *note*, if damaged."""
         try:
             return self._read_record(row, text)
         except UnreadableRecordError as error:
@@ -338,7 +339,7 @@ class LogReader:
             return None
 
     def _with_aside(self, record: Record, row: Row) -> Record:
-        """*record* with what our own columns say of it, which Gradio's logs have not."""
+        """Add to *record* the comment and corrections from columns that Gradio does not have."""
         if not (isinstance(record, Flag) and self._has_aside(row)):
             return record
         comment, *right = map(unescaped, row[self._aside])
@@ -354,7 +355,7 @@ class LogReader:
         end = find_end(text)
         has_sum = end is not None and end["record"] is not None
         if has_sum:
-            self._require_sound(row, text)  # first: what was garbled may read as something else
+            self._require_sound(row, text)  # first: a garbled record may still parse
         record_text = text if end is None else f"{text[: end.start()]}}}"
         record = record_from_json(record_text, where=self._where(text), files=self._files)
         if not has_sum:
@@ -384,13 +385,13 @@ class LogReader:
         )
 
     def _cells(self, row: Row) -> Row:
-        """*row* as Gradio would have written it: without its record and what stands aside."""
+        """Return *row* as Gradio would write it: without record, comment and corrections."""
         if self._titles[-1:] != [RECORD]:
             return row
         if self._has_aside(row):
             return [*row[: self._aside.start], *row[self._aside.stop : -1]]
         gradios = len(self._titles) - (self._aside.stop - self._aside.start) - 1
-        return row if len(row) == gradios else row[:-1]  # Gradio may have gone on in our log
+        return row if len(row) == gradios else row[:-1]  # Gradio may have appended to this log
 
     def _has_aside(self, row: Row) -> bool:
         return self._aside.stop > 0 and len(row) == len(self._titles)
@@ -403,18 +404,18 @@ class LogReader:
 
 
 def _ends_lines_with_cr(path: Path, header: Row) -> bool:
-    """Whether a spreadsheet saved it so; a line end of ours that is damaged is another thing."""
+    """Whether a spreadsheet saved it with CR line ends; a damaged CRLF does not count."""
     with path.open("rb") as file:
         head = file.read(_END).removeprefix(codecs.BOM_UTF8)
     line = encode_row(header).removesuffix(b"\r\n")
-    # A header may be quoted though it need not be.
+    # A header may have unnecessary quotes.
     end = len(line) if head.startswith(line) else head.find(b"\r")
     is_cr = head[end : end + 1] == b"\r" and head[end + 1 : end + 2] != b"\n"
     return is_cr and not _ends_with_ours(path)
 
 
 def _ends_with_ours(path: Path) -> bool:
-    """Whether rows of ours are the last ones in a log that somebody else began."""
+    """Whether a log begun by another program ends with Flagstone rows."""
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         tail = read_at(file.fileno(), max(0, size - _END), _END)
@@ -422,7 +423,7 @@ def _ends_with_ours(path: Path) -> bool:
 
 
 def end_of(path: Path) -> Place:
-    """The place after the last numbered row."""
+    """Return the place after the last numbered row."""
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         end, _, _ = find_tail(file.fileno(), status.st_size, _MAX_LOOKED_THROUGH)
@@ -430,7 +431,7 @@ def end_of(path: Path) -> Place:
 
 
 class Grown:
-    """How far the log *path* has grown: whether what it had is still there can be told later."""
+    """The size and the end of the log *path*, to check later whether it was only appended to."""
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
@@ -440,8 +441,9 @@ class Grown:
 
     def goes_on(self, path: Path) -> bool:
         """
-        Whether *path* is that log, with no more than rows added; false for one that was written
-        anew. A cell that was edited in place is noticed if the log has another size.
+        Whether *path* is the same log, possibly with rows added; False if it was rewritten.
+
+        A cell edited in place is noticed if the edit changes the size of the log.
         """
         with path.open("rb") as file:
             status = os.fstat(file.fileno())

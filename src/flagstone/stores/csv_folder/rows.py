@@ -1,10 +1,9 @@
 """
-A record as a row of a CSV file: cells for people, and the whole record in the last one.
+A record as a row of a CSV file: cells for display, and the whole record in the last one.
 
-The cells are what a spreadsheet shows, safe to open in one; nothing is ever read back from them
-where the last cell is there. Those of a flag are its fields, `flag`, `comment`, for each output
-what it should have been, `username` and `timestamp`: they are the same for all flags of a demo,
-whether or not somebody commented.
+The cells are safe to open in a spreadsheet; nothing is read back from them if the last cell
+exists. A flag has cells for its fields, `flag`, `comment`, the correction of each output,
+`username` and `timestamp`: the same for all flags of a demo, with or without a comment.
 """
 
 import json
@@ -30,14 +29,14 @@ RECORD = "record"
 OPTION = "flag"
 COMMENT = "comment"
 CORRECTION = " correction"
-"""Behind the name of an output: what it should have been."""
+"""Suffix of an output's name for the column of its correction."""
 
 WHO_AND_WHEN = ("username", "timestamp", RECORD)
 HUB_END = ("flag", "username")
-"""What Gradio's Hub saver ends a row with."""
+"""The last columns of Gradio's Hub saver."""
 
 _PREVIEWED = ("image", "audio")
-"""Kinds that have a second column on the Hub, with the address of their file."""
+"""Kinds with a second column on the Hub, for the URL of their file."""
 
 REVIEW_COLUMNS = (
     *("flag_id", "verdict", "tags", "note", "assignee", "username", "timestamp"),
@@ -45,33 +44,33 @@ REVIEW_COLUMNS = (
 )
 OUTCOME_COLUMNS = ("flag_id", "run", "model", "status", "seconds", "timestamp", RECORD)
 NEWER_COLUMNS = ("flag_id", "type", "timestamp", RECORD)
-"""Those of a record of a newer version, which this one does not read."""
+"""The columns for a record of a newer version, which this version cannot read."""
 
 Link = Callable[[str, FileRef], Any]
-"""Makes a file visible under a field's name and says what stands for it in the cell."""
+"""Makes a file visible under a field's name and returns its value for the cell."""
 
 Address = Callable[[str], str]
-"""The address on the Hub of the file at a path."""
+"""Returns the Hub URL of the file at a path."""
 
 _UNSEEN = (
     r"[\s\0-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2000-\u200f"
     r"\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
     r"\U000e0000-\U000e0fff]*"
 )
-"""What has no glyph, of which spreadsheets drop some: blanks, controls, marks of order."""
+"""Invisible characters, some of which spreadsheets drop: blanks, controls, direction marks."""
 
 _SIGNS = "=+\\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212"
-"""What a formula begins with, also in the wide and small forms that some spreadsheets take."""
+"""Characters that begin a formula, also in the wide and small forms that some accept."""
 
 _FORMULA = re.compile(f"^{_UNSEEN}[{_SIGNS}]|^[\\t\\r\\n\\0]|[,;]{_UNSEEN}[{_SIGNS}\\t\\n]")
 
 
 def spreadsheet_safe(value: Any) -> Any:
     """
-    *value*, with an apostrophe before text that a spreadsheet would run as a formula.
+    Return *value*, with an apostrophe before text that a spreadsheet would run as a formula.
 
-    Numbers are safe as they are; the parts of a list are made safe one by one.
-    Source: OWASP, CSV Injection; Gradio's own rule, and what it lets pass (blanks, semicolons).
+    Numbers are unchanged; the items of a list are made safe one by one.
+    Source: OWASP, CSV Injection; Gradio's own rule, and cases it misses (blanks, semicolons).
     """
     if isinstance(value, list):
         return [spreadsheet_safe(part) for part in value]
@@ -84,9 +83,9 @@ def columns_of(
     record: Record, order: Sequence[str] = (), *, on_hub: bool = False
 ) -> tuple[str, ...]:
     """
-    The header for *record*: for a flag a column a field, in *order* if it names just these.
+    Return the header for *record*: a flag has a column per field, in *order* if it lists the same.
 
-    *on_hub*, flags have the columns of Gradio's Hub saver.
+    With *on_hub*, flags have the columns of Gradio's Hub saver.
     """
     if isinstance(record, Review):
         return REVIEW_COLUMNS
@@ -121,7 +120,7 @@ def _title(name: str) -> str:
 
 
 def aside_of(columns: Sequence[str]) -> slice:
-    """Of the *columns* of a log of ours, `comment` and the corrections, which Gradio has not."""
+    """Return where a Flagstone log has `comment` and corrections, which Gradio does not have."""
     if columns[-1:] == [RECORD] and OPTION in columns:
         start = columns.index(OPTION) + 1
         if columns[start] == COMMENT:
@@ -139,10 +138,10 @@ def row_of(
     is_titled: bool = True,
 ) -> list[str]:
     """
-    The cells of *record*, whose JSON is *text*: one for each of its columns.
+    Return the cells of *record*, whose JSON is *text*: one for each of its columns.
 
-    With *address*, those of Gradio's Hub saver. In a log that *is_titled* by no header the comment
-    and the corrections of a flag are in its record only: which cell is what could not be told.
+    With *address*, those of Gradio's Hub saver. Without a header (*is_titled*), a flag's comment
+    and corrections are only in its record, as their cells could not be identified.
     """
     timestamp = utc_text(record.created_at).replace("T", " ")
     match record:
@@ -174,7 +173,7 @@ def row_of(
 
 
 def _cell(field: str, value: Value, link: Link) -> str:
-    """What a person sees of *value*: text as it is, files as paths, anything else as JSON."""
+    """Return the cell for *value*: text unchanged, files as paths, anything else as JSON."""
 
     def simple(data: Any) -> Any:
         match data:
@@ -195,7 +194,7 @@ def _cell(field: str, value: Value, link: Link) -> str:
 
 
 def _right_cell(flag: Flag, output: str, link: Link) -> str:
-    """What *output* should have been, if somebody said so; of a label, its name."""
+    """Return the cell for the correction of *output*, "" if there is none; a label as its name."""
     value = flag.correction.get(output)
     if value is None:
         return ""
@@ -211,7 +210,7 @@ def _is_previewed(value: Value) -> bool:
 
 
 def _address(field: str, value: Value, link: Link, address: Address) -> str:
-    """Where a browser finds the file of *value*, if it has one."""
+    """Return the URL of the file of *value*, or "" if it has none."""
     ref = next(files_in(value.data), None)
     return address(str(link(field, ref))) if ref else ""
 
@@ -224,7 +223,7 @@ def _fields(flag: Flag, order: Sequence[str]) -> list[tuple[str, Value]]:
 
 
 def _correctable(flag: Flag, order: Sequence[str]) -> list[str]:
-    """The outputs of *flag*, and what else has a correction."""
+    """Return the outputs of *flag*, and other fields with a correction."""
     names = [*dict.fromkeys([*flag.outputs, *flag.correction])]
     return sorted(names, key=order.index) if set(names) <= set(order) else names
 
@@ -235,5 +234,5 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 def _json(data: Any) -> str:
     try:
         return _encode(data)
-    except ValueError:  # an integer longer than Python spells out; the record has it
+    except ValueError:  # an integer with more digits than Python converts; the record has it
         return "…"

@@ -1,9 +1,9 @@
 """
-Which ids the logs of a folder hold, found out without reading them from the start.
+Find which ids are in the logs of a folder, usually without reading the logs from the start.
 
-A flag's id (UUIDv7) tells when it was made, and it cannot have been stored before that. So for a
-flag made after this process began to look, only what was appended since need be known; for an
-older one, such as `sync` brings, all is read, once.
+A flag's id (UUIDv7) contains its creation time, before which it cannot have been stored. So for a
+flag created after this object, only rows appended since then are read; for an older one, such as
+one from `sync`, everything is read once.
 """
 
 import os
@@ -16,29 +16,29 @@ from flagstone.stores.csv_folder.log import END, CsvLog
 from flagstone.stores.csv_folder.reader import end_of
 
 _RECORD = b'"{""flagstone"":'
-# The last cell of a row begins so. A text of a person's may, too, in a cell before it; within the
+# The beginning of a row's last cell. User text in an earlier cell may look the same; within the
 # last cell it cannot, as JSON puts a backslash before its quotes.
 _ID = re.compile(rb'"{""flagstone"":\d+,""type"":""\w+"",""id"":""([^"]+)""')
 _BLOCK = 1 << 24
 _GENERATION = 20_000
-"""Recent ids are forgotten by generations of so many: at most two are held, about 5 MB."""
+"""Recent ids are dropped in generations of this size: at most two are held, about 5 MB."""
 
 
 class KnownIds:
-    """The ids in a folder's logs; *logs* are those that are there now."""
+    """The ids in a folder's logs; *logs* are the current ones."""
 
     def __init__(self, logs: Iterable[Path]) -> None:
-        self._read_to = {path: end_of(path)[1] for path in logs}  # the end of a whole row
-        self._sizes = dict(self._read_to)  # of the file when it was read last
+        self._read_to = {path: end_of(path)[1] for path in logs}  # the end of a complete row
+        self._sizes = dict(self._read_to)  # of the file at the last read
         self._recent: set[str] = set()
         self._older: set[str] = set()
         self._recent_since = self._since = _now()
 
     def among(self, ids: Iterable[str], logs: Iterable[Path]) -> set[str]:
-        """Those of *ids* that stand in *logs*."""
+        """Return those of *ids* that are in *logs*."""
         ids = set(ids)
         if any(_made_at(record_id) < self._since for record_id in ids):
-            self._since = 0  # from now on everything is known and nothing forgotten
+            self._since = 0  # from now on all ids are read and none is dropped
             self._sizes.clear()
             self._read_to.clear()
         for path in logs:
@@ -46,7 +46,7 @@ class KnownIds:
         return (ids & self._recent) | (ids & self._older)
 
     def add(self, ids: Iterable[str], log: CsvLog) -> None:
-        """Say that *ids* were just appended to *log*, which need not be read again for that."""
+        """Record that *ids* were just appended to *log*, so that it is not read again."""
         self._remember(ids)
         if log.end and log.start <= self._read_to.get(log.path, 0):
             self._sizes[log.path] = self._read_to[log.path] = log.end
@@ -55,7 +55,7 @@ class KnownIds:
         size = os.stat(path).st_size  # noqa: PTH116 - half the time
         if size == self._sizes.get(path):
             return
-        if size < self._sizes.get(path, 0):  # written anew
+        if size < self._sizes.get(path, 0):  # rewritten
             self._read_to.pop(path, None)
         with path.open("rb") as file:
             file.seek(self._read_to.get(path, 0))
@@ -65,7 +65,7 @@ class KnownIds:
             self._sizes[path] = file.tell()
 
     def _remember_rows(self, path: Path, block: bytes) -> bytes:
-        """Take the ids from the whole rows in *block*; the rest may yet be taken back."""
+        """Add the ids of complete rows in *block*; return the rest, which may be undone."""
         end = 0
         for found in END.finditer(block):
             start, end = end, found.end()
@@ -87,7 +87,7 @@ def _now() -> int:
 
 
 def _made_at(record_id: str) -> int:
-    """The milliseconds since 1970 that a UUIDv7 begins with; 0 for any other id."""
+    """Return the time in a UUIDv7, in milliseconds since 1970; 0 for any other id."""
     if record_id[14:15] != "7":
         return 0
     try:

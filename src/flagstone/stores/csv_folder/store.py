@@ -1,9 +1,9 @@
 """
-Keep records in a folder of CSV files: one that a spreadsheet opens, and a full store.
+Store records in a folder of CSV files that spreadsheets can open.
 
 The layout is Gradio's: `dataset1.csv` and so on, a new number for each set of columns, and the
 files of a field under `<label>/<hash>/<name>`. The last column, `record`, holds the whole record
-as JSON; the columns before it are for people. Reviews and outcomes have logs of their own.
+as JSON; the columns before it are for display. Reviews and outcomes have separate logs.
 """
 
 import json
@@ -40,11 +40,11 @@ from flagstone.stores.files import begin_removal
 logger = logger_of(__name__)
 
 Rows = dict[str, list[str]]
-"""Rows by the id of their record."""
+"""Rows by record id."""
 
 
 class _Kind(NamedTuple):
-    """What decides the log that a row goes to: the name of the first one, and the columns."""
+    """What determines the log of a row: the name of the first such log, and the columns."""
 
     first: str
     columns: tuple[str, ...] | None
@@ -59,14 +59,14 @@ _ABOUT_FLAGS = ("reviews", "outcomes", "others", "erased")
 
 class CsvFolder(Store):
     """
-    Records in CSV files in the folder *path*, made on first use; nothing is touched before.
+    Records in CSV files in the folder *path*, created on first use; nothing is touched before.
 
-    Flags go to *file_name* or, where that has other columns than they, to the next number:
-    `dataset1.csv`, `dataset2.csv`; `log.csv`, `log2.csv`. *header* says whether logs begin with
-    the names of their columns. *order* is the order of the columns for flags of just these
-    fields. With *simplify_file_data* a cell shows a file as its path, otherwise as Gradio's
-    FileData. With *address*, which says where on the Hub the file at a path is, flags have the
-    columns of Gradio's Hub saver, and go on in a log of its.
+    Flags go to *file_name* or, if that file has other columns, to the next number: `dataset1.csv`,
+    `dataset2.csv`; `log.csv`, `log2.csv`. *header*: whether logs begin with a header row.
+    *order*: the column order for flags with exactly these fields. *simplify_file_data*: whether a
+    cell shows a file as its path instead of as Gradio's FileData. *address* returns the Hub URL of
+    the file at a path; with it, flags have the columns of Gradio's Hub saver and are appended to
+    its log.
     """
 
     files: FolderFiles
@@ -90,14 +90,14 @@ class CsvFolder(Store):
         self._simplify_file_data = simplify_file_data
         self._address = address
         self._erasures = Erasures(self.path / ".erasing")
-        self._lock = threading.Lock()  # threads queue here, and not for the system's file locks
+        self._lock = threading.Lock()  # so that threads do not wait for the system's file locks
         self._chosen: dict[_Kind, Path] = {}
         self._grown: dict[str, Grown] = {}
         self._editions = 0
         self._has_looked = False
         try:
             self._known = KnownIds(self._logs())
-        except OSError:  # told when something is to be kept there
+        except OSError:  # raised again by the first append
             self._known = KnownIds(())
 
     @property
@@ -116,7 +116,7 @@ class CsvFolder(Store):
         self._append(list(records))
 
     def save(self, flag: Flag) -> int:
-        """Append one flag and say the number of its row, not counting the header."""
+        """Append one flag; return its row number, not counting the header."""
         return self._append([flag])
 
     def scan(self, after: str | None = None) -> Iterator[Record]:
@@ -185,7 +185,7 @@ class CsvFolder(Store):
         yield from self._erasures.verify()
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no resource is held open."""
 
     def _append(self, records: list[Record]) -> int:
         if self._erasures:
@@ -194,7 +194,7 @@ class CsvFolder(Store):
         if any('"$file"' in text for text in texts):
             require_files(records, self.files, self.location)
         rows: dict[_Kind, Rows] = defaultdict(dict)
-        with self._telling(doing="keep the flag in"):
+        with self._telling(doing="save the flag in"):
             for record, text in zip(records, texts, strict=True):
                 row = row_of(
                     record, text, self._link, self._order, self._address, is_titled=self._header
@@ -215,18 +215,18 @@ class CsvFolder(Store):
         return _Kind(self._first_logs[record.type], columns)
 
     def _write(self, rows: Mapping[_Kind, Rows]) -> int:
-        """Write *rows* to the logs of their kinds, all or none; the number of the last one."""
+        """Write *rows* to the logs of their kinds, all or none; return the last row number."""
         while True:
             try:
                 with ExitStack() as stack:
-                    # In the order of their names, so that no two processes wait for each other.
+                    # In a fixed order, so that two processes cannot deadlock.
                     places = sorted((self._choose(kind), kind) for kind in rows)
                     logs = [
                         (stack.enter_context(open_log(path, kind.columns)), rows[kind])
                         for path, kind in places
                     ]
                     return self._write_to(logs)
-            except OtherColumnsError:  # somebody else made that log, or edited its header
+            except OtherColumnsError:  # another process created it, or its header was edited
                 self._chosen.clear()
 
     def _write_to(self, logs: list[tuple[CsvLog, Rows]]) -> int:
@@ -252,17 +252,17 @@ class CsvFolder(Store):
         return self._chosen[kind]
 
     def _logs(self) -> list[Path]:
-        # Flags first: what is read in this order finds the flag before what is said about it.
+        # Flags first, so that a flag is read before its reviews and outcomes.
         logs = logs_in(self.path, takes_link=self._takes_link)
         return sorted(logs, key=lambda path: path.name.startswith(_ABOUT_FLAGS))
 
     def _takes_link(self, path: str) -> bool:
-        """Whether a log that is a link is read; it is not, and is noted as skipped."""
-        self.skipped.add(path, "it is a link; open the folder that it leads to")
+        """Return False: a log that is a link is not read, and is recorded as skipped."""
+        self.skipped.add(path, "it is a link; open the folder that it points to")
         return False
 
     def _link(self, field: str, ref: FileRef) -> str | dict[str, Any]:
-        """Show the file *ref* under its field, and say what stands for it in the cell."""
+        """Show the file *ref* under its field; return its value for the cell."""
         path = self.files.show(ref, field)
         if self._simplify_file_data:
             return path
@@ -278,9 +278,9 @@ class CsvFolder(Store):
         return [path for path in self._logs() if path.name != _ERASED]
 
     def _erase(self, erasure: Erasure) -> None:
-        """Have *erasure* done; to do it again ends what was cut off, and changes nothing else."""
+        """Carry out *erasure*; safe to repeat after a crash."""
         began = begin_removal() if erasure.hashes else 0.0
-        # First what keeps them from coming back, then what makes them go.
+        # First store the ids, so that no copy brings them back; then delete.
         with open_log(self.path / _ERASED, _ERASED_COLUMNS) as log:
             known = KnownIds(()).among(erasure.record_ids, [log.path])
             new = sorted(erasure.record_ids - known)
@@ -295,9 +295,9 @@ class CsvFolder(Store):
 
     def _try_to_finish(self) -> None:
         """
-        Finish what others began, if they are not at it.
+        Finish interrupted erasures that no other process is working on.
 
-        A failure is no reason to lose a flag, or not to read.
+        A failure must not prevent saving or reading flags.
         """
         self._has_looked = True
         try:
@@ -307,7 +307,7 @@ class CsvFolder(Store):
             logger.warning("An erasure in %s is not finished yet: %s", self.location, error)
 
     def _left_by_erasures(self) -> frozenset[str]:
-        """The ids of flags that were erased, and of which something is here all the same."""
+        """Return the ids of erased flags that still have records here."""
         erased = self.path / _ERASED
         if not erased.exists():
             return frozenset()
@@ -320,7 +320,7 @@ class CsvFolder(Store):
         return frozenset(left)
 
     def _correct(self, path: Path, new: Mapping[str, Flag]) -> None:
-        """Write the log *path* anew with these flags in place of those with their ids."""
+        """Rewrite the log *path* with these flags in place of those with their ids."""
         with open_log(path, None):
             reader = self._reader(path)
             rows = []
@@ -328,7 +328,7 @@ class CsvFolder(Store):
             for row, record in reader.lines():
                 text = None
                 if record is not None and record.id in new and reader.is_told(row):
-                    # The cells for people stay: their columns are those of the log.
+                    # The other cells stay: their columns are those of the log.
                     text, has_old = new[record.id].to_json(), True
                 rows.append(reader.with_record(row, text))
             if has_old:

@@ -1,7 +1,7 @@
 """
-The rows of a log of ours, each told from the next by the bytes that it ends with.
+Read the rows of a Flagstone log, separated by the bytes at the end of each row.
 
-So a row that is damaged is passed over, and the next one read, however its quotes are garbled.
+So a damaged row is skipped and the next one is read, even if quotes are garbled.
 """
 
 import csv
@@ -24,13 +24,13 @@ from flagstone.stores.csv_folder.log import (
 from flagstone.stores.csv_folder.rows import RECORD
 
 Pass = Callable[[UnreadableRecordError], None]
-"""What is called with the error of a row that is passed over; it may raise it."""
+"""Called with the error of each skipped row; it may raise the error."""
 
 _SETTLED = 60.0
-"""Seconds after which nobody is still writing the last row of somebody else's log."""
+"""Seconds without a write after which the last row of another program's log is complete."""
 
 _MAX_TRIED = 200
-"""Lines at which it is tried whether the next row begins there."""
+"""Maximum number of lines tried as the beginning of the next row."""
 
 
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
@@ -38,7 +38,7 @@ _BROKEN_END = re.compile(rb'(?:""row"":\d+}"|\brecord)\r[^\n]')
 
 
 class Unparsed(list[str]):
-    """Bytes of a log that are no row any more, with no cells; they are kept as they are."""
+    """Bytes of a log that cannot be read as a row; they have no cells and are preserved."""
 
     def __init__(self, raw: bytes) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Unparsed(list[str]):
 
 
 def raise_it(error: UnreadableRecordError) -> None:
-    """Pass over nothing."""
+    """Raise *error* instead of skipping the row."""
     raise error
 
 
@@ -59,10 +59,10 @@ def whole_rows(
     has_lost_header: bool = False,
 ) -> Iterator[Row]:
     """
-    The rows from here on but for the *header*, and for a last one that is being written or was cut.
+    Yield the rows from the current position, without the *header* and an incomplete last row.
 
-    For what is damaged there is an `Unparsed` in its place, after *note* was called with an error;
-    also for a header that is one no more.
+    For a damaged row or header, *note* is called with an error, and an `Unparsed` is yielded in
+    its place.
     """
     number = 1
     pending: list[bytes] = []
@@ -72,12 +72,12 @@ def whole_rows(
             reason = "it is not the header that was written"
             note(UnreadableRecordError(where=f"{path}, line 1", reason=reason))
         if not is_whole_header:
-            pending = lines_of_header  # with a row behind it
+            pending = lines_of_header  # and the row after it
         else:
             number += len(lines_of_header)
             if has_lost_header:
                 yield Unparsed(b"".join(lines_of_header))
-    lines: list[bytes] = []  # up to the end of a row of ours
+    lines: list[bytes] = []  # up to the end of a Flagstone row
     for line in chain(pending, file):
         lines.append(line)
         if line.endswith((b'}"\r\n', b'}"\n')) and END.search(line):
@@ -88,7 +88,7 @@ def whole_rows(
 
 
 def _lines_of_header(file: BinaryIO) -> tuple[list[bytes], bool]:
-    """Read on to the end of the header; says whether it is one."""
+    """Read the lines of the header; return them, and whether they are valid CSV."""
     lines: list[bytes] = []
 
     def noted() -> Iterator[str]:
@@ -106,7 +106,7 @@ def _lines_of_header(file: BinaryIO) -> tuple[list[bytes], bool]:
 def _rows_of(
     lines: list[bytes], where: str, number: int, header: Row | None, note: Pass
 ) -> Iterator[Row]:
-    """The rows in *lines*, of which the last is one of ours."""
+    """Yield the rows in *lines*, the last of which ends like a Flagstone row."""
     reason = ""
     raw = b"".join(lines)
     for start in _starts_in(lines, raw):
@@ -115,27 +115,27 @@ def _rows_of(
         except csv.Error as error:
             reason = reason or f"its quotes do not match ({error})"
             continue
-        # Behind what is damaged a row may begin, but its end may look like one, too.
+        # After damage a row may begin here, but the end of one may look like a row, too.
         if _is_ours(rows[-1], header) and (start == 0 or len(rows) == 1):
             if start:
                 note(UnreadableRecordError(where=f"{where} {number}", reason=reason))
                 yield Unparsed(raw[:start])
             yield from rows
             return
-        reason = reason or "its cells are not those of the log"
+        reason = reason or "its cells do not match the columns of the log"
     note(UnreadableRecordError(where=f"{where} {number}", reason=reason))
     yield Unparsed(raw)
 
 
 def _starts_in(lines: list[bytes], raw: bytes) -> Iterator[int]:
-    """Where in *raw*, which are *lines*, a row may begin: lines, and behind a broken line end."""
+    """Yield where in *raw* (joined *lines*) a row may begin: at lines and broken line ends."""
     yield 0
     ends = accumulate(map(len, lines[:_MAX_TRIED]))
     yield from sorted({*ends, *(found.end() for found in _BROKEN_END.finditer(raw))} - {len(raw)})
 
 
 def _is_ours(row: Row, header: Row | None) -> bool:
-    """Whether *row* is a whole one of ours."""
+    """Whether *row* is a complete Flagstone row."""
     is_wide = header is None or len(row) == len(header)
     return is_wide and bool(find_end(row[-1]))
 
@@ -146,7 +146,7 @@ def _parse(lines: list[bytes]) -> list[Row]:
 
 
 def _counted(lines: list[bytes]) -> Iterator[tuple[int, Row]]:
-    """The rows in *lines*, each with the number of lines up to its end."""
+    """Yield the rows in *lines*, each with the number of lines up to its end."""
     reader = csv.reader((line.decode(errors="surrogateescape") for line in lines), strict=True)
     for row in reader:
         if row:
@@ -156,9 +156,9 @@ def _counted(lines: list[bytes]) -> Iterator[tuple[int, Row]]:
 def _last_rows(
     file: BinaryIO, lines: list[bytes], where: str, number: int, header: Row | None, note: Pass
 ) -> Iterator[Row]:
-    """The rows in *lines*, behind the last one of ours."""
+    """Yield the rows in *lines*, after the last Flagstone row."""
     is_ours = header is not None and header[-1:] == [RECORD]
-    # Of a row that Gradio is writing no cell tells whether it is the whole one.
+    # Whether a row that Gradio is writing is complete cannot be seen from its cells.
     is_settled = is_ours or time.time() - os.fstat(file.fileno()).st_mtime > _SETTLED
     start = tries = 0
     while start < len(lines):
@@ -183,9 +183,9 @@ def _last_rows(
 
 
 def _ends_within(lines: list[bytes], error: csv.Error, header: Row | None) -> bool:
-    """Whether the log only ends within a cell: a last row that is being written, or was cut."""
+    """Whether the log just ends within a cell: the last row is being written or was cut short."""
     if "unexpected end of data" not in str(error):
         return False
-    # Quotes that are never closed swallow what follows: rows of as many cells as the header.
+    # An unclosed quote swallows the rows after it: lines with as many cells as the header.
     rows = (next(csv.reader([line.decode(errors="replace")]), []) for line in lines[1:])
     return header is None or len(header) == 1 or all(len(row) != len(header) for row in rows)

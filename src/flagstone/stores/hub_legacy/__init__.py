@@ -1,3 +1,3 @@
 """
-The two layouts that Gradio 4's own Hub saver had.
+The two layouts of Gradio 4's own Hub saver.
 """

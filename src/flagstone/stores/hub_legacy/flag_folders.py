@@ -1,8 +1,8 @@
 """
-A folder for each flag: `<id>/metadata.jsonl`, as Gradio's Hub saver had them.
+A folder for each flag: `<id>/metadata.jsonl`, as in Gradio's Hub saver.
 
-The file is one line: cells for people, and the record's JSON as a text in the last one. The flag's
-files lie beside it under `<field>/<hash>/<name>`, and what was said about it as `<id>.json`.
+The file is one line: cells for display, and the record's JSON as text in the last one. The flag's
+files are next to it under `<field>/<hash>/<name>`, its reviews and outcomes as `<id>.json`.
 """
 
 import shutil
@@ -32,15 +32,15 @@ logger = logger_of(__name__)
 
 FLAG = "metadata.jsonl"
 
-_GRADIOS = "Gradio's own saver wrote it; `flagstone import` takes it into a store"
+_GRADIOS = "Gradio's own saver wrote it; `flagstone import` copies it into a store"
 
 
 class FlagFolders(Store):
     """
-    Records in folders below *path*, made on first use, one for each flag.
+    Records in folders below *path*, created on first use, one for each flag.
 
-    *order* is that of the cells, *address* says where on the Hub the file at a path is. Of many
-    records appended at once a crash may keep the first ones only.
+    *order* is the order of the cells; *address* returns the Hub URL of the file at a path. If an
+    `append` of several records crashes, only the first ones may be saved.
     """
 
     files: FolderFiles
@@ -54,7 +54,7 @@ class FlagFolders(Store):
         self._order = order
         self._address = address
         self._erasures = Erasures(path / ".erasing")
-        self._lock = threading.Lock()  # a file's lock is for processes
+        self._lock = threading.Lock()  # file locks are only for processes
         self._latest = 0
         self._count: int | None = None
         self._has_looked = False
@@ -74,7 +74,7 @@ class FlagFolders(Store):
         records = list(records)
         texts = [record.to_json() for record in records]
         require_files(records, self.files, self.location)
-        with self._telling("keep the flag in"), self._locked():
+        with self._telling("save the flag in"), self._locked():
             self._erasures.finish(self._erase)
             for record, text in zip(records, texts, strict=True):
                 path = self._path_of(record)
@@ -82,7 +82,7 @@ class FlagFolders(Store):
                     self._write(path, record, text)
 
     def save(self, flag: Flag) -> int:
-        """Append one flag and say how many there are."""
+        """Append one flag; return the number of flags."""
         if self._count is None:
             self._count = sum(1 for _ in self.path.glob(f"*/{FLAG}"))
         self.append([flag])
@@ -115,7 +115,7 @@ class FlagFolders(Store):
                 )
                 self._erasures.carry_out(erasure, self._erase)
 
-    def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:  # noqa: ARG002 - a record and its files lie in one folder
+    def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:  # noqa: ARG002 - a record and its files are in one folder
         self._has_looked = True
         if dry_run or not self._erasures:
             return sum(len(erasure.record_ids) for erasure in self._erasures.pending())
@@ -130,7 +130,7 @@ class FlagFolders(Store):
                 path = self._path_of(flag)
                 if path.exists() and path.stat().st_size:
                     row = self._row_of(flag, flag.to_json(), path.parent.name)
-                    # With its place in the order.
+                    # With its old time, so that it stays in its place in the order.
                     replace_durably(path, row, written=path.stat().st_mtime_ns)
 
     def verify(self) -> Iterator[str]:
@@ -138,25 +138,25 @@ class FlagFolders(Store):
         yield from self._erasures.verify()
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no resource is held open."""
 
     def existing_ids(self, ids: Iterable[str]) -> set[str]:
         here = {_name_of(path) for path, _ in self._paths()}
         return {record_id for record_id in ids if safe_name(record_id) in here}
 
     def _try_to_finish(self) -> None:
-        """Finish what was cut off; a failure is no reason not to read."""
+        """Finish interrupted erasures; a failure must not prevent reading."""
         try:
             self.finish_erasures()
         except StoreError as error:
             logger.warning("An erasure in %s is not finished yet: %s", self.location, error)
 
     def _erase(self, erasure: Erasure) -> None:
-        """Have *erasure* done; to do it again ends what was cut off, and changes nothing else."""
+        """Carry out *erasure*; safe to repeat after a crash."""
         doomed = set(map(safe_name, erasure.record_ids))
         for path, _ in self._paths():
             if _name_of(path) in doomed:
-                # An empty file stays, so that the id is known and no copy brings it back.
+                # An empty file stays, so that no copy brings the record back.
                 if path.stat().st_size:
                     replace_durably(path, b"")
                 for entry in entries_of(path.parent):
@@ -168,7 +168,7 @@ class FlagFolders(Store):
         self.files.sweep_parts()
 
     def _paths(self) -> list[tuple[Path, int]]:
-        """The files of records in the order of the store, and when each was written."""
+        """Return the files of records in store order, with their modification times."""
         found = chain(self.path.glob(f"*/{FLAG}"), self.path.glob("*/*.json"))
         times = [
             (path, status.st_mtime_ns)
@@ -184,7 +184,7 @@ class FlagFolders(Store):
         return self.path / safe_name(flag_id_of(record)) / name
 
     def _write(self, path: Path, record: Record, text: str) -> None:
-        """Write the file *path* of *record*, whose JSON is *text*, after all that are there."""
+        """Write the file *path* of *record*, whose JSON is *text*, as the last in the order."""
         path.parent.mkdir(exist_ok=True)
         if isinstance(record, Flag):
             content = self._row_of(record, text, path.parent.name)
@@ -206,14 +206,14 @@ class FlagFolders(Store):
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Wait until nobody else writes here."""
+        """Lock the store against other writers."""
         self.path.mkdir(parents=True, exist_ok=True)
         with self._lock, (self.path / ".lock").open("wb") as file:
             lock(file.fileno())
             yield
 
     def _read(self, path: Path) -> Record | None:
-        """The record in the file *path*; None for one that was erased, or that Gradio wrote."""
+        """Read the record in the file *path*; None if it was erased or Gradio wrote it."""
         content = path.read_bytes()
         if not content:
             return None
@@ -229,7 +229,7 @@ class FlagFolders(Store):
         return record_from_json(content, where=str(path), files=self.files)
 
     def _try_to_read(self, path: Path) -> Record | None:
-        """The record in the file *path*; None, and noted, for one that cannot be read."""
+        """Read the record in the file *path*; None, added to `skipped`, if unreadable."""
         try:
             return self._read(path)
         except UnreadableRecordError as error:
@@ -247,5 +247,5 @@ class FlagFolders(Store):
 
 
 def _name_of(path: Path) -> str:
-    """The id of the record in the file *path*, as file systems take it."""
+    """Return the `safe_name` of the id of the record in the file *path*."""
     return path.parent.name if path.name == FLAG else path.stem

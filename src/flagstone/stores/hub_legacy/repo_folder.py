@@ -1,9 +1,9 @@
 """
-A store in a folder whose folder is a dataset of the Hub: checked out, changed, committed.
+A folder store in a dataset on the Hub: its folder is checked out, changed and committed.
 
-For the layouts that Gradio's own saver had, which are folders of files. What a commit changes is
-what differs between the folder and the head; who was not fast enough checks the newest head out
-and appends there again what that lacks.
+It is for the layouts of Gradio's own saver, which are folders of files. A commit contains the
+differences between the folder and the head. If another commit was faster, the newest head is
+checked out, and the change is applied again.
 """
 
 import os
@@ -27,16 +27,17 @@ _UUID7 = "7"
 _ERASING = ".erasing/"
 
 Configs = Callable[[Iterable[str]], Mapping[str, str]]
-"""Of the paths of a dataset, by the names of its configs, the patterns of those with rows."""
+"""Maps the paths of a dataset to its configs: the name of each, and its pattern for data files."""
 
 
 class RepoFolderStore(Store):
     """
-    The store that *make* opens in a folder, kept in the dataset of *commits*, made at once.
+    The store that *make* opens in a folder, saved in the dataset of *commits*.
 
-    Before it appends it reads the files that end in *log*, of all others the names. The card
-    tells loaders of *configs*. *once* are files that are made with the first commit, and by
-    which a dataset of this kind is known. To read the files of what `scan` gives, hold on to it.
+    The dataset is created immediately. Before an append, only files that end in *log* are
+    downloaded; others are empty placeholders. The dataset card lists *configs* for loaders. *once*
+    are files created with the first commit; they identify a dataset of this kind. To read files of
+    the records from `scan`, keep a reference to the store.
     """
 
     most_at_once = 10_000
@@ -58,7 +59,7 @@ class RepoFolderStore(Store):
         self._once = once
         self._lock = threading.RLock()
         self._scratch = Scratch()
-        # Called as the dataset is: the ids of rows that Gradio wrote depend on it.
+        # Named like the dataset: the ids of rows that Gradio wrote depend on it.
         self._folder = self._scratch.path / commits.id.rpartition("/")[2]
         self._folder.mkdir()
         self._head: str | None = None
@@ -86,7 +87,7 @@ class RepoFolderStore(Store):
         with self._lock:
             store = self._check_out(whole=True)
             store.skipped = self.skipped
-        yield from store.scan(after)  # holds on to the folder, too
+        yield from store.scan(after)  # keeps the folder alive, too
 
     def cursor(self) -> str:
         with self._lock:
@@ -95,12 +96,12 @@ class RepoFolderStore(Store):
     def erase(self, flag_ids: Iterable[str]) -> None:
         flag_ids = list(flag_ids)
         with self._lock:
-            # In the commit that erases them, so that no crash comes between.
+            # In the same commit as the erasure, so that a crash cannot separate them.
             note = {f"{_ERASING}{os.urandom(8).hex()}.json": b'{"flagstone_erasure": 1}\n'}
             self._change("Erase flags", lambda store: store.erase(flag_ids), whole=True, note=note)
             self._forget_history()
 
-    def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:  # noqa: ARG002 - what a commit has not, its history has
+    def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:  # noqa: ARG002 - erased data is only in the history
         with self._lock:
             self._commits.look()
             return len(self._begun()) if dry_run else self._forget_history()
@@ -115,7 +116,7 @@ class RepoFolderStore(Store):
         with self._lock:
             store = self._check_out()
             found = store.existing_ids(ids)
-            # Those of rows that Gradio wrote are made from the rows.
+            # The ids of rows that Gradio wrote are computed from the rows.
             if rest := {id_ for id_ in ids - found if id_[14:15] != _UUID7}:
                 found |= Store.existing_ids(store, rest)
             return found
@@ -124,16 +125,16 @@ class RepoFolderStore(Store):
         self._store.close()
 
     def _begun(self) -> list[str]:
-        """The files that say that something was erased, and is in the history all the same."""
+        """Return the files that mark erasures whose data is still in the history."""
         return [path for path in self._commits.head.files if path.startswith(_ERASING)]
 
     def _forget_history(self) -> int:
-        """Let go of the history, if something was erased that it has; says how often that was."""
+        """Squash the history if it has erased data; return the number of such erasures."""
         done = len(self._begun())
         if done:
             self._commits.forget_history()
         while begun := self._begun():
-            if not self._commits.commit("Nothing is left of it", {}, begun):
+            if not self._commits.commit("Erasures are complete", {}, begun):
                 self._commits.look()
         return done
 
@@ -146,12 +147,12 @@ class RepoFolderStore(Store):
         note: Mapping[str, bytes] | None = None,
     ) -> None:
         is_done = False
-        while not is_done:  # whoever is not fast enough looks again at what is missing
+        while not is_done:  # if another commit was faster, apply the change to the newest head
             change(self._check_out(whole=whole))
             is_done = self._commit(message, note or {})
 
     def _check_out(self, *, whole: bool = False) -> Store:
-        """The store in a folder that is as the newest commit; *whole*, or but for its names."""
+        """Check out the newest commit; unless *whole*, only logs have their content."""
         self._commits.look()
         head = self._commits.head
         if self._head == head.commit and self._is_whole >= whole:
@@ -173,7 +174,7 @@ class RepoFolderStore(Store):
     def _fetch(self, path: str, *, is_needed: bool) -> None:
         place = PurePosixPath(path)
         if place.is_absolute() or ".." in place.parts:
-            reason = f"its file {path!r} lies outside of it"
+            reason = f"its file {path!r} is outside of the dataset"
             raise StoreError(doing="read", where=self.location, reason=reason)
         target = self._folder / place
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -184,7 +185,7 @@ class RepoFolderStore(Store):
 
     def _commit(self, message: str, note: Mapping[str, bytes]) -> bool:
         """
-        Commit what differs from the head, with *note*; False where that is not the newest any more.
+        Commit the differences from the head, with *note*; False if another commit was faster.
         """
         paths = self._paths()
         after = {path: (self._folder / path).stat() for path in paths}
@@ -202,13 +203,13 @@ class RepoFolderStore(Store):
             additions[CARD] = described
         if not commits.commit(message, additions, gone):
             return False
-        self._head = None  # what was sent need not stay here
+        self._head = None  # committed files need not stay here
         shutil.rmtree(self._folder)
         self._folder.mkdir()
         return True
 
     def _paths(self) -> list[str]:
-        """The files in the folder, but for those that the store keeps for itself."""
+        """Return the data files in the folder, without the store's internal files."""
         found = (path for path in self._folder.rglob("*") if path.is_file())
         paths = (path.relative_to(self._folder).as_posix() for path in found)
         return sorted(path for path in paths if self._is_data(path))

@@ -1,3 +1,3 @@
 """
-Records in immutable Parquet files, in a folder, a bucket or a dataset of the Hub.
+Records in immutable Parquet files, in a folder, a bucket or a dataset on the Hub.
 """

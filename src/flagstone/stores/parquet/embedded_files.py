@@ -1,5 +1,5 @@
 """
-The files of shards: small ones ride in the shard of their record, the others lie under their hash.
+The files of shards: small ones are embedded in the shard, others are stored under their hash.
 """
 
 import io
@@ -19,27 +19,27 @@ from flagstone.fs.atomic import BLOCK, PART, hash_of
 from flagstone.stores.files import Files
 
 SMALL = 1 << 20
-"""Bytes up to which a file is embedded in its record's shard."""
+"""Size in bytes up to which a file is embedded in its record's shard."""
 
 _MAX_WAITING = 64 << 20
 
 
 class Embedded(Protocol):
-    """The files that shards have embedded."""
+    """The files embedded in shards."""
 
     def embedded_hashes(self) -> set[str]:
-        """The hashes of all of them, by one look at the place."""
+        """Return the hashes of all of them, with one listing of the place."""
 
     def embedded_content(self, sha256: str) -> bytes | None:
-        """The bytes of the one with this hash."""
+        """Return the bytes of the file with this hash, or None."""
 
 
 class EmbeddedFiles(Files):
     """
-    Files in *place*, below `files/`, and those that are *embedded* in shards.
+    Files in *place*, below `files/`, and those *embedded* in shards.
 
-    A small file waits in memory for its record, whose `append` makes both durable at once; a
-    larger one is durable when `put` returns, or in a place of commits with its record, too.
+    A small file waits in memory for its record, whose `append` makes both durable together. A
+    larger one is durable when `put` returns or, in a place with commits, with its record.
     """
 
     def __init__(self, place: Place, embedded: Embedded) -> None:
@@ -61,7 +61,7 @@ class EmbeddedFiles(Files):
                     self._place.upload(path_of(sha256), spool)
         except OSError as error:
             raise store_error(
-                error, doing=f"keep {name!r} in", where=self._place.location
+                error, doing=f"save {name!r} in", where=self._place.location
             ) from error
         return FileRef(sha256=sha256, name=name, mime_type=mime_type, size=size)
 
@@ -93,7 +93,7 @@ class EmbeddedFiles(Files):
         ]
 
     def settle(self, hashes: Iterable[str]) -> None:
-        """Make those of *hashes* that are not yet under their hash durable there."""
+        """Store those of *hashes* that are only in memory or embedded as separate files."""
         for sha256 in hashes:
             content = self._waiting.get(sha256)
             if content is None:
@@ -102,7 +102,7 @@ class EmbeddedFiles(Files):
                 self._place.upload(path_of(sha256), io.BytesIO(content))
 
     def forget(self, hashes: Iterable[str]) -> None:
-        """These *hashes* need not wait any longer: the shard of their record has them."""
+        """Release these *hashes* from memory: the shard of their record has them."""
         with self._lock:
             for sha256 in hashes:
                 self._waiting.pop(sha256, None)
@@ -124,7 +124,7 @@ class EmbeddedFiles(Files):
         return swept
 
     def _wait(self, sha256: str, content: bytes) -> bool:
-        """Hold *content* for its record, if there is room; says whether."""
+        """Hold *content* in memory for its record; return False if there is no room."""
         with self._lock:
             room = _MAX_WAITING - sum(map(len, self._waiting.values()))
             if len(content) <= room:
@@ -141,5 +141,5 @@ def _reading(source: Path | BinaryIO) -> AbstractContextManager[BinaryIO]:
 
 
 def path_of(sha256: str) -> str:
-    """The name of the blob with this hash, beside the shards."""
+    """Return the name of the blob with this hash, next to the shards."""
     return f"files/{sha256[:2]}/{sha256}"

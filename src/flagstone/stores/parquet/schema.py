@@ -1,10 +1,10 @@
 """
-Records as a table of Arrow, and the table as Parquet: what is in one shard.
+The content of a shard: records as an Arrow table, and the table as Parquet.
 
-`record` is the whole record as JSON, and the only column that is read back as one. The others are
-for those who read shards without us: what is asked for most, and for each field of a flag a column
-`inputs.NAME`, `outputs.NAME` or `correction.NAME` of the type that its values have. Pictures and
-sound are there in Hugging Face's layout, a struct of `bytes` and `path`.
+`record` is the whole record as JSON; records are read back only from this column. The others are
+for other programs that read shards: common properties and, for each field of a flag, a column
+`inputs.NAME`, `outputs.NAME` or `correction.NAME` of the type of its values. Images and audio are
+stored in Hugging Face's layout, a struct of `bytes` and `path`.
 """
 
 import json
@@ -19,13 +19,13 @@ from flagstone.core import codec
 from flagstone.core.records import FileRef, Flag, Record, Review, Value, new_id
 
 MEDIA = {"image": "Image", "audio": "Audio"}
-"""Kinds whose bytes are embedded, and what Hugging Face calls them."""
+"""Kinds whose bytes are embedded, and their names in Hugging Face's features."""
 
 FileContent = Callable[[FileRef], bytes | str]
-"""The bytes of a file that is to be embedded; for another the address where it lies."""
+"""Returns the bytes of a file to embed, or the address of any other file."""
 
 ERASED = "erased"
-"""The type of a row that only says which id must not come back."""
+"""The type of a row that only stores the id of an erased record."""
 
 _MEDIUM = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _EMBEDDED = pa.list_(pa.struct([("sha256", pa.string()), ("column", pa.string())]))
@@ -53,9 +53,9 @@ _REPLACES = b"flagstone.replaces"
 _CHECKED = b"flagstone.checked"
 _CRC = b"flagstone.crc32"
 _NO_CRC = b"00000000"
-_BEFORE_CRC = _CRC + b"\x18\x08"  # in Thrift's compact protocol: a text of eight bytes
+_BEFORE_CRC = _CRC + b"\x18\x08"  # in Thrift's compact protocol: a string of eight bytes
 DAMAGE = (pa.ArrowException, OSError, ValueError)
-"""What a damaged shard raises when it is read."""
+"""Errors raised when a damaged shard is read."""
 
 _SECTIONS = ("inputs", "outputs", "correction")
 _GROUP_BYTES = 16 << 20
@@ -64,7 +64,7 @@ _LARGE = 2.0**1000
 
 
 def table_of(records: Sequence[Record], content_of: FileContent) -> pa.Table:
-    """*records*, a row each; *content_of* says which of their pictures and sounds are embedded."""
+    """Return a table with a row per record; *content_of* decides which media are embedded."""
     fields = _fields_of(records)
     media = {name: kind for name, values in fields.items() if (kind := _medium_kind(values))}
     rows = [_row_of(record) for record in records]
@@ -79,16 +79,16 @@ def table_of(records: Sequence[Record], content_of: FileContent) -> pa.Table:
 
 
 def tombstones(ids: Iterable[str]) -> pa.Table:
-    """Rows that say that *ids* were erased."""
+    """Return a table of rows that mark *ids* as erased."""
     return pa.Table.from_pylist([{"id": id_, "type": ERASED} for id_ in ids], schema=_FIXED)
 
 
 def to_parquet(table: pa.Table) -> bytes:
     """
-    *table* as a Parquet file, in row groups small enough to read one for one row.
+    Return *table* as a Parquet file, with row groups small enough to read one for a single row.
 
-    Each page has Parquet's own checksum, which readers verify as they read it, and the whole file
-    a CRC-32 among its metadata, in place of which it has zeros.
+    Each page has Parquet's own checksum, which readers verify. The metadata has a CRC-32 of the
+    whole file, computed with zeros in its own place.
     """
     sink = pa.BufferOutputStream()
     rows = max(1, min(_MAX_ROWS, table.num_rows * _GROUP_BYTES // max(1, table.nbytes)))
@@ -102,23 +102,23 @@ def to_parquet(table: pa.Table) -> bytes:
 
 
 def damage_of(content: bytes) -> str | None:
-    """What is wrong with the shard *content*; None where it is as it was written, or cannot tell"""
+    """Return what is wrong with the shard *content*; None if intact or without a checksum."""
     place = content.rfind(_BEFORE_CRC)
     if place < 0:
         return "its checksum is damaged" if _CHECKED in content or _CRC in content else None
     place += len(_BEFORE_CRC)
     crc, rest = content[place : place + len(_NO_CRC)], content[place + len(_NO_CRC) :]
     found = crc32(rest, crc32(_NO_CRC, crc32(content[:place])))
-    return None if crc == f"{found:08x}".encode() else "it is not what was written"
+    return None if crc == f"{found:08x}".encode() else "its checksum does not match"
 
 
 def rows_of(
     file: BinaryIO, columns: Sequence[str], note: Callable[[str], None]
 ) -> Iterator[dict[str, Any]]:
     """
-    The rows of a shard, of which only *columns* are read, a row group at a time.
+    Yield the rows of a shard with only *columns*, read one row group at a time.
 
-    Of a damaged row group all is None, after *note* was called with what is wrong with it.
+    For a damaged row group, *note* is called with the reason, and all values are None.
     """
     shard = pq.ParquetFile(file, page_checksum_verification=True)
     present = set(shard.schema_arrow.names)
@@ -130,7 +130,7 @@ def rows_of(
             rows = shard.read_row_group(group, columns=list(columns)).to_pylist()
         except DAMAGE as error:
             if isinstance(error, OSError) and error.errno is not None:
-                raise  # of the medium, or the way to it
+                raise  # an error of the medium or the network
             count = shard.metadata.row_group(group).num_rows
             note(f"row group {group + 1}, of {count:,} records, cannot be read ({error})")
             rows = [nothing] * min(count, _MAX_ROWS)
@@ -138,7 +138,7 @@ def rows_of(
 
 
 def embedded_bytes(file: BinaryIO, sha256: str) -> bytes | None:
-    """The bytes of the embedded file with this hash; None where the shard has none such."""
+    """Return the bytes of the embedded file with this hash, or None."""
     shard = pq.ParquetFile(file, page_checksum_verification=True)
     for group in range(shard.num_row_groups):
         index = shard.read_row_group(group, columns=["embedded"])["embedded"].to_pylist()
@@ -152,12 +152,12 @@ def embedded_bytes(file: BinaryIO, sha256: str) -> bytes | None:
 
 
 def _is_medium(schema: pa.Schema, column: str) -> bool:
-    """Whether the shard that says so has such a column, too; others may have written it."""
+    """Whether the column exists and has media; another program may have written the shard."""
     return column in schema.names and schema.field(column).type == _MEDIUM
 
 
 def features_of(schema: pa.Schema) -> dict[str, Any]:
-    """The columns of a shard as Hugging Face's features; none where it does not name them."""
+    """Return Hugging Face's features of a shard's columns; {} if its metadata has none."""
     try:
         text = json.loads((schema.metadata or {})[b"huggingface"])
         features: dict[str, Any] = text["info"]["features"]
@@ -168,9 +168,9 @@ def features_of(schema: pa.Schema) -> dict[str, Any]:
 
 def without(table: pa.Table, ids: set[str], *, renamed: bool = False) -> pa.Table:
     """
-    *table* where of the records with these *ids* no more is left than that they were erased.
+    Return *table* with the records with these *ids* replaced by rows that mark them as erased.
 
-    With *renamed* not even that: what is left has ids of its own, and theirs are free.
+    With *renamed*, those rows get new ids, so that the original ids can be used again.
     """
     rows = list(zip(table["id"].to_pylist(), table["type"].to_pylist(), strict=True))
     doomed = [row for row, (id_, kind) in enumerate(rows) if kind != ERASED and id_ in ids]
@@ -182,20 +182,20 @@ def without(table: pa.Table, ids: set[str], *, renamed: bool = False) -> pa.Tabl
 
 
 def replacing(table: pa.Table) -> pa.Table:
-    """*table* as one whose rows replace those of earlier shards with their ids."""
+    """Mark *table*: its rows replace those of earlier shards with the same ids."""
     return table.replace_schema_metadata({**(table.schema.metadata or {}), _REPLACES: b"1"})
 
 
 def replaces(schema: pa.Schema) -> bool:
-    """Whether it is the schema of a table that `replacing` gave."""
+    """Whether it is the schema of a table marked by `replacing`."""
     return _REPLACES in (schema.metadata or {})
 
 
 def merged(tables: Sequence[pa.Table], parts: Mapping[int, int]) -> pa.Table:
     """
-    The rows of *tables* as one; *parts* says how many of them are of the shard of which number.
+    Combine the rows of *tables*; *parts* maps shard numbers to their numbers of rows.
 
-    Raises `ArrowInvalid` or `ArrowTypeError` where a column has one type here, another there.
+    Raises `ArrowInvalid` or `ArrowTypeError` if a column has different types.
     """
     features: dict[str, Any] = {}
     for table in tables:
@@ -207,7 +207,7 @@ def merged(tables: Sequence[pa.Table], parts: Mapping[int, int]) -> pa.Table:
 
 
 def parts_of(schema: pa.Schema) -> dict[int, int]:
-    """Of a merged shard: the numbers of those it was made of, and how many rows each had."""
+    """Return, for a merged shard, the numbers of the original shards and their row counts."""
     try:
         parts = json.loads((schema.metadata or {})[_PARTS.encode()])
         return {int(number): int(rows) for number, rows in parts.items()}
@@ -224,7 +224,7 @@ def _values_of(record: Record) -> Iterator[tuple[str, Value]]:
 
 
 def _fields_of(records: Sequence[Record]) -> dict[str, list[Value | None]]:
-    """For each field of some flag its value in every record."""
+    """Return, for each field of any flag, its value in every record."""
     fields: dict[str, list[Value | None]] = {}
     for row, record in enumerate(records):
         for name, value in _values_of(record):
@@ -233,7 +233,7 @@ def _fields_of(records: Sequence[Record]) -> dict[str, list[Value | None]]:
 
 
 def _column(values: list[Value | None], content_of: FileContent) -> pa.Array:
-    """*values* as the type of their kind, which all shards have; as text where they do not fit."""
+    """Return *values* in the column type of their kind, or as text if one does not fit."""
     data = [None if value is None else value.data for value in values]
     present = [datum for datum in data if datum is not None]
     if _medium_kind(values):
@@ -254,7 +254,7 @@ def _kinds_of(values: Iterable[Value | None]) -> list[str]:
 
 
 def _medium_kind(values: Iterable[Value | None]) -> str | None:
-    """Whether all *values* are pictures, or all are sounds: "image", "audio" or None."""
+    """Return "image" if all *values* are images, "audio" if all are audio, else None."""
     present = [value for value in values if value is not None]
     kinds = _kinds_of(present)
     are_files = all(value.data is None or isinstance(value.data, FileRef) for value in present)
@@ -262,7 +262,7 @@ def _medium_kind(values: Iterable[Value | None]) -> str | None:
 
 
 def _is_number(datum: Any) -> bool:
-    """Whether *datum* has a place among floats; NaN and the infinities are JSON."""
+    """Whether *datum* fits a float column; NaN and infinities are stored as JSON."""
     return type(datum) in (int, float) and abs(datum) < _LARGE
 
 
@@ -301,7 +301,7 @@ def _row_of(record: Record) -> dict[str, Any]:
 
 
 def _plain(text: str) -> str:
-    """*text* without lone surrogates, which UTF-8 has no word for; `record` has them exactly."""
+    """Return *text* without lone surrogates, which UTF-8 cannot encode; `record` has them."""
     return text.encode(errors="replace").decode()
 
 
@@ -314,7 +314,7 @@ _DTYPES = {
 
 
 def _hugging_face(schema: pa.Schema, media: Mapping[str, str]) -> dict[str, str]:
-    """What `datasets` reads to show pictures as pictures; it wants every column named."""
+    """Return the metadata with which `datasets` decodes media; it must name every column."""
     text = {"dtype": "string", "_type": "Value"}
     features: dict[str, Any] = {}
     for column in schema:

@@ -1,13 +1,13 @@
 """
-Keep records in immutable Parquet files, in a directory or a bucket, without a lock service.
+Store records in immutable Parquet files, in a directory or a bucket, without a lock service.
 
-Shards are numbered from one: `000000000001.parquet`. A writer makes the next number, which only
-one can; who comes second reads what the first one wrote and takes the number after. So no record
-is there twice, whoever appends it, and whoever has read up to a number has read all below it.
+Shards are numbered from one: `000000000001.parquet`. A writer creates the next number, which only
+one writer can; a second one reads what the first wrote and tries the number after it. So no record
+is stored twice, and a reader who has read up to a number has read everything below it.
 
-Every hundred small shards are merged into one that stands for them,
-`000000000001-000000000100.parquet`, and a hundred of those again. A reader whose shard has gone
-meanwhile looks again, and goes on in the merged one where it was.
+Every hundred small shards are merged into one that replaces them,
+`000000000001-000000000100.parquet`, and a hundred of those again. A reader whose shard was deleted
+lists the shards again, and continues at the same place in the merged one.
 """
 
 import os
@@ -61,18 +61,18 @@ _NAME = re.compile(r"(\d{12})(?:-(\d{12}))?\.parquet")
 _ERASING = "erasing-"
 _BLOCKS = (100, 10_000)
 _MAX_VERIFIED_FAR = 1 << 20
-"""Bytes of a shard in a bucket that is read whole, to be verified, where its ids would do."""
+"""Size up to which a shard in a bucket is read completely, to verify it, and not only its ids."""
 
 _MAX_MERGED = 64 << 20
-"""Bytes of shards that are merged; larger ones are few enough."""
+"""Total bytes up to which shards are merged; larger ones are few enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Shard:
     """
-    What is known of one shard: its ids, how many are of flags, those it calls erased, the hashes
-    embedded in it, its features, the rows of those it was merged of, whether it replaces what
-    earlier ones have of its ids, and whether it is damaged, so that it may have more than is known.
+    What is known about one shard: its ids, the number of flags, the ids it marks as erased, the
+    hashes of embedded files, its features, the row counts of the shards it was merged from, whether
+    it replaces records of earlier shards, and whether it is damaged and may contain more.
     """
 
     blob: Blob
@@ -91,20 +91,20 @@ class _Shard:
 
     @property
     def last(self) -> int:
-        """The number up to which it stands for all from `first` on."""
+        """The last number that it covers, starting from `first`."""
         return int(self.blob.name.removesuffix(".parquet")[-12:])
 
     def rows_up_to(self, number: int) -> int:
-        """How many of its rows are of shards up to this *number*."""
+        """Return how many of its rows come from shards up to this *number*."""
         return sum(rows for part, rows in self.parts.items() if part <= number)
 
 
 class ParquetStore(Store):
     """
-    Records in Parquet shards at *url*: a directory, or any URL of fsspec, such as `s3://…`.
+    Records in Parquet shards at *url*: a directory or any fsspec URL, such as `s3://…`.
 
-    *options* are those of the file system (keys, an endpoint). Each `append` makes one shard, so
-    append many records at a time, as `sync` does.
+    *options* are passed to the file system (keys, an endpoint). Each `append` creates one shard,
+    so append many records at a time, as `sync` does.
     """
 
     most_at_once = 10_000
@@ -151,7 +151,7 @@ class ParquetStore(Store):
                 if not missing:
                     break
                 made = self._create(self._table_of(missing), after=shards)
-                if not made:  # who comes second looks again at what is missing
+                if not made:  # another writer was faster: check again what is missing
                     shards = self._shards()
             if made:
                 self._merge(_last(shards) + 1)
@@ -163,7 +163,7 @@ class ParquetStore(Store):
         yield from self._records(after)
 
     def _records(self, after: str | None = None) -> Iterator[Record]:
-        number, rows_read = int(after or 0), 0  # all up to the one, and so many rows behind it
+        number, rows_read = int(after or 0), 0  # all shards up to number, and rows_read after it
         is_done = False
         while not is_done:
             shards = self._shards()
@@ -198,7 +198,7 @@ class ParquetStore(Store):
 
     def find(self, query: Query | None = None) -> Iterator[Flag]:
         query = query or Query()
-        if query.text is not None:  # which only whole records have
+        if query.text is not None:  # which needs whole records
             return super().find(query)
         return self._whole(select(self._outlines(query), query))
 
@@ -280,12 +280,12 @@ class ParquetStore(Store):
         self.skipped.add(where, reason)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no resource is held open."""
 
     # --- writing --------------------------------------------------------------------------------
 
     def _table_of(self, records: list[Record]) -> pa.Table:
-        """*records* as a table; files that it does not embed are durable when this returns."""
+        """Return *records* as a table; files not embedded in it are durable on return."""
         contents: dict[str, bytes | None] = {}
 
         def content_of(ref: FileRef) -> bytes | str:
@@ -303,11 +303,11 @@ class ParquetStore(Store):
         return table
 
     def _create(self, table: pa.Table, *, after: list[_Shard]) -> bool:
-        """Make *table* the shard *after* these, unless somebody was faster; says whether."""
+        """Create the shard *after* these from *table*; False if another writer was faster."""
         self._place.describe(_contents(after, table))
         name = f"{_last(after) + 1:012d}.parquet"
         made = self._place.create(name, to_parquet(table))
-        # Its number may have been merged away since these were listed: then nobody will read it.
+        # If its number was merged since these were listed, no reader would find it.
         return made and any(blob.name == name for blob in self._blobs())
 
     def _rewrite(self, shard: _Shard, doomed: set[str], *, renamed: bool = False) -> None:
@@ -316,13 +316,13 @@ class ParquetStore(Store):
         self._place.replace(shard.blob.name, to_parquet(table))
 
     def _erase(self, name: str, erasure: Erasure) -> None:
-        """Have *erasure* done, and its blob *name* deleted; to do it again ends what was cut off"""
-        # First they are hidden from all readers, then they go.
+        """Carry out *erasure* and delete its blob *name*; safe to repeat after a crash."""
+        # First hide the records from all readers, then delete them.
         shards = self._shards()
         while missing := erasure.record_ids - _erased_in(shards):
             self._create(tombstones(missing), after=shards)
             shards = self._shards()
-        # What others rewrote meanwhile may have brought back what was erased before, too.
+        # A concurrent rewrite may have brought back records of earlier erasures, too.
         self._scrub(_erased_in(shards))
         self._tidy()
         self.files.forget(erasure.hashes)
@@ -335,31 +335,31 @@ class ParquetStore(Store):
         self._place.delete(name)
 
     def _require_whole(self, shards: list[_Shard]) -> None:
-        """Raise where it cannot be told which files are needed."""
+        """Raise if a damaged shard makes it impossible to know which files are needed."""
         for shard in shards:
             if shard.is_damaged:
-                reason = f"shard {shard.blob.name} is damaged, and may need their files"
+                reason = f"shard {shard.blob.name} is damaged and may need the same files"
                 raise UnfinishedErasureError(where=self.location, reason=reason)
 
     def _begun(self) -> list[str]:
-        """The blobs that say which erasures are not finished."""
+        """Return the names of the blobs of pending erasures."""
         return [blob.name for blob in self._place.list() if blob.name.startswith(_ERASING)]
 
     def _finish_replacing(self) -> None:
-        """Take away what a later shard replaces; until then readers pass over it."""
+        """Delete records that a later shard replaces; until then readers skip them."""
         for shard, ids in _replaced_in(self._shards()):
-            with suppress(FileNotFoundError):  # who merged it did so first
+            with suppress(FileNotFoundError):  # it was merged, which did this, too
                 self._rewrite(shard, set(ids), renamed=True)
 
     def _read_erasure(self, name: str) -> Erasure | None:
         try:
             with self._place.open(name) as file:
                 return erasure_from_json(file.read())
-        except FileNotFoundError:  # somebody else has finished it
+        except FileNotFoundError:  # another process has finished it
             return None
         except ValueError:
             logger.warning(
-                "%s in %s says of no erasure what is left to be done", name, self.location
+                "%s in %s is damaged: it does not describe an erasure", name, self.location
             )
             return None
 
@@ -371,20 +371,20 @@ class ParquetStore(Store):
                 self._try_to_finish()
 
     def _try_to_finish(self) -> None:
-        """Finish what was cut off; a failure is no reason to lose a flag, or not to read."""
+        """Finish interrupted erasures; a failure must not prevent saving or reading flags."""
         try:
             self.finish_erasures()
         except (StoreError, OSError) as error:
             logger.warning("An erasure in %s is not finished yet: %s", self.location, error)
 
     def _left_by_erasures(self) -> set[str]:
-        """The ids that were erased, and of which a shard has more than that."""
+        """Return the erased ids that still have a record in some shard."""
         shards = self._shards()
         erased = _erased_in(shards)
         return {id_ for shard in shards for id_ in (shard.ids - shard.erased) & erased}
 
     def _tidy(self) -> None:
-        """Delete shards that a merged one stands for, which a crash or a late writer left."""
+        """Delete shards that a merged one covers, which a crash or a late writer left."""
         last = 0
         for shard in self._listed():
             if shard.last <= last:
@@ -392,14 +392,14 @@ class ParquetStore(Store):
             last = max(last, shard.last)
 
     def _scrub(self, doomed: set[str]) -> None:
-        """Write anew what has more of the *doomed* than their ids, also where it was just made."""
+        """Rewrite all shards, new ones included, that have records with *doomed* ids."""
         while unclean := [s for s in self._shards() if (s.ids - s.erased) & doomed]:
             for shard in unclean:
                 with suppress(FileNotFoundError):
                     self._rewrite(shard, doomed)
 
     def _merge(self, number: int) -> None:
-        """Merge the blocks that are complete with the shard of this *number*, if they are small."""
+        """Merge the blocks that the shard of this *number* completes, if they are small."""
         for block in _BLOCKS:
             if number % block == 0:
                 try:
@@ -412,7 +412,7 @@ class ParquetStore(Store):
         shards = [shard for shard in self._shards() if first <= shard.first <= last]
         if len(shards) == 1 or sum(shard.blob.size for shard in shards) > _MAX_MERGED:
             return
-        if any(shard.is_damaged for shard in shards):  # as it is it may be mended
+        if any(shard.is_damaged for shard in shards):  # unmerged, it may still be repaired
             return
         tables: list[pa.Table] = []
         parts: dict[int, int] = {}
@@ -426,13 +426,13 @@ class ParquetStore(Store):
         name = f"{first:012d}-{last:012d}.parquet"
         self._place.merge(name, to_parquet(table), [shard.blob.name for shard in shards])
         self._tidy()
-        # What was erased while it was made is in it; the tombstones tell.
+        # It may contain records erased meanwhile; the tombstones list them.
         self._scrub(_erased_in(self._shards()))
 
     # --- reading --------------------------------------------------------------------------------
 
     def _blobs(self) -> list[Blob]:
-        """The shards in order, without those that a merged one stands for."""
+        """Return the shards in order, without those that a merged one covers."""
         blobs: list[Blob] = []
         last = 0
         for shard in self._listed():
@@ -448,7 +448,7 @@ class ParquetStore(Store):
         return sorted(found, key=lambda shard: (shard.first, -shard.last))
 
     def _shards(self) -> list[_Shard]:
-        """All shards in order; one that is new, or was written anew, is read for its ids."""
+        """Return all shards in order; new and rewritten ones are read for their ids."""
         with self._lock:
             while True:
                 blobs = self._blobs()
@@ -501,7 +501,7 @@ class ParquetStore(Store):
 
     @contextmanager
     def _reading(self, shard: _Shard) -> Iterator[BinaryIO]:
-        """The shard's file; what is wrong with it is told as one error of ours."""
+        """Open the shard's file; any damage or failure is raised as a `StoreError`."""
         name = shard.blob.name
         try:
             with self._place.open(name) as file:
@@ -537,16 +537,16 @@ class ParquetStore(Store):
         return self._steadily(find)
 
     def _steadily(self, read: Callable[[list[_Shard]], _T]) -> _T:
-        """What *read* gives of all shards; again where one was merged away meanwhile."""
+        """Return `read(shards)` for all shards; retry if one is merged meanwhile."""
         while True:
             with suppress(FileNotFoundError):
                 return read(self._shards())
 
     def _outlines(self, query: Query) -> Iterator[State]:
         """
-        The states of all flags, by the columns that a query goes by.
+        Yield the states of all flags, with only the columns that a query needs.
 
-        Of whole records only the reviews are read, and those only where *query* asks for them.
+        Whole records are read only for reviews, and only if *query* needs those.
         """
         self._finish_on_first_use()
         return build_states(self._steadily(lambda shards: self._outlined(shards, query)))
@@ -559,7 +559,7 @@ class ParquetStore(Store):
                 self._outline(shard, row)
                 for row in self._rows(shard, [*_OUTLINE, "type"])
                 if row["type"] == Flag.type
-                and row["fingerprint"] is not None  # as of a newer version, which is not read
+                and row["fingerprint"] is not None  # of a newer version, which is not read
                 and row["id"] not in skipped[shard.blob.name]
             ]
             if query.asks_reviews:
@@ -572,15 +572,15 @@ class ParquetStore(Store):
         return records
 
     def _outline(self, shard: _Shard, row: dict[str, Any]) -> Record | None:
-        """A flag with no more in it than the columns of *row*."""
+        """Return a flag with only the columns of *row*; None, and skipped, if invalid."""
         try:
             return Flag(**{name: row[name] for name in _OUTLINE} | {"app": row["app"] or ""})
-        except (ValueError, AttributeError) as error:  # an id or a moment that is none
+        except (ValueError, AttributeError) as error:  # an invalid id or time
             self.skipped.add(self._whence(shard, row), str(error))
             return None
 
     def _whole(self, outlines: Iterator[Flag]) -> Iterator[Flag]:
-        """The flags of which *outlines* are the ids, read some at a time."""
+        """Yield the full flags for *outlines*, read in batches."""
         while ids := [flag.id for flag in islice(outlines, _CHUNK)]:
             found = self._steadily(partial(self._flags, frozenset(ids)))
             yield from (found[id_] for id_ in ids if id_ in found)
@@ -598,7 +598,7 @@ class ParquetStore(Store):
 
 
 def _read_all(file: BinaryIO) -> pa.Table:
-    """All that is in a shard, if it is as it was written."""
+    """Read a whole shard. Raises `ArrowInvalid` if it is damaged."""
     content = file.read()
     if reason := damage_of(content):
         raise pa.ArrowInvalid(reason)
@@ -610,19 +610,19 @@ def _last(shards: list[_Shard]) -> int:
 
 
 def _contents(shards: list[_Shard], table: pa.Table) -> Contents:
-    """What a place holds once *table* is beside *shards*."""
+    """Return the contents of a place with *shards* and *table*."""
     features: dict[str, Any] = {}
     for some in (*(shard.features for shard in shards), features_of(table.schema)):
         for name, feature in some.items():
             is_new = features.setdefault(name, feature) == feature
-            if not is_new:  # a field that changed its kind: text can say either
+            if not is_new:  # a field that changed its kind: text can represent both
                 features[name] = {"dtype": "string", "_type": "Value"}
     flags = sum(shard.flags for shard in shards)
     return Contents(flags + table["type"].to_pylist().count(Flag.type), features)
 
 
 def _replaced_in(shards: list[_Shard]) -> Iterator[tuple[_Shard, frozenset[str]]]:
-    """Those of *shards* that have something which a later one replaces, and the ids of it."""
+    """Yield those of *shards* with records that a later one replaces, and their ids."""
     for later in (shard for shard in shards if shard.replaces):
         for shard in shards:
             ids = (shard.ids - shard.erased) & later.ids if shard.first < later.first else ()
@@ -631,7 +631,7 @@ def _replaced_in(shards: list[_Shard]) -> Iterator[tuple[_Shard, frozenset[str]]
 
 
 def _passed_over(shards: list[_Shard]) -> dict[str, set[str]]:
-    """For each of *shards*, by its name, the ids that are not to be read there."""
+    """Return, by the name of each of *shards*, the ids to skip in it."""
     erased = _erased_in(shards)
     skipped = {shard.blob.name: erased for shard in shards}
     for shard, ids in _replaced_in(shards):

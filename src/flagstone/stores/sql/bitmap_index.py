@@ -1,9 +1,9 @@
 """
-An index beside a database, for those who read it: which flags have which property, as bitmaps.
+An index for fast reads of a database: bitmaps of which flags have which property.
 
-It is made from the records and can be made again at any time, so nothing that writes waits for it:
-a reader brings it up to date before it asks. A flag is a bit at its row's number; "app is digits
-and open" is the intersection of two bitmaps, and how many there are of each user is counted there.
+It is built from the records and can be rebuilt at any time, so writers never wait for it: a reader
+updates it before each query. A flag is the bit at its row number; "app is digits and verdict is
+open" is the intersection of two bitmaps, and flags per user are counted in the result.
 """
 
 import hashlib
@@ -27,14 +27,14 @@ logger = logger_of(__name__)
 
 _FORMAT = 5
 _UNSAVED = 20_000
-"""Rows after which what was learnt is written down; a reader that dies learns them again."""
+"""Rows after which the index is saved; after a crash, unsaved ones are indexed again."""
 
 _WORTH_SAVING = 2_000
-"""Rows from which on the rest is written down at the end, too: a part of its own, however small."""
+"""Minimum number of unsaved rows to save on close: each save adds a part, however small."""
 
 _BATCH_SIZE = 50_000
 _MAX_SEARCHED = 20
-"""Texts whose flags are remembered: a page, its facets and the next page ask for the same."""
+"""Cached text searches: a page, its facets and the next page search for the same text."""
 
 _SCHEMA = f"""
 {SCHEMA}
@@ -51,7 +51,7 @@ _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 _PRIVATE = 0x10_F000
 
 Property = tuple[str, str | None]
-"""What it is and what it says: ("app", "digits")."""
+"""A name and a value: ("app", "digits")."""
 
 _FLAGS: Property = ("flags", None)
 _ORDERED: Property = ("ordered", None)
@@ -60,11 +60,11 @@ _DISCUSSED: Property = ("discussed", None)
 _JUDGED = ("verdict", "tag", "assignee")
 
 Key = tuple[str, str]
-"""When a flag was made, in UTC, and its id: the order of flags."""
+"""The creation time of a flag, in UTC, and its id; flags are sorted by it."""
 
 
 class Entry(NamedTuple):
-    """A flag as the index needs it."""
+    """The data of a flag that the index needs."""
 
     seq: int
     id: str
@@ -81,9 +81,9 @@ class Entry(NamedTuple):
 
 class Index:
     """
-    The index in the file *path*; where somebody else has it open, one of its own.
+    The index in the file *path*; if another process has it open, a temporary one.
 
-    `seq` is the number of the last row that it knows, `last` the id that stands there.
+    `seq` is the number of the last indexed row, `last` the record id in that row.
     """
 
     def __init__(self, path: Path) -> None:
@@ -99,18 +99,18 @@ class Index:
         self._terms = Terms(self._db)
 
     def is_current(self) -> bool:
-        """Whether the file is still there: who erases flags deletes it, whoever uses it."""
+        """Whether the file is still there: an erasure deletes it even while it is in use."""
         try:
             return self._status is None or os.path.samestat(self._path.stat(), self._status)
         except OSError:
             return False
 
     def discard(self) -> None:
-        """Let go of the file, whatever is in it."""
+        """Close the file without saving."""
         self._db.close()
 
     def learn(self, entries: Iterable[Entry]) -> set[str]:
-        """Take in new flags; gives the ids of those about which something was said before."""
+        """Add new flags; return the ids of those that had reviews before they were added."""
         late, hashes, texts = [], [], []
         early = {flag_id for (flag_id,) in self._db.execute("SELECT flag_id FROM early")}
         met = set()
@@ -152,7 +152,7 @@ class Index:
         return met
 
     def judge(self, seq: int, verdict: Verdict, assignee: str | None, tags: Iterable[str]) -> None:
-        """Say how the flag in the row *seq* stands, which somebody reviewed."""
+        """Update the verdict, the assignee and the tags of the reviewed flag in row *seq*."""
         said: set[Property] = {("verdict", verdict), ("assignee", assignee)}
         wanted = said | {_DISCUSSED, *(("tag", tag) for tag in tags)}
         for one, bitmap in self._bitmaps.items():
@@ -163,11 +163,11 @@ class Index:
         self._unsaved += 1
 
     def expect(self, flag_id: str) -> None:
-        """Say that something was said about a flag that is not here yet."""
+        """Record that there is a review of a flag that is not indexed yet."""
         self._db.execute("INSERT OR IGNORE INTO early VALUES (?)", [flag_id])
 
     def select(self, query: Query) -> BitMap:
-        """The flags with the properties that *query* asks for; since, until, page aside."""
+        """Return the flags that match *query*, ignoring since, until, after and limit."""
         found = [
             self.having(name, asked)
             for name in ("app", "option", "user", "verdict", "tag", "assignee")
@@ -187,13 +187,15 @@ class Index:
 
     def having(self, name: str, value: str | None = None) -> BitMap:
         """
-        The flags with one property; "flags" are all, "ordered" those that came in order,
-        "discussed" those that somebody reviewed or corrected.
+        Return the flags with one property.
+
+        "flags" are all flags, "ordered" those stored in order of creation, "late" the others, and
+        "discussed" those with a review or a correction.
         """
         return self._bitmaps.get((name, value), BitMap())
 
     def count(self, found: BitMap) -> dict[str, Counter[str | None]]:
-        """How the flags *found* divide by each of `FACETS`."""
+        """Count the flags *found* by each of `FACETS`."""
         facets: dict[str, Counter[str | None]] = {name: Counter() for name in FACETS}
         for (name, value), bitmap in self._bitmaps.items():
             if name in facets and (number := found.intersection_cardinality(bitmap)):
@@ -201,7 +203,7 @@ class Index:
         return facets
 
     def cross(self, found: BitMap, one: str, other: str) -> Counter[Pair]:
-        """How the flags *found* divide by two properties."""
+        """Count the flags *found* by two properties."""
         crossed: Counter[Pair] = Counter()
         others = list(self._divide(found, other))
         for value, here in self._divide(found, one):
@@ -216,7 +218,7 @@ class Index:
                 yield value, part
 
     def late(self, after: Key, *, is_newest: bool) -> Iterator[tuple[Key, int]]:
-        """Flags that came later than some made after them, from the key *after* on."""
+        """Yield flags stored later than some created after them, from the key *after* on."""
         order, beyond = ("DESC", "<") if is_newest else ("ASC", ">")
         rows = self._db.execute(
             f"SELECT made, id, seq FROM late WHERE (made, id) {beyond} (?, ?) "  # noqa: S608
@@ -226,7 +228,7 @@ class Index:
         return (((made, id_), seq) for made, id_, seq in rows)
 
     def late_between(self, since: str, until: str) -> BitMap:
-        """Those of them that were made in between: whole days, and what of the days at the ends."""
+        """Return the "late" flags created in this period: whole days, and parts of both ends."""
         first, last = _day(since), _day(until)
         found = BitMap()
         for (name, day), bitmap in self._bitmaps.items():
@@ -240,7 +242,7 @@ class Index:
         return found
 
     def save(self, *, is_last: bool = False) -> None:
-        """Write down what was learnt since the last time, if it is much."""
+        """Save the changes since the last time, if there are many."""
         if self._unsaved < (_WORTH_SAVING if is_last else _UNSAVED):
             return
         self._terms.save(self.seq)
@@ -254,12 +256,12 @@ class Index:
         self._unsaved = 0
 
     def close(self) -> None:
-        """Write down the rest, if it is much, and let go of the file."""
+        """Save the rest, if it is large, and close the file."""
         self.save(is_last=True)
         self._db.close()
 
     def _search(self, text: str) -> BitMap:
-        """The flags with *text* in them; the answer is kept, and only what is new is looked up."""
+        """Return the flags that contain *text*; cached, so only new rows are searched."""
         seq, found = self._searched.pop(text, (0, BitMap()))
         if seq < self.seq:
             of_terms = self._terms.having(text)
@@ -273,7 +275,7 @@ class Index:
         return found
 
     def _bitmap(self, one: Property) -> BitMap:
-        """The bitmap of a property, to be changed."""
+        """Return the bitmap of a property and mark it as changed."""
         self._changed.add(one)
         return self._bitmaps.setdefault(one, BitMap())
 
@@ -282,11 +284,11 @@ class Index:
             self._db = self._connect(self._path)
             self._load()
         except sqlite3.OperationalError as error:
-            # Another reader holds it, or nothing may be written here.
-            logger.info("The index %s cannot be used (%s); another is made", self._path, error)
-            self._db = self._connect("")  # a file without a name, which ends with us
+            # Another reader holds it, or the folder is read-only.
+            logger.info("The index %s cannot be used (%s); using another", self._path, error)
+            self._db = self._connect("")  # an unnamed temporary file
         except (sqlite3.DatabaseError, ValueError):
-            logger.warning("The index %s is damaged, and made anew", self._path)
+            logger.warning("The index %s is damaged and will be rebuilt", self._path)
             self._path.unlink()
             self._db = self._connect(self._path)
         self._status = self._path.stat() if self._path.exists() else None
@@ -295,7 +297,7 @@ class Index:
         db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             db.execute("PRAGMA locking_mode = EXCLUSIVE")
-            db.execute("PRAGMA synchronous = OFF")  # it can be made again
+            db.execute("PRAGMA synchronous = OFF")  # it can be rebuilt
             db.execute("BEGIN EXCLUSIVE")
             if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 for statement in filter(str.strip, _SCHEMA.split(";")):
@@ -321,8 +323,8 @@ class Index:
 
 def _folded(text: str) -> str:
     """
-    *text* as it is searched: upper and lower case alike, and for what no index can hold (NUL, half
-    of a surrogate pair) characters of a private plane.
+    Return *text* for searching: casefolded, with private-use characters for what no index can
+    hold (NUL and lone surrogates).
     """
     return _UNWRITABLE.sub(lambda found: chr(_PRIVATE + ord(found[0]) % 0xD7FF), text).casefold()
 
@@ -332,7 +334,7 @@ def _day(made: str) -> str:
 
 
 def _add(bitmap: BitMap, rows: sqlite3.Cursor) -> None:
-    """Add the numbers in *rows*, which may be millions."""
+    """Add the numbers in *rows* in batches; there may be millions."""
     while some := rows.fetchmany(_BATCH_SIZE):
         bitmap.update([seq for (seq,) in some])
 

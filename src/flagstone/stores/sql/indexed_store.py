@@ -1,5 +1,5 @@
 """
-An SQL store for those who read it: what is asked often is answered from an index beside it.
+An SQL store with fast reads: frequent queries are answered from an index next to it.
 """
 
 import sqlite3
@@ -23,14 +23,14 @@ from flagstone.stores.sql.store import SqlStore
 
 _BATCH = 2_000
 _TIMEOUT = 0.2
-"""Seconds for which somebody may look something up before the index is being made."""
+"""Seconds to wait for the lock before `is_ready` reports that the index is being built."""
 
 _SOON = 5_000
-"""Rows that the index learns while somebody waits for an answer: half a second."""
+"""Rows that may be indexed while a query waits: half a second."""
 
 _PAGE = 100
 _FEW = 2_000
-"""Flags that came late, up to which it is faster to sort them than to look for them in order."""
+"""Number of late flags up to which sorting them is faster than reading them in order."""
 
 _FIRST: Key = ("", "")
 _LAST: Key = ("~", "")
@@ -38,10 +38,10 @@ _LAST: Key = ("~", "")
 
 class IndexedStore(PreparedStore):
     """
-    *store*, with an index in the file `flags.db.index` for `flags.db`.
+    Wrap *store* with an index in the file `flags.db.index` for `flags.db`.
 
-    The index is made at the first question, or by `prepare`, and brought up to date at each. It
-    says nothing that the records do not, and may be deleted.
+    The index is built by the first query or by `prepare`, and updated by each query. It contains
+    nothing that the records do not, and may be deleted.
     """
 
     store: SqlStore
@@ -111,7 +111,7 @@ class IndexedStore(PreparedStore):
     def close(self) -> None:
         with self._lock:
             if self.store.skipped:
-                self._drop()  # so that the next one who reads meets it, too
+                self._drop()  # so that the next reader skips, and reports, the same records
             elif self._index is not None:
                 self._index.close()
                 self._index = None
@@ -138,7 +138,7 @@ class IndexedStore(PreparedStore):
     def _page(
         self, index: Index, found: BitMap, query: Query, after: Key | None, size: int
     ) -> list[tuple[Key, int]]:
-        """The next *size* flags of those *found*, by their keys."""
+        """Return the next *size* flags of those *found* after the key *after*."""
         is_newest = query.order == "newest"
         after = after or (_LAST if is_newest else _FIRST)
         ordered, late = found & index.having("ordered"), found & index.having("late")
@@ -173,7 +173,7 @@ class IndexedStore(PreparedStore):
         return found & (between | index.late_between(since, until))
 
     def _rank(self, ordered: BitMap, key: Key) -> int:
-        """How many of the flags *ordered* come before *key*."""
+        """Return how many of the flags *ordered* come before *key*."""
         if key == _LAST:
             return len(ordered)
         if key == _FIRST:
@@ -186,11 +186,11 @@ class IndexedStore(PreparedStore):
 
     @contextmanager
     def _asking(self, progress: Callable[[int], None] | None = None) -> Iterator[Index]:
-        """The index, up to date, for one who asks at a time; one that proves damaged goes."""
+        """Yield the updated index to one thread at a time; delete it if it is damaged."""
         with self._lock:
             try:
                 yield self._current(progress)
-            except sqlite3.Error as error:  # of the index: the store tells its own as `StoreError`
+            except sqlite3.Error as error:  # of the index: the store itself raises `StoreError`
                 if self._index is not None:
                     self._index.discard()
                     self._index = None
@@ -199,9 +199,9 @@ class IndexedStore(PreparedStore):
                 raise StoreError(doing="look up in", where=where, reason=reason) from error
 
     def _opened(self) -> Index:
-        """The index as far as it has come."""
+        """Return the index without updating it."""
         if self._index is not None and not self._index.is_current():
-            self._index = None  # somebody erased flags
+            self._index = None  # another process erased flags
         if self._index is None:
             self._index = Index(self.store.index)
         if not self._is_ours(self._index):
@@ -210,12 +210,12 @@ class IndexedStore(PreparedStore):
         return self._index
 
     def _is_ours(self, index: Index) -> bool:
-        """Whether the row that *index* came to is there: the database may have been replaced."""
+        """Whether the last row of *index* exists: the database may have been replaced."""
         there = [record_id for (_, record_id), _ in self.store.keys_of([index.seq])]
         return there == ([index.last] if index.seq else [])
 
     def _current(self, progress: Callable[[int], None] | None = None) -> Index:
-        """The index, up to date."""
+        """Return the updated index."""
         index = self._opened()
         while rows := self.store.rows_after(index.seq, _BATCH):
             flags = [(seq, record) for seq, record in rows if isinstance(record, Flag)]
@@ -262,7 +262,7 @@ def _entry(seq: int, flag: Flag) -> Entry:
 
 
 def _start(query: Query) -> Key | None:
-    """The key after which what *query* asks for begins, if it says a moment."""
+    """Return the key after which the results of *query* begin, if it has a time limit."""
     start = query.until if query.order == "newest" else query.since
     return (utc_text(start), "") if start else None
 

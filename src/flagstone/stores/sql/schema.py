@@ -1,5 +1,5 @@
 """
-The one table: a row is a record's JSON, and the other columns are an index over it.
+The table of records: a row is a record's JSON, and the other columns are an index over it.
 """
 
 from typing import Any
@@ -29,28 +29,28 @@ RECORD = sa.Table(
 ABOUT = sa.Index(
     "flagstone_about",
     RECORD.c.flag_id,
-    # A flag's own row is not in it: a page less to write for each flag.
+    # Without rows of flags: one page less to write for each flag.
     sqlite_where=RECORD.c.flag_id.is_not(None),
     postgresql_where=RECORD.c.flag_id.is_not(None),
 )
 
 MAY_BE_FLAG = RECORD.c.type.not_in(("review", "outcome", "erased"))
-"""What a row is that readers of flags look at, if only to say that it cannot be read."""
+"""Rows to read when flags are queried, if only to report that one cannot be read."""
 
 ERASING = sa.Table(
     "flagstone_erasing",
     RECORD.metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("records", sa.Integer, nullable=False),
-    sa.Column("hashes", sa.Text, nullable=False),  # JSON: of files that may have to go
+    sa.Column("hashes", sa.Text, nullable=False),  # JSON: of files that may have to be deleted
 )
-"""Erasures that are not finished: a row is made with what empties the rows of `RECORD`."""
+"""Pending erasures: a row is added in the transaction that empties the rows of `RECORD`."""
 
 COLUMNS = [column.name for column in RECORD.columns if column.name != "seq"]
 
 
 def row_of(record: Record) -> tuple[Any, ...]:
-    """The cells of *record*, in the order of `COLUMNS`."""
+    """Return the cells of *record*, in the order of `COLUMNS`."""
     head = (record.id, record.type)
     made, text = utc_text(record.created_at), record.to_json()
     end = (checksum_of(text), text)
@@ -63,23 +63,23 @@ def row_of(record: Record) -> tuple[Any, ...]:
 
 def checksum_of(text: str) -> int:
     """
-    The CRC-32 of a row's JSON, which every other column can be rebuilt from.
+    Return the CRC-32 of a row's JSON, from which every other column can be rebuilt.
 
-    It tells all flips of up to 32 neighbouring bits for a microsecond a row; against a person who
-    means to change a row no checksum helps that stands beside it.
+    It detects every error burst of up to 32 bits and takes a microsecond per row. It does not
+    protect against deliberate changes: no checksum stored in the same row could.
     """
     return crc32(text.encode(errors="surrogateescape"))
 
 
 def _indexable(text: str | None) -> str | None:
-    """*text* as a column can hold it: a lone surrogate or a NUL becomes "?"; the JSON has it."""
+    """Return *text* with "?" for lone surrogates and NULs; the JSON has the exact text."""
     if text is None or text.isprintable():
         return text
     return text.encode(errors="replace").decode().replace("\0", "?")
 
 
 def conditions_of(query: Query) -> list["sa.ColumnElement[bool]"]:
-    """What of *query* the columns can tell."""
+    """Return the SQL conditions for those parts of *query* that have columns."""
     c = RECORD.c
     conditions: list[sa.ColumnElement[bool]] = [MAY_BE_FLAG]
     wanted = {

@@ -1,5 +1,5 @@
 """
-What is SQLite's own: how a database is opened, made, written to and emptied of what was erased.
+The SQLite-specific part of the SQL store: open, create and write to a database, and erase from it.
 """
 
 import os
@@ -46,21 +46,21 @@ _HAS_TABLE = "SELECT count(*) FROM main.sqlite_master WHERE name = ?"
 
 
 class TornDatabaseError(StoreError):
-    """Some pages of the database are damaged; what is not on them can be read."""
+    """Some pages of the database are damaged; the others can be read."""
 
 
 class UndecodableTextError(StoreError):
-    """Some text in the database is no UTF-8."""
+    """Some text in the database is not UTF-8."""
 
 
 class Sqlite:
     """
     The SQLite database at *url*.
 
-    One that may not be written to, as on a medium that is mounted to be read, is only read.
+    A read-only database, such as one on a read-only mount, is only read.
 
-    WAL, so that readers and the writer do not wait for each other; synchronous FULL, so that a
-    commit is on the medium; secure_delete, so that what is erased is overwritten.
+    It uses WAL, so that readers and the writer do not wait for each other; synchronous FULL, so
+    that a commit is on the medium; secure_delete, so that erased data is overwritten.
     """
 
     driver_error = sqlite3.Error
@@ -81,7 +81,7 @@ class Sqlite:
         self.engine = sa.create_engine(
             url,
             paramstyle="qmark",
-            # No implicit BEGIN by the driver: it would read before it locks, and then may fail.
+            # No implicit BEGIN by the driver: it would read before it locks, and could then fail.
             connect_args={"isolation_level": None, "timeout": self._TIMEOUT},
         )
         insert = sqlite.insert(RECORD).on_conflict_do_nothing()
@@ -97,7 +97,7 @@ class Sqlite:
         sa.event.listen(self.engine, "connect", self._configure)
 
     def _connect(self, *_: object) -> sqlite3.Connection | None:
-        """A connection that only reads; None for the driver's own."""
+        """Return a read-only connection, or None to use the driver's default."""
         if not self.is_read_only:
             return None
         return sqlite3.connect(
@@ -118,7 +118,7 @@ class Sqlite:
         connection.execute("PRAGMA secure_delete = ON")
 
     def _seem_current(self, connection: sqlite3.Connection) -> None:
-        """Have a database of before checksums, which cannot be given any, read as one with them."""
+        """Add temporarily what a read-only database of an older version lacks."""
         if _number(connection.execute(_HAS_TABLE, [RECORD.name])) and not _number(
             connection.execute(_HAS_CHECKSUM)
         ):
@@ -128,12 +128,12 @@ class Sqlite:
             connection.execute(str(table).replace("CREATE TABLE", "CREATE TEMP TABLE"))
 
     def read_leniently(self) -> None:
-        """From now on have text that is no UTF-8 read all the same, its bytes as surrogates."""
+        """From now on, read text that is not UTF-8, too, with its bytes as surrogates."""
         self._is_lenient = True
         self.engine.dispose()
 
     def is_ready(self) -> bool:
-        """Whether the file that was opened is still the one: it may have been deleted since."""
+        """Whether the opened file is still the same: it may have been deleted or replaced."""
         try:
             found = os.stat(self.path)  # noqa: PTH116 - half the time
         except OSError:
@@ -146,9 +146,9 @@ class Sqlite:
 
     def create(self) -> None:
         """
-        Make the database and its table where they are not there yet.
+        Create the database and its tables if they do not exist.
 
-        One that may not be written to is made nothing of.
+        A read-only database is only opened.
         """
         self.is_read_only = self.path.is_file() and not (
             os.access(self.path, os.W_OK) and os.access(self.path.resolve().parent, os.W_OK)
@@ -173,26 +173,27 @@ class Sqlite:
         self._made = self.path.stat()
 
     def _count_lost(self, cursor: Any) -> int:
-        """How many commits the write-ahead log has lost; before anything is written over them."""
+        """Return how many commits of the write-ahead log are lost, before they are overwritten."""
         place = self.path.resolve()
-        # Looked at twice: another process may be at the end of a commit.
+        # Checked twice: another process may be finishing a commit.
         return count_lost_commits(place, cursor) and count_lost_commits(place, cursor)
 
     def _add_checksum(self, cursor: DBAPICursor) -> None:
-        """Give a table of before checksums the column for them: rows get theirs when written."""
+        """Add the checksum column to a table of an older version; only new rows have a value."""
         if not _number(cursor.execute(_HAS_CHECKSUM)):
             try:
                 cursor.execute(_ADD_CHECKSUM)
-            except sqlite3.OperationalError:  # somebody else was faster
+            except sqlite3.OperationalError:  # another process was faster
                 if not _number(cursor.execute(_HAS_CHECKSUM)):
                     raise
 
     def _open_to_read(self) -> None:
         """
-        Find out how a database that may not be written to can be read.
+        Choose how to read a read-only database.
 
-        SQLite reads one in WAL mode only where its shared memory can be: without a log nothing is
-        in it that the file has not; with one that nobody shares, database and log are copied.
+        In WAL mode, SQLite needs a writable place for shared memory. Without a log, the file is
+        complete and is opened as immutable; with a log that cannot be shared, database and log are
+        copied.
         """
         place = self.path.resolve()
         self._wal, self._made = _status_of_wal(self.path), self.path.stat()
@@ -217,7 +218,7 @@ class Sqlite:
         return True
 
     def _require_ours(self, cursor: DBAPICursor) -> None:
-        """Raise where something in the database would run, or stand in, when we read or write."""
+        """Raise if the table is missing, or a trigger or view could change reads or writes."""
         cursor.execute(
             "SELECT type, name FROM main.sqlite_master WHERE tbl_name IN (?, ?) "
             "AND type IN ('trigger', 'view')",
@@ -225,19 +226,19 @@ class Sqlite:
         )
         for kind, name in cursor.fetchall():
             reason = (
-                f"it has a {kind} {name!r} that Flagstone did not make and that may change what is "
-                "read or written; remove it if you know it, or have the flags from another copy"
+                f"it has a {kind} {name!r} that Flagstone did not create and that may change what "
+                "is read or written; remove it if you know it, or use another copy of the flags"
             )
             raise StoreError(doing="use", where=self.location, reason=reason)
         if not _number(cursor.execute(_HAS_TABLE, (RECORD.name,))) and (
             _number(cursor.execute(_HAS_TABLE, (ERASING.name,)))
             or _number(cursor.execute(_HAS_TABLE, (ABOUT.name,)))
         ):
-            reason = f"its schema is damaged, and has no table {RECORD.name} any more"
+            reason = f"its schema is damaged: the table {RECORD.name} is missing"
             raise TornDatabaseError(doing="read", where=self.location, reason=reason)
 
     def _wait_for_wal(self, connection: PoolProxiedConnection) -> None:
-        # SQLite does not wait here by itself when several processes open a new database at once.
+        # SQLite itself does not wait here when several processes open a new database at once.
         deadline = time.monotonic() + self._TIMEOUT
         while True:
             try:
@@ -253,21 +254,21 @@ class Sqlite:
                 return
 
     def insert(self, rows: int) -> str:
-        """The statement that inserts this many *rows*, and passes over known ids."""
+        """Return the statement that inserts this many *rows* and skips ids already stored."""
         if rows == 1:
             return self._insert
         return self._insert.replace(_PLACES, ", ".join([_PLACES] * rows))
 
     def begin(self, cursor: DBAPICursor) -> None:
-        """Begin a transaction of several statements; one alone is a transaction by itself."""
+        """Begin a transaction of several statements; a single one needs no BEGIN."""
         cursor.execute("BEGIN IMMEDIATE")
 
     def forget(self, patience: float) -> None:
         """
-        Empty the write-ahead log, and delete the index: what was erased may stand there, too.
+        Empty the write-ahead log and delete the index: both may contain erased data.
 
-        Raises `UnfinishedErasureError` if after *patience* seconds somebody still reads what was
-        there before.
+        Raises `UnfinishedErasureError` if a reader still uses the old data after *patience*
+        seconds.
         """
         with closing(self.engine.raw_connection()) as connection:
             cursor = connection.cursor()
@@ -276,30 +277,30 @@ class Sqlite:
                 busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             finally:
                 cursor.execute(f"PRAGMA busy_timeout = {self._TIMEOUT * 1000:.0f}")
-        if patience or not busy:  # who only looks whether it can be done leaves what is made anew
+        if patience or not busy:  # a failed quick attempt keeps the index: it may be new
             for path in (self.index, self.index.with_name(f"{self.index.name}-journal")):
                 path.unlink(missing_ok=True)
         if busy:
-            reason = "a program that reads the database holds on to what was there before"
+            reason = "a program that reads the database still uses the old data"
             raise UnfinishedErasureError(where=self.location, reason=reason)
 
     def verify(self) -> Iterator[str]:
-        """What SQLite itself finds wrong with the file."""
+        """Yield the problems that SQLite's own check finds in the file, and changed schemas."""
         try:
             with closing(self.engine.raw_connection()) as connection:
                 cursor = connection.cursor()
                 findings = cursor.execute("PRAGMA integrity_check").fetchall()
                 others = self._changed_schema(cursor)
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # what it says quotes the schema
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # its messages quote the schema
             raise self.error(error, doing="read") from error
         for (finding,) in findings:
             if finding != "ok":
                 yield f"{self.location}: {finding}"
         for name in others:
-            yield f"{self.location}: the definition of {name} is not the one that was written"
+            yield f"{self.location}: the definition of {name} was changed"
 
     def _changed_schema(self, cursor: DBAPICursor) -> list[str]:
-        """The tables and indexes of ours whose definition is none that any version wrote."""
+        """Return Flagstone's tables and indexes with a definition that no version wrote."""
         made = {
             element.element.name: str(element.compile(self.engine)).strip()
             for element in (CreateTable(RECORD), CreateIndex(ABOUT), CreateTable(ERASING))
@@ -325,7 +326,7 @@ class Sqlite:
 
 
 def _number(rows: Any) -> int:
-    """The one number in *rows*."""
+    """Return the single number in *rows*."""
     return int(rows.fetchone()[0])
 
 
@@ -334,7 +335,7 @@ def _decode(text: bytes) -> str:
 
 
 def _status_of_wal(path: Path) -> tuple[int, int] | None:
-    """The size of the write-ahead log and when it was written; None where there is none."""
+    """Return the size and the modification time of the write-ahead log, or None."""
     with suppress(OSError):
         status = os.stat(f"{path.resolve()}-wal")  # noqa: PTH116 - half the time
         return status.st_size, status.st_mtime_ns

@@ -1,11 +1,11 @@
 """
-Keep records in one table of an SQL database.
+Store records in one table of an SQL database.
 
-A row is a record's JSON; the other columns are an index over it and can be rebuilt from it at any
-time. What is here holds for every database; what is a database's own is a file beside it.
+A row holds a record's JSON; the other columns are an index over it and can be rebuilt at any time.
+This module is the same for every database; `sqlite` has what is specific to SQLite.
 
-Reading and the schema are SQLAlchemy Core. An append is a statement that Core compiled, run on
-the driver's own connection: Core's way to execute costs as much as the fsync itself.
+Reads and the schema use SQLAlchemy Core. An append runs a statement compiled by Core directly on
+the driver's connection: executing it through Core would take as long as the fsync itself.
 """
 
 import json
@@ -45,26 +45,26 @@ logger = logger_of(__name__)
 _HASH = re.compile(r"\b[0-9a-f]{64}\b")
 
 _LOOKS = 1.0
-"""Seconds after which an append looks for an erasure that another process did not finish."""
+"""Seconds between an append's checks for erasures that another process did not finish."""
 
 _READERS_TIMEOUT = 2.0
-"""Seconds to wait for those who read before an erasure is left to be finished later."""
+"""Seconds to wait for readers before an erasure is left to be finished later."""
 
 _LAST_SEQ = 2**63 - 1
 _CHUNK = 500
-"""Rows read at a time, each time by a query of its own: no reader holds a snapshot open."""
+"""Rows read by one query; each batch is a new query, so that no reader keeps a snapshot open."""
 
 
 _TO_READ = (RECORD.c.seq, RECORD.c.id, RECORD.c.json, RECORD.c.checksum)
-"""The columns that a record is read from."""
+"""The columns from which a record is read."""
 
 
 class SqlStore(Store):
     """
     Records in the database at *url*: the path of an SQLite file, or an SQLAlchemy URL.
 
-    The table is made on first use; nothing is touched before. Files lie in a directory beside an
-    SQLite database, `flags.db.files` for `flags.db`, if they are not in *files*.
+    The table is created on first use; nothing is touched before. Files are stored in *files* or,
+    by default, in a directory next to the database: `flags.db.files` for `flags.db`.
     """
 
     def __init__(self, url: str | Path, *, files: Files | None = None) -> None:
@@ -77,7 +77,7 @@ class SqlStore(Store):
         self.files = files or DirectoryFiles(self._dialect.files)
         self.index = self._dialect.index
         self._preparing = threading.Lock()
-        self._appending = threading.Lock()  # one connection appends: a database has one writer
+        self._appending = threading.Lock()  # one connection appends: SQLite allows one writer
         self._appender: PoolProxiedConnection | None = None
         self._appender_pid = 0
         self._looked = 0.0
@@ -118,14 +118,14 @@ class SqlStore(Store):
         if self._empty_rows(list(flag_ids)):
             self.finish_erasures()
 
-    def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:  # noqa: ARG002 - a row and what it says go together
+    def finish_erasures(self, *, search: bool = False, dry_run: bool = False) -> int:  # noqa: ARG002 - a row and its data are erased together
         begun = self._read(sa.select(ERASING))
         if begun and not dry_run:
             self._finish(begun, patience=_READERS_TIMEOUT)
         return sum(row.records for row in begun)
 
     def _finish(self, begun: list[Any], *, patience: float) -> None:
-        """Have all gone that the erasures *begun* have to remove beside their rows."""
+        """Delete everything besides their rows that the erasures *begun* have to delete."""
         these = ERASING.c.id.in_([row.id for row in begun])
         if hashes := set[str]().union(*(json.loads(row.hashes) for row in begun)):
             before = begin_removal()
@@ -145,10 +145,10 @@ class SqlStore(Store):
                 row = dict(zip(COLUMNS, row_of(flag), strict=True))
                 here = (c.id == flag.id) & (c.type == Flag.type)
                 connection.execute(sa.update(RECORD).where(here).values(row))
-            # Of nothing; but who has read the others is told so by the number of such rows.
+            # An empty row: `generation` counts these, so that readers notice the change.
             stone = {"id": new_id(), "type": "erased", "json": ""}
             connection.execute(sa.insert(RECORD).values(stone))
-        with suppress(UnfinishedErasureError):  # who reads has what there was before
+        with suppress(UnfinishedErasureError):  # a reader still has the old rows open
             self._dialect.forget(patience=0.0)
 
     def generation(self) -> str:
@@ -181,7 +181,7 @@ class SqlStore(Store):
     @property
     def _lost(self) -> str:
         count = self._dialect.lost_commits
-        return f"it is damaged, and {count:,} commits behind that are lost"
+        return f"it is damaged, and {count:,} commits after the damage are lost"
 
     def _damaged_rows(self) -> Iterator[str]:
         seq = 0
@@ -228,7 +228,7 @@ class SqlStore(Store):
         if query.after or query.text or query.asks_reviews:
             return super().count(query)
         try:
-            # One of a newer version, which is not read, has no fingerprint here.
+            # A flag of a newer version, which is not read, has no fingerprint here.
             is_flag = (RECORD.c.type == Flag.type) & RECORD.c.fingerprint.is_not(None)
             asked = sa.select(sa.func.count()).where(is_flag, *conditions_of(query))
             ((number,),) = self._read(asked)
@@ -237,14 +237,14 @@ class SqlStore(Store):
         return int(number) if query.limit is None else min(int(number), query.limit)
 
     def address_to_read(self) -> str | None:
-        """The URI by which SQLite opens the database to read it; None where there is none."""
-        self.cursor()  # sees to it that there is a table
+        """Return the URI for opening the database read-only, or None if there is none."""
+        self.cursor()  # creates the table if necessary
         return self._dialect.address if self._dialect.path.is_file() else None
 
     def rows_after(self, seq: int, most: int) -> list[tuple[int, Record | None]]:
         """
-        The next rows after the one numbered *seq*, with their numbers; None is one that was erased,
-        or cannot be read.
+        Return up to *most* rows after row number *seq*, with their numbers; None for a record that
+        was erased or cannot be read.
         """
         rows = self._texts_after(seq, most)
         read = [
@@ -257,7 +257,7 @@ class SqlStore(Store):
         ]
 
     def states_of(self, seqs: Sequence[int]) -> list[State]:
-        """The states of the flags in these rows, in this order; those erased are left out."""
+        """Return the states of the flags in these rows, in this order, without erased ones."""
         c = RECORD.c
         flags = self._rows_where(c.seq, seqs)
         order = {seq: place for place, seq in enumerate(seqs)}
@@ -266,19 +266,19 @@ class SqlStore(Store):
         return sorted(states, key=lambda state: place.get(state.flag.id, 0))
 
     def keys_of(self, seqs: Sequence[int]) -> list[tuple[tuple[str, str], int]]:
-        """When the flags in these rows were made, in UTC, and their ids."""
+        """Return the creation times (UTC), the ids and the row numbers of these rows."""
         c = RECORD.c
         rows = self._read(sa.select(c.created_at, c.id, c.seq).where(c.seq.in_(seqs)))
         return [((made or "", record_id), seq) for made, record_id, seq in rows]
 
     def key_of(self, flag_id: str) -> tuple[str, str] | None:
-        """When the flag with this id was made, and its id; None where there is none."""
+        """Return the creation time and the id of the flag with this id, or None."""
         c = RECORD.c
         rows = self._read(sa.select(c.created_at, c.id).where(c.id == flag_id, c.type == Flag.type))
         return next(((made, record_id) for made, record_id in rows), None)
 
     def seq_of(self, flag_id: str) -> int | None:
-        """The number of its row."""
+        """Return the row number of the flag with this id, or None."""
         c = RECORD.c
         rows = self._read(sa.select(c.seq).where(c.id == flag_id, c.type == Flag.type))
         return next((seq for (seq,) in rows), None)
@@ -287,7 +287,7 @@ class SqlStore(Store):
         return self._find_states(Query(order="oldest"))
 
     def _find_states(self, query: Query) -> Iterator[State]:
-        """The states of the flags whose columns match *query*, in its order."""
+        """Yield the states of the flags whose columns match *query*, in its order."""
         c = RECORD.c
         is_newest = query.order == "newest"
         key = sa.tuple_(c.created_at, c.id)
@@ -312,19 +312,19 @@ class SqlStore(Store):
             yield from self._salvage_states(query)
             return
         yield from self.states_of([seq for seq, *_ in first])
-        if len(first) == _CHUNK:  # most are content with those; all others are put in order once
+        if len(first) == _CHUNK:  # enough for most callers; all others are sorted in one query
             others = self._seqs(wanted.where(beyond(first[-1][1:])))
             for start in range(0, len(others), _CHUNK):
                 yield from self.states_of(others[start : start + _CHUNK])
 
     def _salvage_states(self, query: Query) -> Iterator[State]:
-        """The states of all flags that can be read of a database with damaged pages."""
+        """Yield the states of all readable flags of a database with damaged pages."""
         states = {state.flag.id: state for state in build_states(self._readable(self.scan()))}
         asked = replace(query, limit=None)
         yield from (states[flag.id] for flag in select(states.values(), asked))
 
     def _seqs(self, statement: "sa.Select[Any]") -> Sequence[int]:
-        """The numbers of the rows that *statement* asks for; there may be millions."""
+        """Return the numbers of the rows that *statement* selects; there may be millions."""
         seqs = array("q")
         with self._telling(doing="read"), self._engine.connect() as connection:
             for rows in connection.execute(statement.with_only_columns(RECORD.c.seq)).partitions():
@@ -345,7 +345,7 @@ class SqlStore(Store):
             return self._texts_after(after, _CHUNK) if after < _LAST_SEQ else []
 
     def _find_end_of_tear(self, seq: int) -> int:
-        """The least number behind *seq* after which there is a row again that can be read."""
+        """Return the smallest number above *seq* after which a row can be read again."""
         low, step = seq, 1
         while not self._can_read_after(low + step):
             low, step = low + step, 2 * step
@@ -366,13 +366,13 @@ class SqlStore(Store):
         return True
 
     def _states_in(self, flags: Sequence[Any]) -> Iterator[State]:
-        """The states of *flags*, rows of `_TO_READ`, in this order."""
+        """Return the states of *flags*, which are rows of `_TO_READ`, in this order."""
         ids = [row.id for row in flags]
         about = self._rows_where(RECORD.c.flag_id, ids)
         return build_states(self._readable(self._records([*flags, *about])))
 
     def _rows_where(self, column: "sa.Column[Any]", values: Sequence[Any]) -> list[Any]:
-        """The rows whose *column* has one of *values*; of damaged pages, what can be read."""
+        """Return the rows whose *column* has one of *values*, without those on damaged pages."""
         asked = column.in_(values), RECORD.c.json != ""
         try:
             return self._read(sa.select(*_TO_READ).where(*asked))
@@ -384,7 +384,7 @@ class SqlStore(Store):
             return []
 
     def _record(self, seq: int, text: str, checksum: int | None) -> Record | None:
-        """The record of a row; None, and noted, where the row is not what was kept."""
+        """Parse the record of a row; None, added to `skipped`, if the row is damaged."""
         where = f"{self.location}, row {seq}"
         if reason := _why_damaged(text, checksum):
             self.skipped.add(where, reason)
@@ -398,9 +398,9 @@ class SqlStore(Store):
 
     def _empty_rows(self, flag_ids: list[str]) -> int:
         """
-        Empty the rows of these flags, and note what else has to go, all at once: so many rows.
+        Empty the rows of these flags and record what else to delete, in one transaction.
 
-        The ids stay known, and the rows keep their place in the order.
+        Returns the number of rows. They keep their ids and their place in the order.
         """
         c = RECORD.c
         kept = {"id": c.id, "type": "erased", "json": ""}
@@ -408,7 +408,7 @@ class SqlStore(Store):
         hashes: set[str] = set()
         records = 0
         with self._telling(doing="erase records in"), self._engine.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver begins nothing by itself
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver does not begin by itself
             try:
                 for start in range(0, len(flag_ids), _CHUNK):
                     ids = flag_ids[start : start + _CHUNK]
@@ -427,7 +427,7 @@ class SqlStore(Store):
         return records
 
     def _needed(self) -> set[str]:
-        """The hashes of the files that records refer to."""
+        """Return the hashes of all files that records refer to."""
         seq, needed = 0, set[str]()
         c = RECORD.c
         rows = sa.select(c.seq, c.json).order_by(c.seq).limit(_CHUNK)
@@ -438,7 +438,7 @@ class SqlStore(Store):
         return needed
 
     def _try_to_finish(self) -> None:
-        """Finish what was cut off; a failure is no reason to lose a flag."""
+        """Finish interrupted erasures; a failure must not prevent saving a flag."""
         self._looked = time.monotonic()
         try:
             if begun := self._read(sa.select(ERASING)):
@@ -467,12 +467,12 @@ class SqlStore(Store):
             self._insert_rows(self._open_appender(), rows)
         except BaseException as error:
             self._drop_appender()
-            self._tell(error, doing="keep records in")
+            self._tell(error, doing="save records in")
             raise
 
     def _insert_rows(self, connection: PoolProxiedConnection, rows: list[tuple[Any, ...]]) -> None:
-        # As few calls as can be: at each the driver lets go of the interpreter's lock, and with
-        # many threads about it waits long to get it back.
+        # As few calls as possible: the driver releases the GIL in each one and, with many threads
+        # running, waits long to get it back.
         cursor = connection.cursor()
         if len(rows) > _CHUNK:
             self._dialect.begin(cursor)
@@ -482,7 +482,7 @@ class SqlStore(Store):
         connection.commit()
 
     def _open_appender(self) -> PoolProxiedConnection:
-        if self._appender is None or self._appender_pid != os.getpid():  # a fork needs its own
+        if self._appender is None or self._appender_pid != os.getpid():  # forked
             self._appender = self._engine.raw_connection()
             self._appender_pid = os.getpid()
         return self._appender
@@ -493,7 +493,7 @@ class SqlStore(Store):
         self._appender = None
 
     def _make_ready(self) -> None:
-        """See to it that the table is there: on first use, and after it was deleted."""
+        """Create the table if necessary: on first use, and after the file was deleted."""
         is_first = False
         if not self._dialect.is_ready():
             with self._preparing:
@@ -517,9 +517,9 @@ class SqlStore(Store):
             raise
 
     def _tell(self, error: BaseException, *, doing: str) -> None:
-        """Raise one of our errors for *error*, where it is of the driver or the system."""
+        """Raise a `StoreError` for *error* if it comes from the driver or the system."""
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-        if isinstance(cause, UnicodeDecodeError):  # in what SQLite says of its schema
+        if isinstance(cause, UnicodeDecodeError):  # in SQLite's message about its schema
             raise TornDatabaseError(doing=doing, where=self.location, reason=str(cause)) from error
         if isinstance(cause, self._dialect.driver_error):
             raise self._dialect.error(cause, doing=doing) from error
@@ -528,7 +528,7 @@ class SqlStore(Store):
 
 
 def _hashes_in(text: str) -> set[str]:
-    """The hashes of the files of the record *text*; of a damaged one, all that may be some."""
+    """Return the file hashes in the record *text*; if damaged, everything that looks like one."""
     if '"$file"' not in text:
         return set()
     try:
@@ -538,11 +538,11 @@ def _hashes_in(text: str) -> set[str]:
 
 
 def _why_damaged(text: object, checksum: int | None) -> str | None:
-    """Why the JSON of a row is not what was kept; None where it is, as far as can be told."""
+    """Return why the JSON of a row is damaged, or None if no damage is found."""
     if not isinstance(text, str):
-        return "it is no text"
+        return "it is not text"
     if checksum is not None and checksum != checksum_of(text):
-        return "its checksum is that of another record"
+        return "its checksum does not match"
     return None
 
 
@@ -554,7 +554,7 @@ def _parse(url: str) -> sa.URL:
 
 
 def _damage_of(cells: list[Any], where: str) -> UnreadableRecordError | None:
-    """What is wrong with a row: its JSON, or an index that says otherwise."""
+    """Return what is wrong with a row: its JSON, or index columns that differ from it."""
     *_, checksum, text = cells
     if text == "":
         return _damage_of_erased(cells, where)
@@ -564,7 +564,7 @@ def _damage_of(cells: list[Any], where: str) -> UnreadableRecordError | None:
         record = record_from_json(text, where=where)
     except UnreadableRecordError as error:
         return error
-    # What a newer version has in these columns is its own.
+    # A newer version may fill the other columns differently.
     names = COLUMNS[:2] if isinstance(record, NewerRecord) else COLUMNS[:-2]
     differing = [
         name
@@ -573,14 +573,14 @@ def _damage_of(cells: list[Any], where: str) -> UnreadableRecordError | None:
     ]
     if not differing:
         return None
-    reason = f"not what its JSON says: {', '.join(differing)}"
+    reason = f"these columns differ from its JSON: {', '.join(differing)}"
     return UnreadableRecordError(where=where, reason=reason)
 
 
 def _damage_of_erased(cells: list[Any], where: str) -> UnreadableRecordError | None:
-    """What is wrong with a row of which no more is to be left than its id."""
+    """Return what is wrong with an erased row, which should have only its id."""
     _, kind, *others = cells
     if kind == "erased" and not any(others):
         return None
-    reason = "it is neither a record nor an erased one"
+    reason = "it is neither a record nor an erased record"
     return UnreadableRecordError(where=where, reason=reason)

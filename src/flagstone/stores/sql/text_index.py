@@ -1,10 +1,10 @@
 """
-Which flags have a text in them, for the texts that many have: short ones, and those within a word.
+Substring search for texts that many flags contain: short ones, and parts of words.
 
-A full-text index gives its findings one by one, which takes as long as there are many. So the
-flags of each frequent word are kept as a bitmap, and those of each one or two characters; what a
-flag has of rare words goes to a full-text index of its own. A text of letters alone, or of digits
-alone, is found within a word or not at all: its flags are those of the words that it is part of.
+A full-text index returns matches one by one, which is slow if there are many. So the flags of each
+frequent word, and of each one or two characters, are stored as a bitmap; rare words go to a
+separate full-text index. A text of only letters, or only digits, can occur only within a word, so
+its flags are those of all words that contain it.
 """
 
 import re
@@ -25,18 +25,18 @@ CREATE VIRTUAL TABLE rare USING fts5(
 """
 
 SHORTEST = 3
-"""Characters of the shortest text that an FTS5 index of trigrams can find."""
+"""Length of the shortest text that an FTS5 trigram index can find."""
 
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _FREQUENT = 40
-"""Flags of one part from which on a word is frequent there; a part has some 20,000."""
+"""Number of flags from which a word is frequent in a part; a part has about 20,000 flags."""
 
 _BATCH_SIZE = 500_000
-"""Rows whose findings are read at a time: numbers in Python take 36 bytes each."""
+"""Rows searched at a time: each match takes 36 bytes in Python."""
 
 
 class Terms:
-    """The terms of the flags in *db*, an index; each `save` makes a part of what came before."""
+    """The terms of the flags in *db*, an index; each `save` stores new ones as one part."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -44,14 +44,14 @@ class Terms:
         self._part = db.execute("SELECT max(part) FROM posting").fetchone()[0] or 0
 
     def learn(self, seq: int, text: str) -> None:
-        """Take in a flag, the one in the row *seq*; *text* is casefolded."""
+        """Add the flag in the row *seq*; *text* is casefolded."""
         words = {word for word in _WORD.findall(text) if len(word) >= SHORTEST}
         pairs = map("".join, pairwise(text))
         for term in {*words, *text, *pairs}:
             self._pending[term].append(seq)
 
     def having(self, text: str) -> BitMap | None:
-        """The flags with *text* in them; None for what only a full-text index can tell."""
+        """Return the flags that contain *text*; None if only a full-text search can find them."""
         if len(text) < SHORTEST:
             rows = self._db.execute(
                 "SELECT flags FROM posting WHERE term = (SELECT id FROM term WHERE term = ?)",
@@ -68,7 +68,7 @@ class Terms:
         return _union(rows, pending) | matching(self._db, "rare", text, 0, self._part)
 
     def save(self, part: int) -> None:
-        """Write down what was learnt, as a part that ends with the row *part*."""
+        """Store what was learned as a part that ends with the row *part*."""
         rare: dict[int, list[str]] = defaultdict(list)
         kept = []
         for term, seqs in self._pending.items():
@@ -93,11 +93,11 @@ class Terms:
 
 
 def matching(db: sqlite3.Connection, table: str, text: str, after: int, last: int) -> BitMap:
-    """The rows of the full-text *table* beyond *after*, up to *last*, that have *text* in them."""
+    """Return the rows of the full-text *table* after *after*, up to *last*, with *text*."""
     phrase = '"' + text.replace('"', '""') + '"'
     found = BitMap()
     for start in range(after, last, _BATCH_SIZE):
-        # As one text of JSON: a row for each finding takes three times as long.
+        # As one JSON text: a row for each match takes three times as long.
         ((rows,),) = db.execute(
             f"SELECT json_group_array(rowid) FROM {table} "  # noqa: S608 - a table of ours
             f"WHERE {table} MATCH ? AND rowid > ? AND rowid <= ?",
@@ -108,5 +108,5 @@ def matching(db: sqlite3.Connection, table: str, text: str, after: int, last: in
 
 
 def _union(rows: Iterable[tuple[bytes]], seqs: Iterable[int]) -> BitMap:
-    """All flags of the bitmaps in *rows*, and *seqs*."""
+    """Return the union of the bitmaps in *rows* and of *seqs*."""
     return BitMap.union(BitMap(seqs), *(BitMap.deserialize(flags) for (flags,) in rows))

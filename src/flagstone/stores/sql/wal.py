@@ -1,8 +1,8 @@
 """
-Commits that SQLite does not read, since its write-ahead log is damaged before them.
+Find commits that SQLite does not read because its write-ahead log is damaged before them.
 
-SQLite takes the first frame whose checksum is wrong for the end of the log, as it is after a loss
-of power, and says nothing. A commit behind that place is one that was lost. The formats:
+SQLite silently treats the first frame with a wrong checksum as the end of the log, as it is after a
+power failure. A commit after that frame is lost. The formats:
 https://sqlite.org/fileformat2.html#the_write_ahead_log and https://sqlite.org/walformat.html.
 """
 
@@ -15,22 +15,23 @@ from typing import BinaryIO
 _HEADER = struct.Struct(">8I")
 _FRAME = struct.Struct(">6I")
 _BIG_ENDIAN = 0x377F0683
-"""The mark of a log whose checksums are of big-endian words."""
+"""The magic number of a log whose checksums use big-endian words."""
 
 
 def count_lost_commits(database: Path, cursor: sqlite3.Cursor) -> int:
     """
-    How many commits the log of *database*, which *cursor* is of, has but does not give.
+    Return the number of commits in the log of *database* that SQLite does not read.
 
-    Only the log is opened: whoever closes a database, or its shared memory, behind SQLite's back
-    ends all locks that SQLite holds in this process (https://sqlite.org/howtocorrupt.html).
+    *cursor* is one of that database. Only the log is opened: closing the database file or its
+    shared memory outside of SQLite would release all locks that SQLite holds in this process
+    (https://sqlite.org/howtocorrupt.html).
     """
     try:
         with Path(f"{database}-wal").open("rb") as log:
             (page_size,) = cursor.execute("PRAGMA page_size").fetchone()
             _, frames_read, _ = cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             return _count_commits(log, max(frames_read, 0), page_size)
-    except (FileNotFoundError, struct.error):  # there is no log, or nothing in it
+    except (FileNotFoundError, struct.error):  # no log, or an empty one
         return 0
 
 
@@ -42,13 +43,13 @@ def _count_commits(log: BinaryIO, frames_read: int, page_size: int) -> int:
     end = os.fstat(log.fileno()).st_size - size
     for offset in range(_HEADER.size + frames_read * size, end + 1, size):
         _, pages, *salts = _FRAME.unpack(os.pread(log.fileno(), _FRAME.size, offset))[:4]
-        # Frames of an earlier round have other salts; what they say is in the database.
+        # Frames from before the log was reset have other salts; the database has their content.
         commits += pages > 0 and (tuple(salts) == numbers[4:6] or not is_sound)
     return commits
 
 
 def _checksum(header: bytes) -> tuple[int, int]:
-    """The checksum of a log's *header*, by the rule of the format."""
+    """Return the checksum of a log's *header*, as the format defines it."""
     order = ">" if _HEADER.unpack(header)[0] == _BIG_ENDIAN else "<"
     words = struct.unpack(f"{order}6I", header[:24])
     first = second = 0
