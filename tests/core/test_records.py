@@ -286,7 +286,7 @@ def test_what_a_field_cannot_mean_is_refused(record, fields, reason):
     a = "an" if record is Outcome else "a"
     with pytest.raises(InvalidRecordError, match=re.escape(reason)) as caught:
         record(**RIGHT[record] | fields)
-    assert str(caught.value).startswith(f"Cannot make {a} {record.__name__}: ")
+    assert str(caught.value).startswith(f"Cannot create {a} {record.__name__}: ")
     assert str(caught.value).endswith(". Nothing was saved.")
     assert caught.value.field.split("[")[0].split(" ")[0] in fields
     assert isinstance(caught.value, TypeError)
@@ -329,16 +329,16 @@ def test_what_cannot_be_kept_is_refused_when_it_is_made():
     circle.append(circle)
     with pytest.raises(UnserializableValueError, match=r"data\.a\.1: it is a builtins\.object"):
         Value(kind="json", data={"a": [1, object()]})
-    with pytest.raises(UnserializableValueError, match=r"keep inputs\.x\.data\.0: it is a b"):
+    with pytest.raises(UnserializableValueError, match=r"save inputs\.x\.data\.0: it is a b"):
         Flag(inputs={"x": [{1}]})  # type: ignore[dict-item]
     with pytest.raises(UnserializableValueError, match=r"data: it is a numpy\.float64"):
         Value(kind="number", data=np.float64(1))
     with pytest.raises(UnserializableValueError, match="nested too deeply"):
         Value(kind="json", data=circle)
-    with pytest.raises(UnserializableValueError, match=r"keep context\.x: it is a builtins\.set"):
+    with pytest.raises(UnserializableValueError, match=r"save context\.x: it is a builtins\.set"):
         Flag(context={"x": {1}})
     with pytest.raises(
-        UnserializableValueError, match=r"keep component\.arguments: it is a builtins"
+        UnserializableValueError, match=r"save component\.arguments: it is a builtins"
     ):
         Value(kind="text", component={"arguments": object()})
 

@@ -243,6 +243,6 @@ def test_a_dataset_that_is_gone_is_told(hub, tmp_path, monkeypatch):
 
     told = run("forget", "--user", "ana", "-s", tmp_path, "--everywhere", "--yes", code=1)
 
-    assert "Cannot find the copy hf://datasets/ana/mistakes: no store is there now" in told
+    assert "Cannot find the copy hf://datasets/ana/mistakes: no store is there" in told
     with open_store(tmp_path / "flags.db") as store:
         assert store.count(Query()) == 0
