@@ -84,8 +84,8 @@ def test_the_tree_is_as_drawn():
             ValueError,
         ),
         (
-            errors.StoreError(doing="keep the flag in", where="flags.db", reason="it is locked"),
-            "Cannot keep the flag in flags.db: it is locked. The stored data is unchanged. Fix "
+            errors.StoreError(doing="save the flag in", where="flags.db", reason="it is locked"),
+            "Cannot save the flag in flags.db: it is locked. The stored data is unchanged. Fix "
             "the problem and try again.",
             errors.FlagstoneError,
         ),

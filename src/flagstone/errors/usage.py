@@ -42,8 +42,8 @@ class ForeignCallbackError(FlagstoneError, TypeError):
 
     def __init__(self, *, callback: object, what: str) -> None:
         super().__init__(
-            f"Cannot use {type(callback).__name__} here: it does not support {what}. The demo was not "
-            "built. Use FlagLogger, CSVLogger or ClassicCSVLogger of flagstone.gradio."
+            f"Cannot use {type(callback).__name__} here: it does not support {what}. The demo "
+            "was not built. Use FlagLogger, CSVLogger or ClassicCSVLogger of flagstone.gradio."
         )
 
 
