@@ -91,14 +91,14 @@ def test_an_id_is_plain(bad):
     """
     An id that would trouble a database, a file or a log is refused.
     """
-    with pytest.raises(ValueError, match="an id is made of printable ASCII"):
+    with pytest.raises(ValueError, match="an id of printable ASCII"):
         make_flag(id=bad)
-    with pytest.raises(ValueError, match="an id is made of printable ASCII"):
+    with pytest.raises(ValueError, match="an id of printable ASCII"):
         Review(flag_id=bad)
-    with pytest.raises(ValueError, match="an id is made of printable ASCII"):
+    with pytest.raises(ValueError, match="an id of printable ASCII"):
         Outcome(flag_id=bad, run_id="r", model="m", status="changed")
     if bad:  # without one it is made of the inputs
-        with pytest.raises(ValueError, match="a fingerprint is made of printable ASCII"):
+        with pytest.raises(ValueError, match="a fingerprint of printable ASCII"):
             make_flag(fingerprint=bad)
 
 
@@ -194,8 +194,8 @@ def test_a_record_does_not_change_with_what_it_was_made_of():
 
 
 WRONG: list[tuple[Any, dict[str, Any], str]] = [
-    (Flag, {"id": None}, "id must be text, and an id is made of printable ASCII, not None"),
-    (Flag, {"id": 7}, "id must be text, and an id is made of printable ASCII, not 7"),
+    (Flag, {"id": None}, "id must be an id of printable ASCII characters, not None"),
+    (Flag, {"id": 7}, "id must be an id of printable ASCII characters, not 7"),
     (Flag, {"created_at": "2026-01-02"}, "created_at must be a datetime, not '2026-01-02'"),
     (Flag, {"created_at": date(2026, 1, 2)}, "must be a datetime, not datetime.date(2026, 1, 2)"),
     (Flag, {"created_at": None}, "created_at must be a datetime, not None"),
@@ -228,8 +228,8 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     (Flag, {"extra": []}, "extra must be a dict, not []"),
     (Flag, {"verified": "yes"}, "verified must be True, False or None, not 'yes'"),
     (Flag, {"verified": 1}, "verified must be True, False or None, not 1"),
-    (Flag, {"fingerprint": 7}, "fingerprint must be text, and a fingerprint is made of printable"),
-    (Review, {"flag_id": None}, "flag_id must be text, and an id is made of printable ASCII"),
+    (Flag, {"fingerprint": 7}, "fingerprint must be a fingerprint of printable"),
+    (Review, {"flag_id": None}, "flag_id must be an id of printable ASCII characters"),
     (Review, {"by": 7}, "by must be text or None, not 7"),
     (
         Review,
@@ -248,7 +248,7 @@ WRONG: list[tuple[Any, dict[str, Any], str]] = [
     (Review, {"tags": list("abcdefghijklmnopqrstu")}, "tags must be at most 20 texts, not 21"),
     (Review, {"note": ["a"]}, "note must be text or None, not ['a']"),
     (Review, {"assignee": 7}, "assignee must be text or None, not 7"),
-    (Review, {"retracts": 7}, "retracts must be text, and an id is made of printable ASCII"),
+    (Review, {"retracts": 7}, "retracts must be an id of printable ASCII characters"),
     (Outcome, {"run_id": None, "model": 7}, "model must be text, not 7"),
     (Outcome, {"status": None}, "status must be one of fixed, still_failing, changed, broken"),
     (Outcome, {"outputs": {"x": object}}, "outputs['x'] must be a Value, text, a number"),

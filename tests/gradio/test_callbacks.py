@@ -150,7 +150,7 @@ class TestEveryCallback:
         """
         with pytest.raises(NotSetUpError, match="1 value for 0 fields") as caught:
             callback.flag(["x"])
-        assert f"setup() of this {type(callback).__name__} was never called" in str(caught.value)
+        assert f"setup() of this {type(callback).__name__} was not called" in str(caught.value)
 
     def test_a_deep_value_is_refused(self, callback, tmp_path):
         """

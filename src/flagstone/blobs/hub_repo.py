@@ -172,7 +172,7 @@ class Commits:
         return hf_hub_url(self.id, path, repo_type="dataset", endpoint=self._api.endpoint)
 
     def require_ours(self, *, is_ours: bool) -> None:
-        """Raise if the dataset holds only files of others, so that data sets do not mix."""
+        """Raise if the dataset holds only files of others, so that datasets are not mixed."""
         foreign = [path for path in self.head.files if not _NO_DATA.fullmatch(path)]
         if foreign and not is_ours:
             raise StoreError(

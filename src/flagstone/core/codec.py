@@ -146,7 +146,7 @@ def _dumps(value: Any) -> bytes:
 
 def _is_plain(value: Any) -> bool:
     """
-    Return whether orjson encodes *value* without tags, or raises an error.
+    Return whether *value* needs no tags, except where orjson raises an error.
 
     Most values are plain; the check takes a quarter of the time of encoding them.
     """

@@ -84,7 +84,7 @@ def parse_identifier(what: str) -> Parse:
 
     def parse(given: Any) -> str:
         if not (isinstance(given, str) and is_identifier(given)):
-            raise MisfitError(f"text, and {what} is made of printable ASCII", given)
+            raise MisfitError(f"{what} of printable ASCII characters", given)
         return parse_text(given)
 
     return parse
