@@ -1,10 +1,10 @@
 """
-Keep what people flag in a machine-learning demo: never lost, never altered.
+Save what users flag in a machine-learning demo, without loss and without change.
 
-The public names of the library: the records, `Store`, `Query`, `open_store`, and the verbs.
-`flagstone.gradio` has Gradio's names, with flagging that keeps its promises; `flagstone.review`
-serves the review page; `flagstone.testing` tests a store of your own; `flagstone.errors` has the
-tree of errors. All other modules are internal and may change without notice.
+This module exports the public names: the records, `Store`, `Query`, `open_store`, and the verbs.
+`flagstone.gradio` is the drop-in replacement for Gradio's flagging, `flagstone.review` serves the
+review page, `flagstone.testing` tests your own store, and `flagstone.errors` defines the errors.
+All other modules are internal and may change without notice.
 """
 
 from importlib import import_module
@@ -57,7 +57,7 @@ _VERBS = {
     "parse_query": "flagstone.core.query_syntax",
     "sync": "flagstone.operations.sync",
 }
-"""Where each verb is; it is imported when it is first used, so that this import stays light."""
+"""The module of each verb; verbs are imported on first use, so that this import stays fast."""
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,7 @@
 """
-Which predictions are worth keeping: predicates over a flag, for `when=` of the automatic mode.
+Predicates for `when=` of the automatic mode: they select the predictions to save.
 
-Each is a function `Flag -> bool`; a lambda of one's own does as well.
+A predicate is a function `Flag -> bool`, so a lambda works as well.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ Predicate = Callable[[Flag], bool]
 
 
 def confidence_below(threshold: float) -> Predicate:
-    """Whether the surest class of any label among the outputs has less than *threshold*, 0 to 1."""
+    """Select flags with a label output whose highest confidence is below *threshold*, 0 to 1."""
 
     def is_unsure(flag: Flag) -> bool:
         return any(surest < threshold for surest in _surest(flag))
@@ -24,7 +24,7 @@ def confidence_below(threshold: float) -> Predicate:
 
 
 def slower_than(seconds: float) -> Predicate:
-    """Whether the prediction took longer than *seconds*."""
+    """Select predictions that took longer than *seconds*."""
 
     def is_slow(flag: Flag) -> bool:
         return bool(flag.context.get("latency", 0) > seconds)
@@ -33,7 +33,7 @@ def slower_than(seconds: float) -> Predicate:
 
 
 def raised(flag: Flag) -> bool:
-    """Whether the prediction ended in an exception."""
+    """Return whether the prediction raised an exception."""
     return "error" in flag.context
 
 
@@ -42,4 +42,4 @@ def _surest(flag: Flag) -> Iterator[float]:
         data: Any = value.data
         if value.kind == "label" and data and data.get("confidences"):
             known = [each["confidence"] for each in data["confidences"]]
-            yield max((c for c in known if c is not None and c == c), default=0.0)  # noqa: PLR0124 - no NaN
+            yield max((c for c in known if c is not None and c == c), default=0.0)  # noqa: PLR0124 - skips NaN

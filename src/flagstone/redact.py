@@ -1,9 +1,9 @@
 """
-What is taken out of a flag before anything of it touches a disk.
+Remove sensitive data from a flag before anything is written to disk.
 
-A redactor is a function `Flag -> Flag | None`; where it gives None, nothing is kept. Those here put
-a word in brackets where text has a known format: in the values, the comment, the option, the names
-of files and the context. They do not look into files, nor at numbers.
+A redactor is a function `Flag -> Flag | None`; if it returns None, the flag is not saved. The
+redactors of this module replace text of a known format with a word in brackets: in the values, the
+comment, the option, file names and the context. They ignore the content of files, and numbers.
 """
 
 import re
@@ -21,14 +21,14 @@ RedactFunction = Callable[[Flag], Flag | None]
 
 @dataclass(frozen=True, kw_only=True)
 class Redactor:
-    """Puts `[name]` for all text that *pattern* matches and *confirms*, if given, says it is."""
+    """Replaces text with `[name]` if *pattern* matches it and *confirms*, if given, is true."""
 
     name: str
     pattern: re.Pattern[str]
     confirms: Callable[[str], bool] | None = None
 
     def __call__(self, flag: Flag) -> Flag:
-        """*flag* without such text; its fingerprint is that of the inputs as they now are."""
+        """Return the redacted *flag*, with the fingerprint of its redacted inputs."""
         inputs = self._values(flag.inputs)
         return replace(
             flag,
@@ -38,12 +38,12 @@ class Redactor:
             comment=self._in(flag.comment),
             option=self._in(flag.option),
             context=self._in(flag.context),
-            # The hash of what was redacted would let anybody try what it was.
+            # Anyone could test guesses against a hash of the original inputs.
             fingerprint=flag.fingerprint if inputs == flag.inputs else "",
         )
 
     def text(self, text: str) -> str:
-        """*text* with what is found put in brackets."""
+        """Return *text* with each match replaced by `[name]`."""
         return self.pattern.sub(self._word, text)
 
     def _word(self, found: re.Match[str]) -> str:
@@ -58,7 +58,7 @@ class Redactor:
         }
 
     def _names(self, keys: Iterable[Any]) -> list[Any]:
-        """*keys* without such text; two that would be one get numbers."""
+        """Return the redacted *keys*; numbers keep them unique."""
         changed = [self._in(key) for key in keys]
         if len(set(changed)) == len(changed):
             return changed
@@ -79,7 +79,7 @@ class Redactor:
 
 
 def _passes_luhn(number: str) -> bool:
-    """Whether the check digit of a card's *number* is right (ISO/IEC 7812-1, annex B)."""
+    """Return whether the check digit of a card *number* is correct (ISO/IEC 7812-1, annex B)."""
     digits = [int(char) for char in reversed(number) if char.isdigit()]
     doubled = [sum(divmod(2 * digit, 10)) for digit in digits[1::2]]
     return (sum(digits[::2]) + sum(doubled)) % 10 == 0
@@ -91,7 +91,7 @@ emails = Redactor(
         r"(?<![\w.+%-])[\w.+%-]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_][\w-]{1,62}"  # RFC 5321, 4.5.3
     ),
 )
-"""Addresses such as ana@example.org, of any script."""
+"""E-mail addresses such as ana@example.org, in any script."""
 
 phones = Redactor(
     name="phone",
@@ -119,12 +119,12 @@ cards = Redactor(
     ),
     confirms=_passes_luhn,
 )
-"""Payment cards: 13 to 19 digits with a right check digit."""
+"""Payment card numbers: 13 to 19 digits with a correct check digit."""
 
 keys = Redactor(
     name="key",
     pattern=re.compile(
-        r"""-----BEGIN\ [A-Z ]{0,20}PRIVATE\ KEY(?:\ BLOCK)?-----  # RFC 7468; to its end, if it has
+        r"""-----BEGIN\ [A-Z ]{0,20}PRIVATE\ KEY(?:\ BLOCK)?-----  # RFC 7468; up to END, if present
             (?:[^-]|-(?!----)){0,20000}+(?:-----END\ [A-Z ]{0,20}KEY(?:\ BLOCK)?-----)?
           | (?<![\w-])(?:
                 hf_[A-Za-z0-9]{20,}                              # Hugging Face

@@ -388,7 +388,7 @@ def test_a_reaction_that_was_refused_is_not_shown(page: Page, launch: Callable[.
     say(page, "one")
     reactions(page, "Like").click()
     expect(page.get_by_role("alert")).to_have_text(
-        "Not saved. Tick the line above first. Nothing was kept."
+        "Not saved. Tick the consent box above first. Nothing was saved."
     )
     expect(reactions(page, "Liked")).to_have_count(0)
 
@@ -615,7 +615,7 @@ def test_a_store_that_fails_is_told(page: Page, launch: Callable[..., str]) -> N
     told(page)
     reactions(page, "Like").first.click()  # the second reply: the first says "Liked" by now
     expect(page.get_by_role("alert")).to_have_text(
-        "Not saved. It could not be saved. Nothing was kept; you can try again."
+        "Not saved. Something went wrong. Nothing was saved; you can try again."
     )
     assert len(list(inner.find())) == 1
 

@@ -380,7 +380,7 @@ class TestFailures:
 
         panel.get_by_role("button", name="Save").click()
         expect(panel.get_by_role("alert")).to_have_text(
-            "Not saved. It could not be saved. Nothing was kept; you can try again."
+            "Not saved. Something went wrong. Nothing was saved; you can try again."
         )
         expect(panel.get_by_label("Comment")).to_have_value("second")
         panel.get_by_role("button", name="Save").click()
@@ -437,7 +437,8 @@ class TestFailures:
         panel.get_by_role("button", name="Save").click()
 
         expect(panel.get_by_role("alert")).to_have_text(
-            "Not saved. There is no space left to save it. Nothing was kept; please tell the owner."
+            "Not saved. There is no space left to save it. Nothing was saved; please inform the "
+            "owner of the demo."
         )
 
     def test_consent_first(self, page: Page, launch: Callable[..., str]) -> None:
@@ -451,7 +452,7 @@ class TestFailures:
         panel = open_panel(page)
         panel.get_by_role("button", name="Save").click()
         expect(panel.get_by_role("alert")).to_have_text(
-            "Not saved. Tick the line above first. Nothing was kept."
+            "Not saved. Tick the consent box above first. Nothing was saved."
         )
         assert list(store.find()) == []
 

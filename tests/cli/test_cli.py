@@ -134,8 +134,8 @@ def test_errors_are_one_sentence(tmp_path, place, flags):
     missing = run("list", "-s", tmp_path / "nothing.db", code=1)
     unknown = run("show", "no-such-id", "-s", place, code=1)
 
-    assert missing.startswith(f"Cannot read {tmp_path}/nothing.db: nothing has been kept there.")
-    assert unknown.startswith(f"Cannot find flag 'no-such-id' in {place}: none there has this id.")
+    assert missing.startswith(f"Cannot read {tmp_path}/nothing.db: no flags were saved there.")
+    assert unknown.startswith(f"Cannot find flag 'no-such-id' in {place}: no flag has this id.")
     assert not (tmp_path / "nothing.db").exists()
 
 
@@ -356,7 +356,7 @@ class TestSync:
         """
         A source that is not there, and a store copied to itself, are refused.
         """
-        assert "nothing has been kept there" in run("sync", tmp_path / "no", place, code=1)
+        assert "no flags were saved there" in run("sync", tmp_path / "no", place, code=1)
         assert "to itself" in run("sync", place, place, code=1)
 
 

@@ -46,10 +46,10 @@ def test_what_it_means(text, query):
     ("text", "said"),
     [
         ("colour:red", "there is no property 'colour'"),
-        ("app:a app:b", "'app' is asked for twice"),
+        ("app:a app:b", "'app' is given twice"),
         ("verdict:maybe", "it must be one of open, accepted, rejected, fixed"),
         ("verified:perhaps", "it must be one of yes, no"),
-        ("since:yesterday", "a moment is written 2026-01-31, 2026-01-31T12:00 or 7d"),
+        ("since:yesterday", "a time must look like 2026-01-31, 2026-01-31T12:00 or 7d"),
         ("since:999999w", "date value out of range"),
         ('so "it', "a quote in it is not closed"),
         ('app:"a"b', "a quote in it is not closed"),

@@ -111,7 +111,7 @@ def test_an_error_is_one_line():
     """
     error = StoreError(doing="read", where="a\nb", reason="\x1b[2J\r\u2028no")
 
-    assert str(error).startswith("Cannot read a\\nb: \\x1b[2J\\r\\u2028no. What")
+    assert str(error).startswith("Cannot read a\\nb: \\x1b[2J\\r\\u2028no. The")
     assert one_line(str(error)) == str(error)
 
 

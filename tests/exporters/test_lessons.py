@@ -68,7 +68,7 @@ def test_what_was_rejected_or_is_no_text_teaches_nothing(store, tmp_path):
     rejected = answered("q", "a", "b")
     store.append([rejected, answered("q", "a", None)])
     store.append([Review(flag_id=rejected.id, verdict="rejected")])
-    with pytest.raises(NothingToExportError, match="none of 2 has what it takes"):
+    with pytest.raises(NothingToExportError, match="none of 2 flags fits this format"):
         export(store, tmp_path / "out", format="preference")
 
     image = store.files.put(io.BytesIO(b"x"), name="a.png")

@@ -203,7 +203,7 @@ def test_a_query_selects_what_the_store_finds(store, tmp_path, query):
     asked = parse_query(query)
     found = [flag.id for flag in store.find(replace(asked, order="oldest"))]
     if not found:
-        with pytest.raises(NothingToExportError, match="no flag is asked for"):
+        with pytest.raises(NothingToExportError, match="no flag matches the query"):
             export(store, tmp_path / "out", query=asked)
         return
 
@@ -403,7 +403,7 @@ def test_a_failure_leaves_nothing(media, tmp_path):
     """
     export(media, tmp_path / "out", format="csv")
     before = (tmp_path / "out" / "flags.csv").read_bytes()
-    with pytest.raises(NothingToExportError, match="none of 5 has"):
+    with pytest.raises(NothingToExportError, match="none of 5 flags"):
         export(media, tmp_path / "out", format="chat")
     with pytest.raises(UnknownFormatError, match="xml"):
         export(media, tmp_path / "out", format="xml")  # type: ignore[arg-type]

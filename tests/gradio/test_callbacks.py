@@ -150,7 +150,7 @@ class TestEveryCallback:
         """
         with pytest.raises(NotSetUpError, match="1 value for 0 fields") as caught:
             callback.flag(["x"])
-        assert f"setup() of this {type(callback).__name__} was never called" in str(caught.value)
+        assert f"setup() of this {type(callback).__name__} was not called" in str(caught.value)
 
     def test_a_deep_value_is_refused(self, callback, tmp_path):
         """
@@ -205,7 +205,7 @@ class TestEveryCallback:
         (tmp_path / "file").write_text("")
         callback.setup([gr.Textbox(label="t")], tmp_path / "file" / "flags")
 
-        with pytest.raises(StoreError, match=r"Cannot .*flags.*: .+ What was kept before"):
+        with pytest.raises(StoreError, match=r"Cannot .*flags.*: .+ The stored data is"):
             callback.flag(["x"])
 
         (record,) = [r for r in caplog.records if r.levelno == logging.ERROR]
@@ -407,7 +407,7 @@ class TestFiles:
         A payload that is not the component's is refused, naming the field.
         """
         with pytest.raises(
-            UnserializableValueError, match="field 'f': it is not what a File holds"
+            UnserializableValueError, match="field 'f': it is not the payload of File"
         ):
             logger.flag([{"nonsense": 1}])
 

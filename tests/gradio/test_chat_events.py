@@ -95,7 +95,9 @@ class TestReactions:
         with running(chat(gr.FlagLogger(store))) as open_page:
             answer = react(open_page(), conversation("one", "Hello"), index, liked)
 
-        sentence = re.search(r"There is no such (reply any more|option)\. Nothing was", answer.text)
+        sentence = re.search(
+            r"(This reply no longer exists|There is no such option)\. Nothing was", answer.text
+        )
         assert sentence is not None
         assert list(store.scan()) == []
 
@@ -227,8 +229,8 @@ class TestReactions:
 
         errors = [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
         assert set(errors) == {
-            "Cannot keep the reaction to message -1: the conversation has no such reply. Nothing "
-            "was kept. React to a reply that is shown."
+            "Cannot save the reaction to message -1: the conversation has no such reply. Nothing "
+            "was saved. React to a reply that is shown."
         }
         assert len(errors) == len(indexes)
 
@@ -280,10 +282,9 @@ class TestComments:
 
         sentences = [re.sub("<[^>]*>", "", each["refusal"]) for each in (nothing, large, often)]
         assert sentences == [
-            "Not saved. There is no such reply any more. Nothing was kept.",
-            "Not saved. It is larger than the 1,000 bytes that this demo keeps. Nothing was kept.",
-            "Not saved. That is more than 3 in a minute. Nothing was kept; wait a little and try "
-            "again.",
+            "Not saved. This reply no longer exists. Nothing was saved.",
+            "Not saved. It is larger than 1,000 bytes, the limit of this demo. Nothing was saved.",
+            "Not saved. You sent more than 3 in a minute. Nothing was saved; wait and try again.",
         ]
         assert {flag.comment for flag in store.find()} == {None, "FINE"}
         assert store.state(kept["flag"]).verdict == "open"
@@ -302,7 +303,7 @@ class TestComments:
             without = recorded(page.call(number, [None, "good", "", None, False]))
             withit = recorded(page.call(number, [None, "good", "", None, True]))
 
-        assert "Tick the line above first" in without["refusal"]
+        assert "Tick the consent box above first" in without["refusal"]
         assert store.get(withit["flag"]).comment == "good"
         assert len(list(store.find())) == 2
 
@@ -357,7 +358,7 @@ class TestComments:
             withdrawn = comment(page, "good")
 
         for answer in (erased, withdrawn):
-            assert "The reaction was taken back. Nothing was kept" in answer["refusal"]
+            assert "The reaction was withdrawn. Nothing was saved" in answer["refusal"]
         assert list(store.find()) == []
 
 
@@ -390,7 +391,7 @@ class TestLongChats:
             beyond = recorded(react(page, said, place(11_000), True))
             before = recorded(react(page, said, place(4_000), True))
 
-        assert "There is no such reply any more" in beyond["notice"]
+        assert "This reply no longer exists" in beyond["notice"]
         assert [flag.id for flag in store.find()] == [before["flag"]]
 
 

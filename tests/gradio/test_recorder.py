@@ -176,7 +176,7 @@ class TestRedact:
         with running(shouting(store, redact=lambda flag: None)) as open_page:
             answer = open_page().flag("a", "A")
 
-        assert "This demo does not keep what you entered. Nothing was kept." in said(answer)
+        assert "This demo does not save what you entered. Nothing was saved." in said(answer)
         assert kept(store) == []
 
     def test_a_comment_on_a_reply_is_redacted_too(self):
@@ -217,8 +217,7 @@ class TestLimits:
 
         assert ["Saved" in answer for answer in [*answers, other]] == [True, True, False, True]
         assert (
-            "That is more than 2 in a minute. Nothing was kept; wait a little and try again."
-            in answers[2]
+            "You sent more than 2 in a minute. Nothing was saved; wait and try again." in answers[2]
         )
         assert [flag.inputs["said"].data for flag in kept(store)] == ["0", "1", "3"]
 
@@ -241,8 +240,8 @@ class TestLimits:
             long = said(page.flag(None, "x" * 500_001))
             fine = said(page.flag(None, "x" * 400_000))
 
-        assert "It is larger than the 0.5 MB that this demo keeps. Nothing was kept." in large
-        assert "larger than the 0.5 MB" in long
+        assert "It is larger than 0.5 MB, the limit of this demo. Nothing was saved." in large
+        assert "larger than 0.5 MB" in long
         assert "Saved" in fine
         assert not (tmp_path / "kept").exists()
         assert len(kept(store)) == 1
@@ -250,8 +249,8 @@ class TestLimits:
     @pytest.mark.parametrize(
         ("where", "told"),
         [
-            ("orig_name", "Its name is longer than 1,000 characters. Nothing was kept."),
-            ("mime_type", "Its mime type is longer than 1,000 characters. Nothing was kept."),
+            ("orig_name", "Its name is longer than 1,000 characters. Nothing was saved."),
+            ("mime_type", "Its mime type is longer than 1,000 characters. Nothing was saved."),
         ],
     )
     def test_what_stands_beside_a_file_is_bounded(self, where, told, tmp_path):
@@ -284,7 +283,7 @@ class TestLimits:
         logger.setup([gr.JSON(label="json")], "unused", flag_size=500_000)
         mark = {"path": "a.bin", "meta": {"_type": "gradio.FileData"}, "junk": "y" * 600_000}
 
-        with pytest.raises(TooLargeError, match=r"Cannot keep a flag of 600,0\d\d bytes"):
+        with pytest.raises(TooLargeError, match=r"Cannot save a flag of 600,0\d\d bytes"):
             logger.flag([[{"file": mark}]])
 
     def test_what_is_said_is_bounded(self):
@@ -307,10 +306,10 @@ class TestLimits:
             answer = said(open_page().flag("a", "a", None, "x" * 100_001))
 
         assert refused == {
-            "flag_option": "Its option is longer than 1,000 characters. Nothing was kept.",
-            "username": "Its user is longer than 1,000 characters. Nothing was kept.",
+            "flag_option": "Its option is longer than 1,000 characters. Nothing was saved.",
+            "username": "Its user is longer than 1,000 characters. Nothing was saved.",
         }
-        assert "Its comment is longer than 100,000 characters. Nothing was kept." in answer
+        assert "Its comment is longer than 100,000 characters. Nothing was saved." in answer
         assert kept(store) == []
 
     def test_a_session_of_any_length(self):
@@ -413,8 +412,8 @@ class TestWrongUse:
             with pytest.raises(TypeError) as caught:
                 gr.Interface(str, "text", "text", flagging_callback=Mine(), **arguments)
             assert str(caught.value) == (
-                "Cannot use Mine here: it keeps no comments or rules. The demo was not built. "
-                "Use FlagLogger, CSVLogger or ClassicCSVLogger of flagstone.gradio."
+                "Cannot use Mine here: it does not support comments or rules. The demo was "
+                "not built. Use FlagLogger, CSVLogger or ClassicCSVLogger of flagstone.gradio."
             )
 
     def test_options_said_twice(self):
@@ -449,8 +448,8 @@ class TestWrongUse:
             gr.attach(demo, MemoryStore())
 
         assert str(caught.value) == (
-            "Cannot tell what to flag: of functions with inputs and outputs the demo has more "
-            "than one (upper, lower). The demo was not changed. Say which fields: "
+            "Cannot determine what to flag: the demo has several functions (upper, lower) with "
+            "inputs and outputs. The demo was not changed. Pass the fields: "
             "attach(demo, inputs=[…], outputs=[…]), once for each panel."
         )
         assert len(demo.fns) == functions

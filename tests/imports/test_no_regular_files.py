@@ -52,7 +52,7 @@ def too_large(folder: Path) -> None:
         file.truncate(3 << 30)
 
 
-NOTHING = "nothing has been kept there"
+NOTHING = "no flags were saved there"
 
 
 @pytest.mark.parametrize(

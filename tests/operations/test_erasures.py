@@ -60,9 +60,9 @@ def test_a_database_that_is_read_is_told_and_finished_later(tmp_path):
 
         assert told.splitlines()[-1] == (
             f"Cannot finish the erasure in {place} yet: a program that reads the database still "
-            "uses the old data. No flag that was erased is shown there, but the medium may "
-            "still have it. When that has changed, run `flagstone doctor` for this store, or "
-            "forget again."
+            "uses the old data. Erased flags are no longer shown there, but the medium may still "
+            "contain them. Once this is resolved, run `flagstone doctor` for this store, or "
+            "erase again."
         )
         assert [flag.id for flag in open_store(place).find()] == [flags[1].id]
         assert b"secret text" in content(tmp_path)
@@ -490,7 +490,7 @@ def test_an_order_that_cannot_be_done_is_told(tmp_path):
     with pytest.raises(ZeroDivisionError), beside.noting(order):
         1 / 0  # noqa: B018
 
-    with pytest.raises(UnfinishedErasureError, match=r"gone\.db yet: .*no store is there now"):
+    with pytest.raises(UnfinishedErasureError, match=r"gone\.db yet: .*no store is there"):
         finish_erasures(store)
 
     assert SECRET not in content(tmp_path)

@@ -153,11 +153,10 @@ def test_by_id(place, flags):
     receipt, error = told.splitlines()[1:3]
     assert receipt == flags[2].id
     assert error == (
-        f"Cannot forget {', '.join(sorted(['no-such-id', review.id]))}: no flag of that id or user "
-        f"is in {store.location} now, and no such id was erased there. All else that was asked for "
-        "is forgotten. "
-        "`flagstone list` shows the ids, `flagstone stats` the users; name the folder or database "
-        "that the demo writes to with --store."
+        f"Cannot forget {', '.join(sorted(['no-such-id', review.id]))}: "
+        f"{store.location} has no flag with that id or user, and no such id was erased there. All "
+        "other requested flags were erased. `flagstone list` shows the ids, `flagstone stats` the "
+        "users; pass the folder or database that the demo writes to with --store."
     )
     assert {record.id for record in store.scan()} > {review.id, flags[0].id, flags[1].id}
     assert "Forgot 0 flags" in run("forget", flags[2].id, "-s", place, "--yes")  # gone already
@@ -170,7 +169,7 @@ def test_a_user_whom_nobody_knows_is_told(place, flags):
     told = run("forget", "--user", "anna", "-s", place, "--yes", code=1)
 
     where = open_store(place).location
-    assert f"Cannot forget user:anna: no flag of that id or user is in {where}" in told
+    assert f"Cannot forget user:anna: {where} has no flag with that id or user" in told
     assert "Forgot 0 flags" in run(
         "forget", "--user", "bo", "--older-than", "90d", "-s", place, "--yes"
     )
@@ -236,7 +235,7 @@ def test_a_target_that_is_not_there_is_a_sentence(place, flags, tmp_path):
     """
     arguments = ("--user", "ana", "-s", place, "--also", tmp_path / "no.db", "--yes")
 
-    assert "nothing has been kept there" in run("forget", *arguments, code=1)
+    assert "no flags were saved there" in run("forget", *arguments, code=1)
     assert open_store(place).count() == 3
 
 
@@ -316,11 +315,11 @@ def test_a_copy_that_is_away_keeps_no_other_from_forgetting(place, flags, tmp_pa
     where = away.resolve()
     assert f"Not reached: {where}." in told
     assert told.endswith(
-        f"Cannot forget in {where}: what is asked for may still be there. Cannot find the copy "
-        f"{where}: no store is there now, or none that may be seen. Nothing was made there. Bring "
-        "it back, or name its new place with --also; when it is gone for good, take its line out "
-        f"of {open_store(place).targets}. No other place is kept from forgetting by that. Once "
-        "that is mended run it again: what is gone already does not matter.\n"
+        f"Cannot forget in {where}: the flags may still be there. Cannot find the copy {where}: "
+        "no store is there, or access to it was denied. Nothing was created there. Restore it, or "
+        "name its new location with --also; if it was deleted for good, remove its line from "
+        f"{open_store(place).targets}. All other stores were processed. Fix the problem and run "
+        "the command again.\n"
     )
     assert not away.exists()
     assert [texts_of(open_store(url)) for url in (place, here)] == [[flags[2].to_json()]] * 2
@@ -351,8 +350,8 @@ def test_a_copy_that_fails_keeps_no_other_from_forgetting(place, flags, tmp_path
     assert json.loads(receipt)["unreached"] == [
         {
             "location": str(broken.resolve()),
-            "reason": f"Cannot read {broken.resolve()}: file is not a database. What was kept "
-            "before is untouched. Mend the cause and try again.",
+            "reason": f"Cannot read {broken.resolve()}: file is not a database. The stored "
+            "data is unchanged. Fix the problem and try again.",
         }
     ]
     assert sentence.startswith(f"Cannot forget in {broken.resolve()}: ")

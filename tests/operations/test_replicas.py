@@ -220,8 +220,8 @@ def test_no_secret_is_noted(source, url, noted):
     copies, unreached = copies_of([source])
     if "***" in noted:
         reason = (
-            f"Cannot open the copy {noted}: its URL had a secret, which is not kept. Nothing was "
-            "done there. Name it in full with --also."
+            f"Cannot open the copy {noted}: its URL had a secret, which is not stored. The copy "
+            "was not changed. Pass the full URL with --also."
         )
         assert (copies, unreached) == ([], [UnreachableStore(location=noted, reason=reason)])
     else:

@@ -60,7 +60,7 @@ def test_too_many_tags_are_refused(store, users):
 
     assert refused.status_code == 400
     assert refused.json()["error"].startswith(
-        "Cannot keep tags: at most 20 can be added at once, not 21. Nothing was kept."
+        "Cannot save tags: at most 20 can be added at once, not 21. Nothing was saved."
     )
     assert [review.tags for review in store.state(flag.id).reviews] == [tuple(tags[:20])]
 
@@ -267,7 +267,7 @@ def test_what_no_page_of_ours_posts_is_refused(body):
     answer = Reviewer(store).post("/decide", body)
 
     assert answer.status_code == 400
-    assert answer.json()["error"].startswith("Cannot keep")
+    assert answer.json()["error"].startswith("Cannot save")
     assert store.state(flag.id).reviews == ()
 
 

@@ -329,7 +329,7 @@ def test_what_no_editor_of_ours_sends_is_refused(kind, data, entered):
     answer = Reviewer(store).post("/decide", {"flags": {flag.id: ""}, "correction": {"o": entered}})
 
     assert answer.status_code == 400
-    assert answer.json()["error"].startswith("Cannot keep o: ")
+    assert answer.json()["error"].startswith("Cannot save o: ")
     assert store.state(flag.id).reviews == ()
 
 

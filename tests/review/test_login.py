@@ -256,7 +256,7 @@ def test_a_header_that_anybody_could_send_is_refused(store, options, reason):
     """
     Nothing is made where the header would be believed without a reason.
     """
-    with pytest.raises(UntrustedProxyError, match=f"^Cannot believe X-User: {reason}, so that"):
+    with pytest.raises(UntrustedProxyError, match=f"^Cannot trust X-User: {reason}, so anyone"):
         create_app(store, trusted_header="X-User", **options)
 
 

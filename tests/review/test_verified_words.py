@@ -17,18 +17,18 @@ from flagstone.testing import make_flag
 @pytest.mark.parametrize(
     ("verified", "origin", "told"),
     [
-        (True, "run", "yes: the server made these outputs from these inputs"),
-        (True, "partial run", "yes: the server made these outputs; the run had not ended"),
+        (True, "run", "yes: the server produced these outputs from these inputs"),
+        (True, "partial run", "yes: the server produced these outputs; the run had not finished"),
         (True, "cached example",
-         "yes: the server made these outputs once, and kept them for the example"),
-        (True, None, "yes: the server made these outputs from these inputs"),
+         "yes: the server produced these outputs once and cached them for the example"),
+        (True, None, "yes: the server produced these outputs from these inputs"),
         (False, "page",
-         "no: the page says so, but the server did not make these outputs from these inputs"),
+         "no: the page sent them, but the server did not produce these outputs from these inputs"),
         (False, "run",
-         "no: the page says so, but the server did not make these outputs from these inputs"),
-        (None, "restored run", "not known: the page shows a run of another session"),
-        (None, "failed run", "not known: the call raised an error, and made no outputs"),
-        (None, ["run"], "not known"),
+         "no: the page sent them, but the server did not produce these outputs from these inputs"),
+        (None, "restored run", "unknown: the page shows a run of another session"),
+        (None, "failed run", "unknown: the call raised an error and returned no outputs"),
+        (None, ["run"], "unknown"),
     ],
 )  # fmt: skip
 def test_what_verified_means_is_told(verified, origin, told):

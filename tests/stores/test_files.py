@@ -79,7 +79,7 @@ def test_a_file_written_to_meanwhile_is_refused(files, tmp_path):
     writer = threading.Thread(target=grow)
     writer.start()
     try:
-        with pytest.raises(ChangingFileError, match=r"growing\.mp4.*written to while it was read"):
+        with pytest.raises(ChangingFileError, match=r"growing\.mp4.*modified while it was read"):
             files.put(source, name="growing.mp4")
     finally:
         done.set()

@@ -122,10 +122,10 @@ def test_a_fault_neither_loses_nor_doubles(hub, open_hub, fault):
 @pytest.mark.parametrize(
     ("token", "name", "words"),
     [
-        ("hf_wrong", "ana/flags", "the Hub knows no such token"),
-        ("hf_eve", "eve/flags", "needs the right to write"),
-        ("hf_eve", "ana/flags", "needs the right to write"),
-        ("hf_eve", "ana/hidden", "needs the right to write"),
+        ("hf_wrong", "ana/flags", "the token is invalid"),
+        ("hf_eve", "eve/flags", "needs write access"),
+        ("hf_eve", "ana/flags", "needs write access"),
+        ("hf_eve", "ana/hidden", "needs write access"),
     ],
 )
 def test_no_rights_is_a_sentence(hub, open_hub, token, name, words):

@@ -76,10 +76,10 @@ def test_newer_records_are_kept_and_copied_as_they_are(tmp_path, kind):
         assert store.facets()["user"] == {"ana": 1}
         assert store.state(flag.id).flag == flag
         assert {passed.reason for passed in store.skipped} == {
-            "it has schema 2, and this version reads 1",
-            "this version knows no record of type 'thread'",
-            "this version knows no value '$decimal'",
-            "it has schema 7, and this version reads 1",
+            "it has schema 2, and this version supports 1",
+            "this version does not support records of type 'thread'",
+            "this version does not support the tag '$decimal'",
+            "it has schema 7, and this version supports 1",
         }
         assert list(store.verify()) == []
 
@@ -279,7 +279,8 @@ def test_the_doctor_names_newer_records(tmp_path):
 
     assert (told["records"], told["damage"]) == (5, [])
     assert (
-        told["newer"][0] == f"{place}, id {ID.format(1)}: it has schema 2, and this version reads 1"
+        told["newer"][0]
+        == f"{place}, id {ID.format(1)}: it has schema 2, and this version supports 1"
     )
 
 

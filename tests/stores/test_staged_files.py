@@ -165,7 +165,7 @@ def test_a_file_that_changes_before_commit_is_refused(staged, kept, tmp_path, no
     ref = staged.put(path, name="growing.mp4")
     path.write_bytes(now)
 
-    with pytest.raises(ChangingFileError, match=r"growing\.mp4.*written to while it was read"):
+    with pytest.raises(ChangingFileError, match=r"growing\.mp4.*modified while it was read"):
         staged.commit(flag_of(ref))
 
     assert not kept.has(ref)

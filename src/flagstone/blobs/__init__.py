@@ -1,3 +1,3 @@
 """
-Named blobs, each made once: on this machine, in a bucket, or in a dataset of the Hub.
+Named blobs: on this machine, in a bucket, or in a dataset on the Hub.
 """

@@ -1,9 +1,9 @@
 """
-What a shard store needs of its medium: named blobs, made once.
+The storage interface of Parquet stores: named blobs.
 
-That is little: to make a blob only where there is none, to put one in place of another, to list
-and to delete. A directory keeps it by hard links and fsync, a bucket by conditional writes, a
-repository by commits that name their parent; none of them needs a lock service.
+It needs few operations: create a blob only if there is none, replace, list and delete. A directory
+implements them with hard links and fsync, a bucket with conditional writes, a repository with
+commits that name their parent. None of them needs a lock service.
 """
 
 from abc import ABC, abstractmethod
@@ -15,10 +15,10 @@ from typing import Any, BinaryIO
 @dataclass(frozen=True, slots=True)
 class Blob:
     """
-    What a listing says of one blob: its name, its size in bytes, when it was written.
+    An entry of a listing: name, size in bytes, and modification time of a blob.
 
-    `modified` is in seconds since 1970; endless where the medium does not say it. `version` names
-    the content where the medium does.
+    `modified` is in seconds since 1970, or infinite if unknown. `version` identifies the content,
+    if the medium supports it.
     """
 
     name: str
@@ -29,42 +29,42 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a place holds, for those who read about it: flags, and the features of their table."""
+    """A summary for the dataset card: the number of flags, and the features of their table."""
 
     flags: int
     features: Mapping[str, Any]
 
 
 class Place(ABC):
-    """Blobs below one root; a name is a relative path of our own making, never a person's."""
+    """Blobs below one root; names are generated relative paths, never user input."""
 
     location: str
 
     errors: tuple[type[Exception], ...] = (OSError,)
-    """What reading a blob may raise when the medium fails."""
+    """The exceptions that reading a blob may raise if the medium fails."""
 
     @abstractmethod
     def create(self, name: str, content: bytes) -> bool:
-        """Make the blob *name*, durably, unless there is one; says whether it was made."""
+        """Create the blob *name* durably, unless it exists; return whether it was created."""
 
     @abstractmethod
     def upload(self, name: str, reader: BinaryIO) -> None:
         """
-        Make the blob *name* of what *reader* gives, in constant memory.
+        Create the blob *name* from *reader*, in constant memory.
 
-        It can be opened at the end, and is durable at the latest when the next `create` is.
+        Afterwards it can be opened. It is durable when the next `create` is, or earlier.
         """
 
     @abstractmethod
     def replace(self, name: str, content: bytes) -> None:
-        """Put *content* in the place of the blob *name*, whole or not at all."""
+        """Replace the blob *name* by *content* atomically."""
 
     @abstractmethod
     def open(self, name: str) -> BinaryIO:
-        """The blob *name*, for reading anywhere in it. Raises `FileNotFoundError`."""
+        """Open the blob *name* as a seekable file. Raises `FileNotFoundError`."""
 
     def has(self, name: str) -> bool:
-        """Whether there is a blob *name*, as of the latest look at what is here."""
+        """Return whether the blob *name* exists, as of the latest listing."""
         try:
             self.open(name).close()
         except FileNotFoundError:
@@ -73,27 +73,27 @@ class Place(ABC):
 
     @abstractmethod
     def list(self, folder: str = "") -> Iterator[Blob]:
-        """The blobs that lie in *folder* itself."""
+        """Iterate over the blobs directly in *folder*."""
 
     @abstractmethod
     def delete(self, name: str) -> None:
-        """Delete the blob *name*; one that is not there is passed over."""
+        """Delete the blob *name*; a missing one is ignored."""
 
     def merge(self, name: str, content: bytes, covered: Sequence[str]) -> None:
-        """Make the blob *name*, which stands for the *covered* ones, and then delete those."""
+        """Create the blob *name*, which replaces the *covered* ones, and then delete those."""
         if self.create(name, content):
             for one in covered:
                 self.delete(one)
 
-    def sweep_parts(self) -> None:  # noqa: B027 - most leave none
-        """Delete what writers that were killed left of blobs that were not whole yet."""
+    def sweep_parts(self) -> None:  # noqa: B027 - most have none
+        """Delete the incomplete blobs that killed writers left."""
 
     def address(self, name: str) -> str:
-        """Where readers of a blob beside *name* find it: by a path relative to both."""
+        """Return the address of *name* for readers of another blob, such as a relative path."""
         return name
 
     def describe(self, contents: Contents) -> None:  # noqa: B027 - most do nothing
-        """Say what is here, with the next `create`; most media have no page for it."""
+        """Set the dataset card written by the next `create`; most media have none."""
 
     def forget_history(self) -> None:  # noqa: B027 - most do nothing
-        """Let go of what was replaced or deleted; most media do so at once."""
+        """Delete what was replaced or deleted for good; most media do so at once."""

@@ -1,5 +1,5 @@
 """
-The page of a dataset on the Hub: what is in it and how to load it, kept beside what people wrote.
+The card of a dataset on the Hub: its content and how to load it, beside the text of its owner.
 """
 
 import re
@@ -19,7 +19,7 @@ _DATA_FILES = "data/*.parquet"
 
 
 def card_of(before: bytes | None, contents: Contents, repo_id: str) -> bytes:
-    """The card *before* with what is ours in it brought up to *contents*."""
+    """Return the card *before* with the section of Flagstone updated to *contents*."""
     card = _card(before, repo_id)
     features = [_yaml_of(name, feature) for name, feature in contents.features.items()]
     card.data["configs"] = [{"config_name": "default", "data_files": _DATA_FILES}]
@@ -33,7 +33,7 @@ def card_of(before: bytes | None, contents: Contents, repo_id: str) -> bytes:
 
 
 def with_configs(before: bytes | None, configs: Mapping[str, str], repo_id: str) -> bytes:
-    """The card *before* that names these *configs*, each with the path of its data files."""
+    """Return the card *before* with these *configs*, a mapping of names to data file paths."""
     card = _card(before, repo_id)
     card.data["configs"] = [
         {"config_name": name, "data_files": [{"split": "train", "path": path}]}
@@ -53,8 +53,8 @@ def _new(repo_id: str) -> str:
 
 def _section(contents: Contents, repo_id: str) -> str:
     return f"""{_BEGIN}
-{contents.flags:,} flag{"s" * (contents.flags != 1)}: what people flagged in a demo, kept by
-Flagstone. A row is a flag, or a review of one (`type`).
+{contents.flags:,} flag{"s" * (contents.flags != 1)}: flagged by the users of a demo and
+saved by Flagstone. A row is a flag or a review (`type`).
 
 ```python
 from datasets import load_dataset
@@ -66,7 +66,7 @@ flags = rows.filter(lambda row: row["type"] == "flag")
 
 
 def _yaml_of(name: str, feature: Mapping[str, Any]) -> dict[str, Any]:
-    """A feature as the card names it, from the form that it has in Parquet's metadata."""
+    """Convert a feature from the form in Parquet metadata to the form in a card."""
     match feature:
         case {"_type": "Value", "dtype": dtype}:
             return {"name": name, "dtype": dtype}

@@ -1,7 +1,7 @@
 """
-Blobs in a dataset repository of the Hugging Face Hub, where all that belongs together is a commit.
+Blobs in a dataset repository of the Hugging Face Hub; changes that belong together are one commit.
 
-Who was refused because somebody else committed looks at what they wrote, and takes the next number.
+If another writer committed first, the caller reads their changes and takes the next number.
 """
 
 import re
@@ -22,7 +22,7 @@ _OURS = re.compile(rf"{_DATA}/([\d-]+\.parquet|files/.*)")
 
 class Repository(Place):
     """
-    Blobs in the folder `data` of the dataset of *commits*, which is made at the first one.
+    Blobs in the folder `data` of a dataset, which is created by the first commit.
     """
 
     errors = Commits.errors
@@ -38,7 +38,7 @@ class Repository(Place):
         commits = self._commits
         if commits.head.commit is None:
             commits.make()
-            return False  # so that the caller looks at what is there
+            return False  # so that the caller lists what exists
         if self._is_committed(name):
             return False
         commits.require_ours(is_ours=any(map(_OURS.match, commits.head.files)))
@@ -72,7 +72,7 @@ class Repository(Place):
             self._change(f"Delete {name}", {}, [f"{_DATA}/{name}"])
 
     def merge(self, name: str, content: bytes, covered: Sequence[str]) -> None:
-        # Where somebody was faster they may have merged the same: the next time will do.
+        # If another writer was faster, they may have merged the same; the next merge will do.
         deletions = [f"{_DATA}/{one}" for one in covered]
         self._commits.commit(f"Merge into {name}", {f"{_DATA}/{name}": content}, deletions)
 
@@ -110,6 +110,6 @@ class Repository(Place):
     def _change(
         self, message: str, additions: dict[str, bytes], deletions: Sequence[str] = ()
     ) -> None:
-        """Commit over whatever the head is."""
+        """Commit, retrying on each new head."""
         while not self._commits.commit(message, additions, deletions):
             self._commits.look()

@@ -1,9 +1,9 @@
 """
-A dataset of the Hugging Face Hub as what it is: files that change by commits.
+The files and commits of a dataset on the Hugging Face Hub.
 
-A commit names the head that its maker has seen as its parent, so that of two who commit at once
-one is refused and looks again. When a connection is cut nobody knows whether the commit was taken:
-then the head tells.
+A commit names the last seen head as its parent. Of two concurrent commits, the Hub refuses one,
+and its writer reads the new head. If a connection is cut, the new head shows whether the commit
+was accepted.
 """
 
 import random
@@ -42,37 +42,37 @@ _NO_DATA = re.compile(r"\.gitattributes|\.gitignore|README\.md|LICENSE(\.\w+)?")
 _CONFLICT = {409, 412}
 _TRANSIENT = {408, 429, 500, 502, 503, 504}
 _WAITS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds before each new try, where the Hub does not say how long."""
+"""Seconds before each retry, unless the Hub specifies a delay."""
 
 _MAX_WAIT = 60.0
 
 _MAX_SILENCE = 120.0
-"""Seconds without a byte after which a connection counts as cut; the client would wait for ever."""
+"""Read timeout in seconds; the client itself has none."""
 
 _NET_ERRORS = HfHubHTTPError.__bases__
-"""What a connection that fails raises: the bases of the client's errors are its HTTP library's."""
+"""Connection errors: the client's errors derive from those of its HTTP library."""
 
 _REASONS = {
-    401: "the Hub knows no such token, or the dataset is private and there was none; "
-    "give one that may write (HF_TOKEN, or hf auth login)",
-    403: "the token may not do this; it needs the right to write to the dataset",
-    404: "there is no such dataset, or the token may not see it",
-    413: "the Hub finds it too large",
-    429: "the Hub answers that there were too many requests",
+    401: "the token is invalid, or the dataset is private and there was no token; "
+    "set one with write access (HF_TOKEN, or hf auth login)",
+    403: "the token lacks permission; it needs write access to the dataset",
+    404: "there is no such dataset, or the token has no access to it",
+    413: "it is too large for the Hub",
+    429: "the Hub received too many requests",
 }
 
 
 @dataclass(frozen=True)
 class Head:
-    """The repository at one commit; without one, there is no repository yet."""
+    """The repository at a commit; if the commit is None, it does not exist yet."""
 
     commit: str | None = None
     files: dict[str, Blob] = field(default_factory=dict)
-    """By their path in the repository."""
+    """Maps paths in the repository to blobs."""
 
 
 class _RemoteFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no types
-    """A file of a commit, read by ranges; what it is was told by the listing."""
+    """A file of a commit, read by ranges; its size comes from the listing."""
 
     def __init__(self, api: HfApi, repo_id: str, head: Head, path: str) -> None:
         super().__init__(None, path, size=head.files[path].size)
@@ -90,14 +90,14 @@ class _RemoteFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no 
 
 class Commits:
     """
-    The dataset that *url* names: `hf://datasets/USER/NAME`; `head` is the commit seen last.
+    The dataset at *url* (`hf://datasets/USER/NAME`); `head` is the last seen commit.
 
-    Made *private* if so. Without a *token* the one that `hf auth login` left is taken, without an
-    *endpoint* `HF_ENDPOINT`.
+    *private* applies if the dataset is created. *token* defaults to the one saved by
+    `hf auth login`, *endpoint* to `HF_ENDPOINT`.
     """
 
     errors: tuple[type[Exception], ...] = (Exception,)
-    """The client's errors, and those of its HTTP library, which changed twice."""
+    """Errors of the client and of its HTTP library, which was replaced twice."""
 
     def __init__(
         self,
@@ -117,16 +117,16 @@ class Commits:
         self._private = private
         disable_progress_bars()
 
-    # --- looking --------------------------------------------------------------------------------
+    # --- reading --------------------------------------------------------------------------------
 
     def look(self) -> None:
-        """See what the head is now, and what is in it if it is another than before."""
+        """Update `head`; list the files if it has changed."""
         commit = self._newest()
         if commit is None or commit != self.head.commit:
             self.head = Head(commit, self._files_at(commit) if commit else {})
 
     def _newest(self) -> str | None:
-        """The head of the repository now; None where there is no repository."""
+        """Return the current head of the repository, or None if there is no repository."""
         with self._telling("list what is in"):
             try:
                 return self._api.dataset_info(self.id).sha
@@ -145,7 +145,7 @@ class Commits:
                     entry.path: Blob(
                         entry.path,
                         entry.size,
-                        inf,  # it would be a request for each file
+                        inf,  # would need a request for each file
                         entry.lfs.sha256 if entry.lfs else entry.blob_id,
                     )
                     for entry in entries
@@ -155,35 +155,35 @@ class Commits:
                 return {}
 
     def open(self, path: str) -> BinaryIO:
-        """The file *path* of the head, for reading by ranges. Raises `FileNotFoundError`."""
+        """Open the file *path* of the head, read by ranges. Raises `FileNotFoundError`."""
         if path not in self.head.files:
             raise FileNotFoundError(path)
         return cast(BinaryIO, _RemoteFile(self._api, self.id, self.head, path))
 
     def read(self, path: str) -> bytes | None:
-        """All of the file *path* of the head; None where there is none."""
+        """Return the content of the file *path* of the head, or None if there is none."""
         if path not in self.head.files:
             return None
         with self.open(path) as file, self._telling(f"read {path} in"):
             return file.read()
 
     def address(self, path: str) -> str:
-        """Where a browser finds the newest file *path*."""
+        """Return the web address of the newest file *path*."""
         return hf_hub_url(self.id, path, repo_type="dataset", endpoint=self._api.endpoint)
 
     def require_ours(self, *, is_ours: bool) -> None:
-        """Raise where only somebody else's data lies, so that nobody reads both as one dataset."""
+        """Raise if the dataset holds only files of others, so that datasets are not mixed."""
         foreign = [path for path in self.head.files if not _NO_DATA.fullmatch(path)]
         if foreign and not is_ours:
             raise StoreError(
                 doing="write to",
                 where=self.location,
                 reason=f"it holds files that Flagstone did not write, such as {foreign[0]!r}; "
-                "name another dataset, which is made for you",
+                "name another dataset, which is created automatically",
             )
 
     def forget_history(self) -> None:
-        """Squash all commits to one and delete the large files that it does not name."""
+        """Squash all commits into one and delete the large files that are no longer used."""
         with self._telling("forget the history of"):
             self._api.super_squash_history(self.id, repo_type="dataset")
             self.look()
@@ -201,8 +201,8 @@ class Commits:
     # --- committing -----------------------------------------------------------------------------
 
     def make(self) -> None:
-        """Make the dataset, unless there is one."""
-        with self._telling("make"):
+        """Create the dataset unless it exists."""
+        with self._telling("create"):
             self._api.create_repo(
                 self.id, repo_type="dataset", private=self._private, exist_ok=True
             )
@@ -210,9 +210,9 @@ class Commits:
     def commit(
         self, message: str, additions: Mapping[str, bytes | Path], deletions: Sequence[str] = ()
     ) -> bool:
-        """Commit on top of `head`; False where that is not the newest commit any more."""
+        """Commit on top of `head`; return False if that is no longer the newest commit."""
         for wait in (*_WAITS, None):
-            # Operations remember what was done with them: each try has its own.
+            # Operations store their upload state, so each try has its own.
             operations: list[CommitOperationAdd | CommitOperationCopy | CommitOperationDelete] = [
                 *(CommitOperationAdd(path, content) for path, content in additions.items()),
                 *(CommitOperationDelete(path) for path in deletions),
@@ -232,10 +232,10 @@ class Commits:
                     raise self._error(error, "write to") from error
                 if status not in _CONFLICT:
                     pause = _wait_asked(error) or wait * random.uniform(0.5, 1.5)  # noqa: S311
-                    logger.info("The commit was not answered (%r); again in %.1f s", error, pause)
+                    logger.info("The commit failed (%r); trying again in %.1f s", error, pause)
                     time.sleep(pause)
                 if self._newest() != self.head.commit:
-                    return False  # somebody was faster, or ours was taken after all
+                    return False  # another writer was faster, or ours was accepted after all
                 if status in _CONFLICT:
                     time.sleep(wait)
             else:
@@ -243,7 +243,7 @@ class Commits:
                 return True
         raise AssertionError  # the last try raised
 
-    # --- telling --------------------------------------------------------------------------------
+    # --- errors ---------------------------------------------------------------------------------
 
     @contextmanager
     def _telling(self, doing: str) -> Iterator[None]:
@@ -261,14 +261,14 @@ class Commits:
 
 
 def _bound_silence() -> None:
-    """Have the client give up on a dead connection, unless its user has said when it should."""
+    """Set the client's timeout unless the user has set one."""
     session = get_session()
     if session.timeout == type(session.timeout)(None):
         session.timeout = _MAX_SILENCE
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """*error*, what it was raised from, and so on; the client wraps those of its threads."""
+    """Iterate over *error* and its causes; the client wraps the errors of its threads."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause
@@ -276,19 +276,19 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _response(error: Exception) -> Any:
-    """The answer of the Hub that *error* is about; None where there was none."""
+    """Return the Hub's response that caused *error*, or None if there was none."""
     found = (getattr(cause, "response", None) for cause in _chain(error))
     return next((response for response in found if response is not None), None)
 
 
 def _status(error: Exception) -> int | None:
-    """The status that the Hub answered; None where it did not answer."""
+    """Return the status of the Hub's response, or None if there was none."""
     response = _response(error)
     return None if response is None else int(response.status_code)
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether the same request may succeed later: the Hub was busy, or the net cut."""
+    """Return whether a retry may succeed: the Hub was busy, or the connection was cut."""
     status = _status(error)
     if status is not None:
         return status in _CONFLICT | _TRANSIENT
@@ -296,7 +296,7 @@ def _may_pass(error: Exception) -> bool:
 
 
 def _wait_asked(error: Exception) -> float | None:
-    """The seconds that the answer asks to wait (`Retry-After`), of which a minute is granted."""
+    """Return the seconds of the `Retry-After` header, at most a minute, or None."""
     response = _response(error)
     asked = None if response is None else response.headers.get("Retry-After")
     if not asked:
@@ -312,6 +312,6 @@ def _wait_asked(error: Exception) -> float | None:
 
 
 def _first_line(error: Exception) -> str:
-    """What *error* says, without the addresses and request numbers below it."""
+    """Return the first line of the message, without the URLs and request IDs below it."""
     *_, cause = _chain(error)
     return (str(cause).strip().splitlines() or [type(cause).__name__])[0].rstrip(".")

@@ -1,5 +1,5 @@
 """
-Blobs as files below a directory.
+Blobs as files in a directory.
 """
 
 import io
@@ -15,7 +15,7 @@ from flagstone.fs.atomic import copy_and_hash, entries_of, open_part, sweep_part
 
 
 class Directory(Place):
-    """Blobs that are files below *root*."""
+    """Blobs as files below *root*."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -28,7 +28,7 @@ class Directory(Place):
             with open_part(path.parent) as part:
                 copy_and_hash(io.BytesIO(content), part.file)
                 try:
-                    os.link(part.path, path)  # unlike a rename, it fails where somebody was faster
+                    os.link(part.path, path)  # unlike a rename, it fails if the file exists
                 except FileExistsError:
                     return False
             sync_directory(path.parent)
@@ -52,14 +52,14 @@ class Directory(Place):
     def list(self, folder: str = "") -> Iterator[Blob]:
         with self._telling("list what is in"):
             try:
-                # A link may lead to what is another's, and is to be deleted by nobody.
+                # A link may lead to files of others, which must not be deleted.
                 entries = (
                     entries_of(self._root / folder) if folder else list(os.scandir(self._root))
                 )
             except FileNotFoundError:
                 return
             for entry in entries:
-                with suppress(FileNotFoundError):  # somebody's part, whole by now
+                with suppress(FileNotFoundError):  # a part that was completed by now
                     if entry.is_file(follow_symlinks=False):
                         status = entry.stat()
                         yield Blob(entry.name, status.st_size, status.st_mtime)
@@ -69,7 +69,7 @@ class Directory(Place):
             (self._root / name).unlink(missing_ok=True)
 
     def sweep_parts(self) -> None:
-        with self._telling("delete what a crash left in"):
+        with self._telling("delete leftovers of a crash in"):
             files = entries_of(self._root / "files")
             for folder in (self._root.resolve(), *(Path(entry.path) for entry in files)):
                 sweep_parts(folder)

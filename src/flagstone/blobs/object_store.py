@@ -1,5 +1,5 @@
 """
-Blobs in a bucket, or on any other file system of fsspec.
+Blobs in a bucket, or on any other fsspec file system.
 """
 
 import shutil
@@ -13,16 +13,16 @@ from flagstone.errors.safe_text import mask_secrets_of, mask_url
 from flagstone.fs.atomic import BLOCK
 
 _BUCKETS = {"s3", "gs", "abfs"}
-"""Protocols of fsspec where a folder may be missing, its bucket not."""
+"""fsspec protocols where a missing folder is normal, but a missing bucket is an error."""
 
 _TAKEN = {"PreconditionFailed", "ConditionalRequestConflict"}
-"""What S3 answers to who comes second (or at the same time) with a conditional write."""
+"""S3 error codes for a conditional write that another writer preceded."""
 
 
 class Bucket(Place):
-    """Blobs at *url*, on any file system of fsspec that can write only where nothing is."""
+    """Blobs at *url*, on any fsspec file system that can create files exclusively."""
 
-    errors = (Exception,)  # each file system has its driver's own
+    errors = (Exception,)  # depends on the driver of the file system
 
     def __init__(self, url: str, options: dict[str, Any] | None = None) -> None:
         import fsspec
@@ -82,7 +82,7 @@ class Bucket(Place):
             self._fs.rm_file(f"{self._root}/{name}")
 
     def _require_bucket(self) -> None:
-        """Raise `FileNotFoundError` where not a folder is missing but the bucket itself."""
+        """Raise `FileNotFoundError` if the bucket itself is missing."""
         protocols = self._fs.protocol
         if _BUCKETS & set([protocols] if isinstance(protocols, str) else protocols):
             self._fs.ls(self._root.partition("/")[0], detail=False)
@@ -103,7 +103,7 @@ class Bucket(Place):
 
 
 def _is_taken(error: OSError) -> bool:
-    """Whether a conditional write failed because the name is taken, as S3 and fsspec say it."""
+    """Return whether a conditional write failed because the file exists (S3 and fsspec)."""
     response = getattr(error.__cause__, "response", None) or {}
     code = response.get("Error", {}).get("Code")
     return isinstance(error, FileExistsError) or code in _TAKEN

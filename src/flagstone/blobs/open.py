@@ -1,5 +1,5 @@
 """
-The media of shards: a directory, a bucket, a dataset on the Hugging Face Hub.
+Open the medium of a Parquet store: a directory, a bucket, or a dataset on the Hub.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ _HUB = "hf://"
 
 
 def place_at(url: str, options: dict[str, Any] | None = None) -> Place:
-    """The Hub for a URL that begins with `hf://`, else a bucket for a scheme, else a directory."""
+    """Return the Hub dataset for an `hf://` URL, a bucket for other schemes, or a directory."""
     path = url.removeprefix("file://")
     if path.startswith(_HUB):
         try:

@@ -1,20 +1,18 @@
 r"""
-What the data of a value may hold, and how it is written as strict JSON.
+Encode the data of values as strict JSON, without loss.
 
-Strict, so that databases, browsers and other languages read it as we do; exact, so that it comes
-back as it went in. What JSON has no word for is written as an object with one key that begins
-with a dollar sign:
+The JSON is strict, so that databases, browsers and other languages read it in the same way. Values
+that JSON does not support are written as an object with one key that starts with a dollar sign:
 
-    {"$file": {…}}         a `FileRef`: bytes kept beside the store
+    {"$file": {…}}         a `FileRef`: the content is stored beside the records
     {"$tuple": […]}        a tuple
-    {"$dict": [[k, v], …]} a dict with keys that are not text, or that looks like one of these
+    {"$dict": [[k, v], …]} a dict with keys that are not text, or that looks like such an object
     {"$int": "0x1f…"}      an integer beyond 64 bits, in base 16
     {"$float": "nan"}      nan, inf or -inf
     {"$text": "\\ud800"}    text with a lone surrogate, escaped as in Python
     {"$bytes": "…"}        bytes, in base 64
 
-Everything else raises `UnserializableValueError`: a value that only looks right is worse than a
-missing one.
+Everything else raises `UnserializableValueError`: a wrong value is worse than a missing one.
 """
 
 import base64
@@ -33,17 +31,17 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 _A_TAG = re.compile(r"\$[a-z][a-z0-9_]*")
 _INT64 = range(-(2**63), 2**63)
 _MAX_LEVELS = 249
-"""How deep the JSON of a value may be: orjson writes 254 levels, a record and a file add five."""
-_TOO_DEEP = "it is nested too deeply (about 250 levels can be kept)"
+"""Maximum depth of the JSON of a value: 254 levels in orjson, minus five of record and file."""
+_TOO_DEEP = "it is nested too deeply (the limit is about 250 levels)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileRef:
     """
-    A file of a value: its bytes lie beside the store under their hash.
+    A reference to a file of a value; the store saves its content under the hash.
 
-    `name` is what the person called it, kept to the character; it never becomes a path.
-    `sha256` is in hexadecimal, `size` in bytes.
+    `name` is the original file name, unchanged; it is never used as a path. `sha256` is in
+    hexadecimal, `size` in bytes.
     """
 
     sha256: str
@@ -67,14 +65,14 @@ class FileRef:
 
 
 class UnknownTagError(ValueError):
-    """An object with one key that begins with a dollar sign, as a newer version may write it."""
+    """An object with an unknown dollar key, which a newer version may have written."""
 
 
 def dumps(value: Any, where: str = "") -> str:
     """
-    Write *value* as strict JSON.
+    Encode *value* as strict JSON.
 
-    Raises `UnserializableValueError`, which names the place within *value* below *where*.
+    Raises `UnserializableValueError` with the path within *value*, prefixed by *where*.
     """
     try:
         return _dumps(value).decode()
@@ -86,9 +84,9 @@ def dumps(value: Any, where: str = "") -> str:
 
 def copied(value: Any, where: str = "") -> Any:
     """
-    A copy of *value* that shares no list and no dict with it.
+    Return a deep copy of *value*.
 
-    Raises `UnserializableValueError`, as `dumps` does, for a value that a record cannot hold.
+    Raises `UnserializableValueError`, as `dumps` does, if a record cannot hold the value.
     """
     try:
         return _copy(value, _MAX_LEVELS)
@@ -100,10 +98,10 @@ def copied(value: Any, where: str = "") -> Any:
 
 def loads(text: str | bytes) -> Any:
     """
-    Read what `dumps` wrote, exactly.
+    Decode the output of `dumps`.
 
-    Raises `ValueError` for what is no JSON, or no JSON of ours, and of these `UnknownTagError` for
-    what a newer version may have written.
+    Raises `ValueError` for invalid JSON and invalid tags, and its subclass `UnknownTagError` for a
+    tag that a newer version may have written.
     """
     data = orjson.loads(text)
     tagged = b'"$' if isinstance(text, bytes) else '"$'
@@ -111,7 +109,7 @@ def loads(text: str | bytes) -> Any:
 
 
 def files_in(data: Any) -> Iterator[FileRef]:
-    """Every `FileRef` within *data*, in order, repeats included."""
+    """Iterate over every `FileRef` in *data*, in order, including repeats."""
     if isinstance(data, FileRef):
         yield data
     elif isinstance(data, dict):
@@ -123,14 +121,14 @@ def files_in(data: Any) -> Iterator[FileRef]:
 
 
 def files_tagged_in(text: str) -> Iterator[FileRef]:
-    """Every `FileRef` in the JSON *text*, whatever else is in it."""
+    """Iterate over every `FileRef` in the JSON *text*, ignoring unknown tags."""
     if '"$file"' in text:
         yield from _files_tagged(orjson.loads(text))
 
 
 def _files_tagged(data: Any) -> Iterator[FileRef]:
     if isinstance(data, dict) and data.keys() == {"$file"}:
-        with suppress(ValueError, TypeError):  # one of a newer version, with more in it
+        with suppress(ValueError, TypeError):  # of a newer version, with more fields
             yield _untag("$file", data["$file"])
     elif isinstance(data, dict | list):
         for part in data.values() if isinstance(data, dict) else data:
@@ -148,9 +146,9 @@ def _dumps(value: Any) -> bytes:
 
 def _is_plain(value: Any) -> bool:
     """
-    Whether orjson writes *value* as it is, or says that it cannot.
+    Return whether *value* needs no tags, except where orjson raises an error.
 
-    Most values are; to find out costs a quarter of encoding them.
+    Most values are plain; the check takes a quarter of the time of encoding them.
     """
     kind = type(value)
     if kind is dict:
@@ -166,14 +164,14 @@ def _is_plain(value: Any) -> bool:
 
 
 def _copy(value: Any, levels: int) -> Any:
-    """A copy of *value*, whose JSON may be so many *levels* deep."""
+    """Return a deep copy of *value*, whose JSON may have at most *levels* levels."""
     kind = type(value)
     if kind in _LEAVES:
         return value
     if kind is list:
         levels -= 1
     elif kind is tuple:
-        levels -= 2  # its tag is one, too
+        levels -= 2  # the tag adds one
     elif kind is dict:
         levels -= 1 if all(type(key) is str for key in value) else 3
     else:
@@ -260,7 +258,7 @@ def _refusal(value: Any, culprit: Any, where: str) -> UnserializableValueError:
 
 
 def _trail(value: Any, culprit: Any) -> list[str]:
-    """The keys that lead from *value* to *culprit*, which is somewhere within it."""
+    """Return the path of keys from *value* to *culprit* within it."""
     parts: Iterable[tuple[Any, Any]] = ()
     if isinstance(value, dict):
         parts = value.items()
@@ -275,7 +273,7 @@ def _trail(value: Any, culprit: Any) -> list[str]:
 
 
 def escape_surrogates(text: str) -> str:
-    r"""*text* with a lone surrogate, which UTF-8 has no bytes for, as `\ud800`."""
+    r"""Return *text* with lone surrogates, which UTF-8 cannot encode, escaped as `\ud800`."""
     return text.encode(errors="backslashreplace").decode()
 
 
@@ -293,11 +291,11 @@ def _decode(data: Any) -> Any:
 
 def _untag(tag: str, body: Any) -> Any:
     if tag not in _UNTAG and _A_TAG.fullmatch(tag):
-        raise UnknownTagError(f"this version knows no value {tag!r}")
+        raise UnknownTagError(f"this version does not support the tag {tag!r}")
     try:
         return _UNTAG[tag](body)
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{tag!r} is not followed by what it announces") from error
+        raise ValueError(f"the content of {tag!r} is invalid") from error
 
 
 _UNTAG: dict[str, Callable[[Any], Any]] = {

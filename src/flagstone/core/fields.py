@@ -1,11 +1,11 @@
 """
-What a record's constructor takes for a field, and what it keeps of it.
+Validate and convert the arguments of record constructors.
 
-Plain Python is taken where its meaning is clear: None for an empty field, one text for one tag.
-All else is refused: a record is never changed, so what it cannot mean must not get in. Dicts and
-lists are copied, so that nobody changes a record through them.
+Plain Python values are accepted if their meaning is clear: None for an empty field, a string for
+one tag. Everything else is refused, because records are immutable and invalid data would stay in
+them. Dicts and lists are copied, so that a record cannot be changed through them.
 
-Each `parse_` function gives what the record keeps, or raises `MisfitError`.
+Each `parse_` function returns the value for the record, or raises `MisfitError`.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -16,13 +16,13 @@ from flagstone.core import codec
 from flagstone.errors import InvalidRecordError, UnserializableValueError
 
 MAX_TAGS = 20
-"""How many tags one review may add."""
+"""Maximum number of tags in one review."""
 
 Parse = Callable[[Any], Any]
 
 
 class MisfitError(Exception):
-    """What was *given*, *within* a field, is not what is *expected* there."""
+    """The *given* value, at the path *within* a field, is not what is *expected*."""
 
     def __init__(self, expected: str, given: object, within: str = "") -> None:
         super().__init__(expected)
@@ -30,7 +30,7 @@ class MisfitError(Exception):
 
 
 class Parser(NamedTuple):
-    """How the field *name* is parsed: not at all where it was given one of the *plain* types."""
+    """The parser of the field *name*; values of *plain* types need no parsing."""
 
     name: str
     plain: Collection[type]
@@ -39,13 +39,13 @@ class Parser(NamedTuple):
 
 def parse_fields(record: Any, parsers: Iterable[Parser]) -> None:
     """
-    Give the fields of the new *record* what their parsers make of them.
+    Replace the fields of the new *record* with their parsed values.
 
-    Raises `InvalidRecordError`, which names the field, and `UnserializableValueError`.
+    Raises `InvalidRecordError`, which names the field, or `UnserializableValueError`.
     """
     for name, plain, parse in parsers:
         given = getattr(record, name)
-        if type(given) in plain:  # most are: a call for each would double the cost of a flag
+        if type(given) in plain:  # most are; calling each parser would double the time
             continue
         try:
             parsed = parse(given)
@@ -63,40 +63,40 @@ def parse_fields(record: Any, parsers: Iterable[Parser]) -> None:
 
 
 def parse_text(given: Any) -> str:
-    """Text; "" for None."""
+    """Return text; None becomes ""."""
     return "" if given is None else _parse_subclass(given, "text")
 
 
 def parse_text_or_none(given: Any) -> str | None:
-    """Text or None."""
+    """Return text or None."""
     return None if given is None else _parse_subclass(given, "text or None")
 
 
 def parse_word(given: Any) -> str:
-    """Text that is not empty."""
+    """Return text that is not empty."""
     if given == "" or not isinstance(given, str):
         raise MisfitError("text that is not empty", given)
     return parse_text(given)
 
 
 def parse_identifier(what: str) -> Parse:
-    """Make a parser for *what*, which every store can look up."""
+    """Return a parser for *what*, an identifier that every store can look up."""
 
     def parse(given: Any) -> str:
         if not (isinstance(given, str) and is_identifier(given)):
-            raise MisfitError(f"text, and {what} is made of printable ASCII", given)
+            raise MisfitError(f"{what} of printable ASCII characters", given)
         return parse_text(given)
 
     return parse
 
 
 def is_identifier(text: str) -> bool:
-    """Whether a database, a file and a log can have *text* for a name."""
+    """Return whether *text* is usable as a name in databases, files and logs."""
     return bool(text) and text.isascii() and text.isprintable()
 
 
 def parse_optional(parse: Parse) -> Parse:
-    """Make a parser that takes None, too."""
+    """Return a parser that also accepts None."""
 
     def parse_unless_none(given: Any) -> Any:
         return None if given is None else parse(given)
@@ -105,7 +105,7 @@ def parse_optional(parse: Parse) -> Parse:
 
 
 def parse_one_of(*words: str | None) -> Parse:
-    """Make a parser for one of *words*."""
+    """Return a parser for one of *words*."""
 
     def parse(given: Any) -> str | None:
         if not (given is None or isinstance(given, str)) or given not in words:
@@ -116,12 +116,12 @@ def parse_one_of(*words: str | None) -> Parse:
 
 
 def parse_moment(given: Any) -> datetime:
-    """A moment that every time zone agrees on."""
+    """Return a datetime that has a time zone."""
     if not isinstance(given, datetime):
         raise MisfitError("a datetime", given)
     if given.tzinfo is not UTC:
         if given.utcoffset() is None:
-            raise MisfitError("a datetime, and must say its time zone", given)
+            raise MisfitError("a datetime with a time zone", given)
         try:
             given.astimezone(UTC)
         except OverflowError as error:
@@ -130,12 +130,12 @@ def parse_moment(given: Any) -> datetime:
 
 
 def parse_bool_or_none(given: Any) -> NoReturn:
-    """True, False or None, which are plain: nothing that is merely equal to one of them."""
+    """Raise: True, False and None are plain, and values merely equal to them are refused."""
     raise MisfitError("True, False or None", given)
 
 
 def parse_duration(given: Any) -> float | None:
-    """A number of seconds or None."""
+    """Return a number of seconds or None."""
     if given is None:
         return None
     if _is_number(given) and not given < 0:
@@ -144,18 +144,18 @@ def parse_duration(given: Any) -> float | None:
 
 
 def parse_mapping(given: Any) -> dict[str, Any]:
-    """A dict whose keys are text, copied; empty for None."""
+    """Return a copy of a dict whose keys are text; None becomes an empty one."""
     parsed = {} if given is None else _parse_dict(given)
     return codec.copied(parsed) if parsed else parsed
 
 
 def parse_mapping_or_none(given: Any) -> dict[str, Any] | None:
-    """A dict whose keys are text, copied, or None."""
+    """Return a copy of a dict whose keys are text, or None."""
     return None if given is None else parse_mapping(given)
 
 
 def parse_numbers(given: Any) -> dict[str, float]:
-    """Numbers by name."""
+    """Return a dict of numbers by name."""
     numbers = {} if given is None else _parse_dict(given)
     for name, number in numbers.items():
         if not _is_number(number):
@@ -165,7 +165,7 @@ def parse_numbers(given: Any) -> dict[str, float]:
 
 
 def parse_values(make: Callable[[Any], Any], kind: type) -> Parse:
-    """Make a parser for values by name; *make* makes one of *kind* from plain Python."""
+    """Return a parser for values by name; *make* converts plain Python to *kind*."""
 
     def parse(given: Any) -> dict[str, Any]:
         values = {} if given is None else _parse_dict(given)
@@ -184,7 +184,7 @@ def parse_values(make: Callable[[Any], Any], kind: type) -> Parse:
 
 
 def parse_tags(given: Any) -> tuple[str, ...]:
-    """Tags, at most `MAX_TAGS`; one text is one tag."""
+    """Return at most `MAX_TAGS` tags; a string is one tag."""
     if given is None:
         return ()
     if isinstance(given, str):
@@ -206,7 +206,7 @@ def _within(name: str, error: UnserializableValueError) -> UnserializableValueEr
 
 
 def _parse_dict(given: Any) -> dict[str, Any]:
-    """A copy of the dict that was *given*, or of another mapping."""
+    """Return a copy of the *given* mapping as a dict."""
     if not (type(given) is dict or isinstance(given, Mapping)):
         raise MisfitError("a dict", given)
     copy = dict(given)
@@ -217,7 +217,7 @@ def _parse_dict(given: Any) -> dict[str, Any]:
 
 
 def _parse_subclass(given: Any, expected: str) -> str:
-    """The plain text of a subclass, such as numpy's or that of an enum."""
+    """Return a plain `str`, also for subclasses such as those of numpy and enum."""
     if not isinstance(given, str):
         raise MisfitError(expected, given)
     return str.__str__(given)
@@ -228,7 +228,7 @@ def _is_number(given: Any) -> bool:
 
 
 def _parse_number(given: Any) -> float:
-    """The plain number of a subclass, such as numpy's float."""
+    """Return a plain number, also for subclasses such as numpy's float."""
     if type(given) is int or type(given) is float:
         return given
     return float.__float__(given) if isinstance(given, float) else int.__int__(given)

@@ -1,8 +1,8 @@
 """
-The data of a value as what a Python programmer works with: images, arrays, tables, paths.
+Convert the data of values to Python objects: images, arrays, tables, paths.
 
-What stands for a kind is what Gradio's own components take and give, so that a value fits where
-it came from. Libraries are imported where a value needs them.
+Each kind becomes the type that Gradio's components accept and return. Libraries are imported when a
+value needs them.
 """
 
 import base64
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 
 class FilesOfValue(Protocol):
-    """Where the bytes of a value's files are found."""
+    """Access to the content of the files of a value."""
 
     def open(self, ref: FileRef) -> BinaryIO:
-        """The bytes of *ref*."""
+        """Open the content of *ref*."""
 
     def export(self, ref: FileRef, folder: Path) -> Path:
-        """A copy of *ref* below *folder*, under its own name."""
+        """Copy *ref* into *folder* under its own name; return the path."""
 
 
 class _NoFiles:
-    """The files of a value that no store gave."""
+    """The files of a value that was not read from a store."""
 
     def open(self, ref: FileRef) -> BinaryIO:
         raise self._error(ref)
@@ -44,7 +44,9 @@ class _NoFiles:
 
     @staticmethod
     def _error(ref: FileRef) -> LookupError:
-        return LookupError(f"the bytes of {ref.name!r} are in a store, and none gave this value")
+        return LookupError(
+            f"the file {ref.name!r} is in a store, and the value was not read from one"
+        )
 
 
 NO_FILES: FilesOfValue = _NoFiles()
@@ -52,10 +54,10 @@ NO_FILES: FilesOfValue = _NoFiles()
 
 def as_python(kind: str, data: Any, files: FilesOfValue) -> Any:
     """
-    The *data* of a value of this *kind*.
+    Convert the *data* of a value of this *kind*.
 
-    Raises `UnreadableValueError` where the data is not what the kind says, `MissingExtraError`
-    where a library is missing.
+    Raises `UnreadableValueError` if the data does not match the kind, `MissingExtraError` if a
+    library is missing.
     """
     try:
         return None if data is None else _AS_PYTHON.get(kind, _with_paths)(data, files)
@@ -66,7 +68,7 @@ def as_python(kind: str, data: Any, files: FilesOfValue) -> Any:
 
 
 def _with_paths(data: Any, files: FilesOfValue) -> Any:
-    """*data* with a path for each file in it."""
+    """Return *data* with each file replaced by the path of a copy."""
     match data:
         case FileRef():
             return files.export(data, _folder())
@@ -78,7 +80,7 @@ def _with_paths(data: Any, files: FilesOfValue) -> Any:
 
 
 def _folder() -> Path:
-    """Where copies of files lie until this process ends."""
+    """Return the folder for copies of files, deleted when this process ends."""
     return _scratch(os.getpid()).path
 
 
@@ -90,7 +92,7 @@ def _scratch(pid: int) -> "Scratch":  # noqa: ARG001 - a fork has its own
 
 
 def _image(data: Any, files: FilesOfValue) -> Any:
-    """A `PIL.Image`; the path of what PIL does not read, such as SVG."""
+    """Return a `PIL.Image`, or a path for formats that PIL does not support, such as SVG."""
     from PIL import UnidentifiedImageError
 
     if data is None:
@@ -105,13 +107,13 @@ def _image(data: Any, files: FilesOfValue) -> Any:
 
 
 def _inline_image(url: str) -> Any:
-    """The image of a `data:` URL."""
+    """Return the image in a `data:` URL."""
     _, _, encoded = url.partition("base64,")
     return _loaded(io.BytesIO(base64.b64decode(encoded, validate=True)))
 
 
 def _loaded(file: BinaryIO) -> Any:
-    """The image in *file*, unless it has more pixels than PIL thinks safe."""
+    """Load the image in *file*. Raises `ValueError` above the safe pixel limit of PIL."""
     from PIL import Image
 
     try:
@@ -124,9 +126,9 @@ def _loaded(file: BinaryIO) -> Any:
 
 def _audio(data: Any, files: FilesOfValue) -> Any:
     """
-    The sample rate in Hz, and the samples: (samples,) or, for several channels, (samples, n).
+    Return the sample rate in Hz and an array of shape (samples,) or (samples, channels).
 
-    The path of what libsndfile does not read, such as AAC.
+    Return a path for formats that libsndfile does not support, such as AAC.
     """
     import soundfile
 
@@ -141,7 +143,7 @@ _SAMPLE_TYPES = {"PCM_24": "int32", "PCM_32": "int32", "FLOAT": "float32", "DOUB
 
 
 def _video(data: Any, files: FilesOfValue) -> Any:
-    """The path of the video; with subtitles, as Gradio 4 has them, the paths of both."""
+    """Return the path of the video; with subtitles (Gradio 4), the paths of both."""
     if isinstance(data, FileRef):
         return _with_paths(data, files)
     video, subtitles = _with_paths(data["video"], files), _with_paths(data["subtitles"], files)
@@ -149,7 +151,7 @@ def _video(data: Any, files: FilesOfValue) -> Any:
 
 
 def _gallery(data: Any, files: FilesOfValue) -> list[tuple[Any, str | None]]:
-    """Images, or paths of videos, with their captions."""
+    """Return images, or paths of videos, with their captions."""
     return [
         (
             _image(item["image"], files) if "image" in item else _with_paths(item["video"], files),
@@ -160,7 +162,7 @@ def _gallery(data: Any, files: FilesOfValue) -> list[tuple[Any, str | None]]:
 
 
 def _annotated_image(data: Any, files: FilesOfValue) -> tuple[Any, list[tuple[Any, str]]]:
-    """The image, and its masks with their labels."""
+    """Return the image, and its masks with their labels."""
     masks = [(_image(item["image"], files), item["label"]) for item in data["annotations"]]
     return _image(data["image"], files), masks
 
@@ -174,7 +176,7 @@ def _image_editor(data: Any, files: FilesOfValue) -> dict[str, Any]:
 
 
 def _label(data: Any, _: FilesOfValue) -> Any:
-    """Confidences by label or, where there are none, the label."""
+    """Return confidences by label or, if there are none, the label."""
     if not data["confidences"]:
         return data["label"]
     return {part["label"]: part["confidence"] for part in data["confidences"]}
@@ -191,7 +193,7 @@ def _frame(rows: Any, columns: Any) -> Any:
 
 
 def _plot(data: Any, _: FilesOfValue) -> Any:
-    """The table behind a native plot; else a picture or, as a dict, the plot's specification."""
+    """Return the table of a native plot, a picture, or the plot specification as a dict."""
     if "columns" in data:
         return _frame(data["data"], data["columns"])
     return (
@@ -200,7 +202,7 @@ def _plot(data: Any, _: FilesOfValue) -> Any:
 
 
 def _datetime(data: Any, _: FilesOfValue) -> Any:
-    """A `datetime`; what is none, such as "now - 1d", as it is."""
+    """Return a `datetime`; other text, such as "now - 1d", is returned unchanged."""
     try:
         return datetime.fromisoformat(data)
     except (TypeError, ValueError):

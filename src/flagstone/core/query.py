@@ -1,5 +1,5 @@
 """
-Which flags are asked for, and where each stands: a query, and the state that its records tell.
+`Query` filters flags; `State` is a flag with its reviews applied.
 """
 
 from collections import defaultdict
@@ -25,11 +25,10 @@ from flagstone.core.records import (
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Query:
     """
-    Which flags, in which order. A field left at None does not restrict.
+    A filter and an order for flags. Fields that are None do not restrict.
 
-    `since` is the first moment that counts, `until` the first that does not. `text` is found in
-    any text of the flag, upper and lower case alike. `after` is the id of the last flag of the
-    page before; `limit` the most flags to give.
+    `since` is inclusive, `until` exclusive. `text` matches any text of the flag, ignoring case.
+    `limit` is the maximum number of flags; `after` is the id of the last flag of the previous page.
     """
 
     app: str | None = None
@@ -49,11 +48,11 @@ class Query:
 
     @property
     def asks_reviews(self) -> bool:
-        """Whether a flag's reviews decide if it is asked for."""
+        """Whether the query depends on reviews."""
         return bool(self.verdict or self.tag or self.assignee)
 
     def matches(self, state: "State") -> bool:
-        """Whether a flag in this state is asked for (`order`, `limit` and `after` aside)."""
+        """Return whether the flag in this state matches; `order`, `limit`, `after` are ignored."""
         flag = state.flag
         wanted: tuple[tuple[Any, Any], ...] = (
             (self.app, flag.app),
@@ -76,10 +75,10 @@ class Query:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class State:
     """
-    Where a flag stands today, read off its records.
+    A flag with its reviews applied.
 
-    Of `verdict`, `assignee` and `correction`, the latest review that says one counts; `tags` and
-    `notes` are those of all reviews, in order. A review that was withdrawn does not count.
+    `verdict`, `assignee` and `correction` come from the latest review that sets them; `tags` and
+    `notes` are those of all reviews, in order. Retracted reviews are ignored.
     """
 
     flag: Flag
@@ -93,7 +92,7 @@ class State:
 
     @property
     def standing(self) -> tuple[Review, ...]:
-        """The reviews that count: all but those that were withdrawn."""
+        """The reviews that were not retracted."""
         withdrawn = {review.retracts for review in self.reviews}
         return tuple(review for review in self.reviews if review.id not in withdrawn)
 
@@ -120,13 +119,13 @@ class State:
 
 
 FACETS = ("verdict", "app", "option", "tag", "user", "assignee", "verified")
-"""By what flags are divided; of tags a flag has any number, of the others one."""
+"""The properties that flags are grouped by; a flag has one value of each, except for tags."""
 
 VERIFIED: Mapping[bool | None, str | None] = {True: "yes", False: "no", None: None}
-"""What facets and queries call it."""
+"""The names of `Flag.verified` in facets and queries."""
 
 Pair = tuple[str | None, str | None]
-"""Two values of a flag."""
+"""A pair of facet values of a flag."""
 
 
 SAID: dict[str, Callable[[State], str | None]] = {
@@ -139,11 +138,11 @@ SAID: dict[str, Callable[[State], str | None]] = {
     "verified": lambda state: VERIFIED[state.flag.verified],
     "model": lambda state: model_of(state.flag),
 }
-"""What a state says of each property that flags are divided by, but for tags."""
+"""Functions that return each facet of a state, except for tags."""
 
 
 def model_of(flag: Flag) -> str | None:
-    """Which model made it, as far as its context says: its name, its version, or the commit."""
+    """Return the model name, version or commit from the context of *flag*, or None."""
     for name, most in (("model", 60), ("version", 60), ("commit", 12)):
         if isinstance(known := flag.context.get(name), str) and known:
             return known[:most].encode(errors="replace").decode()
@@ -151,7 +150,7 @@ def model_of(flag: Flag) -> str | None:
 
 
 def build_states(records: Iterable[Record]) -> Iterator[State]:
-    """The states of the flags among *records*, in their order; newer records say nothing."""
+    """Build the states of the flags in *records*, in order; newer records are ignored."""
     flags: dict[str, Flag] = {}
     about: dict[str, list[Review | Outcome]] = defaultdict(list)
     for record in records:
@@ -160,7 +159,7 @@ def build_states(records: Iterable[Record]) -> Iterator[State]:
         elif not isinstance(record, NewerRecord):
             about[record.flag_id].append(record)
     for flag in flags.values():
-        # By time and not by arrival: copies of a store may have met them in another order.
+        # By time: copies of a store may have received them in another order.
         said = sorted(about[flag.id], key=lambda record: (record.created_at, record.id))
         yield State(
             flag=flag,
@@ -170,13 +169,13 @@ def build_states(records: Iterable[Record]) -> Iterator[State]:
 
 
 def select(states: Iterable[State], query: Query) -> Iterator[Flag]:
-    """The flags among *states* that *query* asks for, in its order."""
+    """Return the flags in *states* that match *query*, in its order."""
     is_newest = query.order == "newest"
     place = None
     found = []
     for state in states:
         key = (state.flag.created_at, state.flag.id)
-        if state.flag.id == query.after:  # which need not be asked for any more
+        if state.flag.id == query.after:  # which may no longer match
             place = key
         if query.matches(state):
             found.append((key, state.flag))
@@ -189,7 +188,7 @@ def select(states: Iterable[State], query: Query) -> Iterator[Flag]:
 
 
 def texts_of(flag: Flag) -> str:
-    """All that `Query.text` is looked for in."""
+    """Return the text that `Query.text` is searched in."""
     fields = (*flag.inputs.values(), *flag.outputs.values(), *flag.correction.values())
     texts = [text for value in fields for text in _strings(value.data)]
     return "\n".join([flag.app, flag.option or "", flag.comment or "", flag.user or "", *texts])

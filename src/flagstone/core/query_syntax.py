@@ -1,10 +1,10 @@
 """
-A query as people write it: in the search box, in an address, behind `--where`.
+The query syntax of the search box, of URLs and of `--where`.
 
     app:digits verdict:open since:7d "looks like a"
 
-A word and a colon restrict one property; all else is text to be found. What holds a blank or a
-colon stands in double quotes, within which a backslash goes before a quote or another backslash.
+`property:value` filters by one property; all other words are searched for. Put text with a space or
+a colon in double quotes; within them, escape quotes and backslashes with a backslash.
 """
 
 import re
@@ -25,10 +25,10 @@ _PLAIN = re.compile(r'[^\s":\\]+')
 
 def parse_query(text: str, *, now: datetime | None = None) -> Query:
     """
-    The query that *text* says; an empty one asks for everything.
+    Parse *text* as a query; an empty one matches all flags.
 
-    A moment is a date, or a date and time (ISO 8601, in UTC where it names no zone), or so long
-    before *now*: `30m`, `12h`, `7d`, `2w`. Raises `BadQueryError` for what it cannot be.
+    A time is a date, a date and time (ISO 8601, by default in UTC), or a duration before *now*:
+    `30m`, `12h`, `7d`, `2w`. Raises `BadQueryError` for invalid text.
     """
     now = now or datetime.now(UTC)
     found: dict[str, Any] = {}
@@ -42,19 +42,19 @@ def parse_query(text: str, *, now: datetime | None = None) -> Query:
         place = len(text) - len(text[term.end() :].lstrip())
         key, quoted, plain = term.groups()
         said = plain if quoted is None else re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL)
-        if key in (None, "text") or said.startswith("//"):  # an address is text, too
+        if key in (None, "text") or said.startswith("//"):  # a URL is text, too
             words.append(said if key in (None, "text") else term[0])
         elif key not in _READ:
             raise _refusal(term[0], f"there is no property {key!r}")
         elif key in found:
-            raise _refusal(term[0], f"{key!r} is asked for twice")
+            raise _refusal(term[0], f"{key!r} is given twice")
         else:
             found[key] = _read(key, said, term[0], now)
     return Query(**found, text=" ".join(words) or None)
 
 
 def format_query(query: Query) -> str:
-    """*query* as `parse_query` reads it; `limit` and `after`, which page it, are left out."""
+    """Format *query* for `parse_query`, without `limit` and `after`."""
     terms = []
     for field in fields(Query):
         value = getattr(query, field.name)
@@ -106,7 +106,7 @@ def _moment(said: str, now: datetime) -> datetime:
     try:
         moment = datetime.fromisoformat(said)
     except ValueError as error:
-        raise ValueError("a moment is written 2026-01-31, 2026-01-31T12:00 or 7d") from error
+        raise ValueError("a time must look like 2026-01-31, 2026-01-31T12:00 or 7d") from error
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -1,9 +1,8 @@
 """
-The records a store keeps: what somebody saw, what somebody decided, what a newer model did.
+The records of a store: flags, reviews, and outcomes of newer models.
 
-All are frozen, made once and never changed. Each is written as one JSON object that carries its
-type and a schema number, and keeps the keys it does not know: what a newer version wrote passes
-through an older one unharmed.
+Records are immutable. Each is written as one JSON object with its type and a schema number. Unknown
+keys are preserved, so that an older version does not damage the records of a newer one.
 """
 
 import hashlib
@@ -68,7 +67,7 @@ Status = Literal["fixed", "still_failing", "changed", "broken", "error"]
 
 
 def new_id() -> str:
-    """A UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds since 1970, then 74 random ones."""
+    """Return a UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds since 1970, then random."""
     bits = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10))
     bits = bits & ~(0xF << 76) | 7 << 76  # the version
     bits = bits & ~(0x3 << 62) | 2 << 62  # the variant
@@ -77,7 +76,7 @@ def new_id() -> str:
 
 
 def unique_names(names: Iterable[str], *, taken: Iterable[str] = ()) -> list[str]:
-    """*names* in order, those met before, or in *taken*, with a number behind: t, t_2, t_3."""
+    """Return *names* in order; repeats and those in *taken* get a number: t, t_2, t_3."""
     used = set(taken)
     result = []
     for name in names:
@@ -93,14 +92,14 @@ def unique_names(names: Iterable[str], *, taken: Iterable[str] = ()) -> list[str
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Value:
     """
-    What one field held.
+    The value of one field.
 
-    `kind` is what it is to a person: text, number, boolean, choice, label, image, table, …
-    `data` is anything `flagstone.core.codec` can write; each file in it is a `FileRef`.
-    `component` names the exact component class and the configuration that shows it again.
-    `files` is where the bytes of its files are; a store gives it to what it reads.
+    `kind` is the kind of value: text, number, boolean, choice, label, image, table, …
+    `data` is anything that `flagstone.core.codec` can encode; each file in it is a `FileRef`.
+    `component` is the component class and the configuration needed to show the value again.
+    `files` gives access to the content of its files; a store sets it on the values that it reads.
 
-    The data is copied. Raises `UnserializableValueError` for data that would not come back equal.
+    The data is copied. Raises `UnserializableValueError` if it cannot be stored without loss.
     """
 
     kind: str
@@ -114,12 +113,12 @@ class Value:
 
     def to_python(self) -> Any:
         """
-        The value as Python has it: text, numbers and JSON as they are; `PIL.Image` for an image,
-        (rate, array) for audio, `pandas.DataFrame` for a table, `pathlib.Path` for a file (a copy
-        that lives as long as this process), confidences by label for a label; None for nothing.
+        Return the value as a Python object: text, numbers and JSON unchanged; `PIL.Image` for an
+        image, (rate, array) for audio, `pandas.DataFrame` for a table, `pathlib.Path` for a file (a
+        copy, deleted when this process ends), confidences by label for a label, None if empty.
 
-        Raises `UnreadableValueError` where it cannot be read, `MissingExtraError` where a library
-        is missing.
+        Raises `UnreadableValueError` if it cannot be read, `MissingExtraError` if a library is
+        missing.
         """
         return as_python(self.kind, self.data, self.files)
 
@@ -130,13 +129,13 @@ Values = Mapping[str, Value]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Record:
     """
-    What every record has: an id made with it, the moment it was made, and JSON both ways.
+    The base of all records: an id, a creation time, and conversion to JSON.
 
-    Where a `Value` belongs, plain Python is taken: text, a bool, a number, a file, and lists,
-    tuples and dicts, which are JSON; None is a field that held nothing. None in place of a dict or
-    of tags is none of them, and one text in place of tags is one tag.
+    Plain Python values are accepted as a `Value`: text, bools, numbers, files, and lists, tuples
+    and dicts as JSON; None is an empty field. None also stands for an empty dict or no tags, and a
+    string for one tag.
 
-    The constructors raise `InvalidRecordError` for what a field cannot mean.
+    The constructors raise `InvalidRecordError` for invalid field values.
     """
 
     type: ClassVar[str]
@@ -150,19 +149,19 @@ class _Record:
 
     def to_json(self) -> str:
         """
-        This record as one line of strict JSON; fields that hold their default are left out.
+        Return the record as one line of strict JSON, without fields that are empty.
 
-        Raises `UnserializableValueError` for a value that would not come back as it is.
+        Raises `UnserializableValueError` for a value that cannot be stored without loss.
         """
         return codec.dumps(_to_dict(self), where=self.type)
 
     def values(self) -> Iterator["Value"]:
-        """The values this record holds, in all its fields."""
+        """Iterate over the values in all fields of the record."""
         for values in _values_of(self):
             yield from values.values()
 
     def files(self) -> Iterator[FileRef]:
-        """The files this record refers to, repeats included."""
+        """Iterate over the files that the record refers to, including repeats."""
         for value in self.values():
             yield from codec.files_in(value.data)
 
@@ -170,12 +169,12 @@ class _Record:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Flag(_Record):
     """
-    What somebody saw and marked.
+    The inputs and outputs that a user flagged.
 
-    `inputs` and `outputs` hold the fields in the order of the demo; `correction` what the outputs
-    should have been. `option` is the value of the flag option pressed. `verified` is True where
-    the server itself made these outputs from these inputs, False where it did not, None where
-    nobody knows. `fingerprint` is equal for flags with equal inputs.
+    `inputs` and `outputs` hold the fields in the order of the demo, `correction` the correct
+    outputs. `option` is the value of the selected flagging option. `verified` is True if the server
+    produced these outputs from these inputs, False if it did not, None if unknown. `fingerprint`
+    is equal for flags with equal inputs.
     """
 
     type: ClassVar[str] = "flag"
@@ -200,11 +199,11 @@ class Flag(_Record):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Review(_Record):
     """
-    What somebody decided about a flag; each part may be absent.
+    A decision about a flag; every part is optional.
 
-    `retracts` is the id of another review of the flag, which counts no more. `speaker` says if
-    `by` names a visitor of the demo or a reviewer, who may have the same name; None: not known.
-    One review adds at most 20 tags; a flag has those of all its reviews.
+    `retracts` is the id of another review of the flag, which is ignored from then on. `speaker`
+    says whether `by` is a visitor of the demo or a reviewer, since both may have the same name;
+    None means unknown. A review adds at most 20 tags; a flag has the tags of all its reviews.
     """
 
     type: ClassVar[str] = "review"
@@ -222,7 +221,7 @@ class Review(_Record):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome(_Record):
-    """What a newer model did with a flag's inputs, in one run; `seconds` is how long it took."""
+    """The result of running a newer model on the inputs of a flag; `seconds` is the duration."""
 
     type: ClassVar[str] = "outcome"
 
@@ -238,10 +237,10 @@ class Outcome(_Record):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewerRecord:
     """
-    A record of a newer version: kept and copied as it is, to the byte, and read by none here.
+    A record of a newer version: stored and copied byte for byte, but not interpreted.
 
-    `text` is its JSON, `reason` why it is not read; `flag_id` the flag that it is about, as far as
-    it says, else its own id.
+    `text` is its JSON, `reason` why it cannot be interpreted. `flag_id` is the id of its flag if it
+    has one, else its own id.
     """
 
     id: str
@@ -252,15 +251,15 @@ class NewerRecord:
     reason: str
 
     def to_json(self) -> str:
-        """Its JSON, as it was."""
+        """Return its JSON unchanged."""
         return self.text
 
     def values(self) -> Iterator["Value"]:
-        """None: this version does not know them."""
+        """Return nothing: this version does not know its values."""
         return iter(())
 
     def files(self) -> Iterator[FileRef]:
-        """The files it refers to in the way that this version knows."""
+        """Iterate over the files that it refers to in a form that this version knows."""
         return codec.files_tagged_in(self.text)
 
 
@@ -273,10 +272,10 @@ _TYPES: dict[str, type[Flag | Review | Outcome]] = {
 
 def record_from_json(text: str | bytes, *, where: str, files: FilesOfValue = NO_FILES) -> Record:
     """
-    Read what `to_json` wrote; the bytes of its files are in *files*.
+    Decode the output of `to_json`; *files* gives access to the content of its files.
 
-    What a newer version wrote is a `NewerRecord`. Raises `UnreadableRecordError`, which names
-    *where*, for anything else.
+    Return a `NewerRecord` for a record of a newer version. Raises `UnreadableRecordError`, which
+    names *where*, for invalid text.
     """
     try:
         data = codec.loads(text)
@@ -299,9 +298,9 @@ def record_from_json(text: str | bytes, *, where: str, files: FilesOfValue = NO_
 
 def _why_newer(data: Mapping[str, Any], tag: str) -> str:
     if data["flagstone"] != SCHEMA:
-        return f"it has schema {data['flagstone']!r}, and this version reads {SCHEMA}"
+        return f"it has schema {data['flagstone']!r}, and this version supports {SCHEMA}"
     if data["type"] not in _TYPES:
-        return f"this version knows no record of type {data['type']!r}"
+        return f"this version does not support records of type {data['type']!r}"
     return tag
 
 
@@ -311,13 +310,13 @@ def _is_of_a_version(data: Mapping[str, Any]) -> bool:
 
 
 def _newer(text: str | bytes, where: str, tag: str = "") -> NewerRecord:
-    """The record *text*, if it has what every version's has; *tag* says what tag is not known."""
+    """Return a `NewerRecord` if *text* has the common fields; *tag* describes an unknown tag."""
     text = text if isinstance(text, str) else text.decode()
     try:
         data = orjson.loads(text)
         record_id, reason = _identifier(data["id"]), _why_newer(data, tag)
         if not _is_of_a_version(data):
-            raise ValueError(reason)  # noqa: TRY301 - as what is called here does
+            raise ValueError(reason)  # noqa: TRY301 - like the functions called here
         return NewerRecord(
             id=record_id,
             created_at=_moment(data["created_at"]),
@@ -337,13 +336,13 @@ def _values_of(record: Any) -> Iterator[Values]:
 
 
 def _complete(flag: Flag) -> None:
-    """Give *flag* the fingerprint of its inputs unless it has one."""
+    """Set the fingerprint of *flag* from its inputs unless it has one."""
     if not flag.fingerprint:
         object.__setattr__(flag, "fingerprint", _fingerprint(flag.inputs))
 
 
 def _fingerprint(inputs: Values) -> str:
-    """128 bits of the SHA-256 of the inputs; files count by their content, not their name."""
+    """Return 128 bits of the SHA-256 of the inputs, with files by content and not by name."""
     parts = {name: {"kind": value.kind, "data": value.data} for name, value in inputs.items()}
     text = codec.dumps(parts, "inputs")
     if '"$file"' in text:
@@ -374,7 +373,7 @@ _KINDS = {
     dict: "json",
     type(None): "json",
 }
-"""Of which kind a value is that is given as plain Python."""
+"""The kinds of values given as plain Python."""
 
 
 def _value_of(plain: Any) -> Value:
@@ -394,7 +393,7 @@ _PARSE_NAMED: dict[str, Parse] = {
     "fingerprint": lambda given: "" if given in ("", None) else _parse_fingerprint(given),
     "kind": parse_word,
 }
-"""How fields are parsed that are more than their type says."""
+"""Parsers of fields with more rules than their type."""
 
 _PARSE: dict[Any, Parse] = {
     Any: codec.copied,
@@ -421,7 +420,7 @@ _PLAIN: dict[Any, set[type]] = {
     Verdict | None: {type(None)},
     Mapping[str, Any] | None: {type(None)},
 }
-"""Of which types what a field was given is kept as it is."""
+"""Types that need no parsing, by the type of the field."""
 
 _PARSERS: dict[Any, tuple[Parser, ...]] = {
     kind: tuple(
@@ -439,7 +438,7 @@ _PARSERS: dict[Any, tuple[Parser, ...]] = {
 
 
 class _Spec(NamedTuple):
-    """How one field is written and read."""
+    """How one field is encoded and decoded."""
 
     name: str
     write: Callable[[Any], Any] | None
@@ -457,13 +456,13 @@ def _to_dict(record: Any) -> dict[str, Any]:
         value = getattr(record, name)
         if value is not None and (value or not omit_empty):
             result[name] = write(value) if write else value
-    # What is known comes first, and wins.
+    # Known fields come first and take precedence.
     return {**result, **record.extra, **result} if record.extra else result
 
 
 def _from_dict(kind: type[Any], data: dict[str, Any]) -> Any:
     """
-    What `_to_dict` wrote. It was checked when it was made and is not checked again.
+    Build a record from the output of `_to_dict`. It was validated when it was created.
     """
     record = object.__new__(kind)
     set_field = object.__setattr__
@@ -483,7 +482,7 @@ def _from_dict(kind: type[Any], data: dict[str, Any]) -> Any:
 
 
 def utc_text(moment: datetime) -> str:
-    """*moment* in UTC as ISO 8601 with microseconds: texts that sort as the moments do."""
+    """Return *moment* in UTC as ISO 8601 with microseconds; the text sorts by time."""
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
     return moment.isoformat(timespec="microseconds")
@@ -497,7 +496,7 @@ def _expect(*kinds: type) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
         if not isinstance(value, kinds):
             names = " or ".join(kind.__name__ for kind in kinds)
-            raise TypeError(f"{str(value)[:80]!r} stands where {names} should")
+            raise TypeError(f"{str(value)[:80]!r} is not of type {names}")
         return value
 
     return check
@@ -511,14 +510,14 @@ def _named(parts: Any) -> dict[str, Any]:
 
 def _identifier(value: Any) -> Any:
     if not is_identifier(_expect(str)(value)):
-        raise ValueError(f"{value!r} stands where printable ASCII should")
+        raise ValueError(f"{value!r} is not printable ASCII")
     return value
 
 
 def _one_of(*words: str) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
         if value not in words:
-            raise ValueError(f"{str(value)[:80]!r} is none of {', '.join(words)}")
+            raise ValueError(f"{str(value)[:80]!r} is not one of {', '.join(words)}")
         return value
 
     return check
@@ -557,7 +556,7 @@ _READ_NAMED = {"id": _identifier, "flag_id": _identifier, "fingerprint": _identi
 
 
 def _default_of(spec: "Field[Any]") -> Callable[[], Any] | None:
-    """What makes the default of a field; None for one that has to be given."""
+    """Return the factory of a field's default, or None for a required field."""
     if spec.default_factory is not MISSING:
         return spec.default_factory
     return None if spec.default is MISSING else lambda: spec.default

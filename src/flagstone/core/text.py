@@ -1,5 +1,5 @@
 """
-Data of any shape in a few words, for a line of a list or a cell of a table; words for a terminal.
+Short text summaries of data for lists and tables, and safe text for terminals.
 """
 
 from collections.abc import Iterable
@@ -10,25 +10,25 @@ from flagstone.core.codec import FileRef
 from flagstone.core.records import Flag
 
 _VERIFIED = {
-    True: "yes: the server made these outputs from these inputs",
-    False: "no: the page says so, but the server did not make these outputs from these inputs",
-    None: "not known",
+    True: "yes: the server produced these outputs from these inputs",
+    False: "no: the page sent them, but the server did not produce these outputs from these inputs",
+    None: "unknown",
 }
 _VERIFIED_BY_ORIGIN = {
-    (True, "partial run"): "yes: the server made these outputs; the run had not ended",
+    (True, "partial run"): "yes: the server produced these outputs; the run had not finished",
     (
         True,
         "cached example",
-    ): "yes: the server made these outputs once, and kept them for the example",
-    (None, "restored run"): "not known: the page shows a run of another session",
-    (None, "failed run"): "not known: the call raised an error, and made no outputs",
+    ): "yes: the server produced these outputs once and cached them for the example",
+    (None, "restored run"): "unknown: the page shows a run of another session",
+    (None, "failed run"): "unknown: the call raised an error and returned no outputs",
 }
 _DEEPEST = 20
-_MAX_INTEGER_LENGTH = 10**100  # Python spells none of more than 4,300 digits
+_MAX_INTEGER_LENGTH = 10**100  # Python converts at most 4,300 digits to text
 
 
 def summarize(data: Any, most: int, depth: int = 0) -> str:  # noqa: PLR0911 - a line a kind
-    """*data* in about *most* characters: a file by name and size, a label by the one that leads."""
+    """Summarize *data* in about *most* characters: files by name and size, labels by the best."""
     if depth > _DEEPEST:
         return "…"
     match data:
@@ -73,13 +73,13 @@ def _joined(texts: Iterable[str], most: int) -> str:
 
 
 def tell_verified(flag: Flag) -> str:
-    """Whether the server made the outputs of *flag*, in a sentence, with what it is a flag of."""
+    """Return a sentence that says whether the server created the outputs of *flag*."""
     origin = str(flag.context.get("origin"))
     return _VERIFIED_BY_ORIGIN.get((flag.verified, origin), _VERIFIED[flag.verified])
 
 
 def printable(text: str) -> str:
-    """*text* with what could command a terminal, or turn its writing round, spelled out."""
+    """Return *text* with control characters and text direction marks escaped."""
     return "".join(
         char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text
     )

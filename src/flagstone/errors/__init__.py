@@ -1,55 +1,55 @@
 """
-Everything this library raises on purpose.
+Every error that this library raises on purpose.
 
     FlagstoneError
-    ├── RejectedFlagError            a flag that cannot be saved exactly (also a ValueError)
-    │   ├── UnserializableValueError a value that JSON cannot give back exactly
-    │   │   └── WrongPayloadError    not what the page of a component holds
-    │   ├── InvalidRecordError       a record's field of a wrong type (also a TypeError)
-    │   ├── WrongFieldsError         not one value for each field
-    │   │   └── NotSetUpError        a callback that was told of no fields
-    │   ├── UntrustedFileError       a file that the host never took in
-    │   ├── ChangingFileError        a file that was written to while it was read
-    │   ├── TooLargeError            a flag of more bytes than the demo keeps
-    │   ├── TooLongError             a file name or another short text that is too long
-    │   ├── TooManyFlagsError        more flags of one session than the demo keeps in a minute
-    │   ├── NoConsentError           the person has not agreed to what the demo asks
-    │   ├── RedactedError            the demo's `redact` lets nothing of the flag be kept
-    │   ├── NoSuchOptionError        an option that the demo does not offer
-    │   ├── NoSuchReplyError         a reaction to a message that is no reply
-    │   ├── WithdrawnFlagError       a comment on a flag that was taken back, or erased
-    │   └── MissingFileError         a record names a file whose bytes the store does not have
-    ├── StoreError                   the medium would not take a record, or give it back
+    ├── RejectedFlagError            a flag cannot be saved exactly (also a ValueError)
+    │   ├── UnserializableValueError a value cannot be stored as JSON without loss
+    │   │   └── WrongPayloadError    a value is not the payload of its component
+    │   ├── InvalidRecordError       a record field has the wrong type (also a TypeError)
+    │   ├── WrongFieldsError         the number of values is not the number of fields
+    │   │   └── NotSetUpError        `setup()` of a callback was not called
+    │   ├── UntrustedFileError       a file was neither uploaded to the demo nor returned by it
+    │   ├── ChangingFileError        a file was modified while it was read
+    │   ├── TooLargeError            a flag is larger than the demo's limit
+    │   ├── TooLongError             a file name or another short text is too long
+    │   ├── TooManyFlagsError        a session sent more flags per minute than the demo allows
+    │   ├── NoConsentError           the visitor did not give the consent that the demo requires
+    │   ├── RedactedError            the demo's `redact` function returned None
+    │   ├── NoSuchOptionError        the demo does not offer this option
+    │   ├── NoSuchReplyError         a reaction to a message that is not a reply
+    │   ├── WithdrawnFlagError       a comment on a flag that was withdrawn or erased
+    │   └── MissingFileError         a record refers to a file that the store does not have
+    ├── StoreError                   a store could not be read or written
     │   ├── StoreFullError           no space is left
-    │   ├── UnfinishedErasureError   what was erased can still be found for now
+    │   ├── UnfinishedErasureError   erased data can still be found for now
     │   ├── UnreadableRecordError    one stored record is damaged; the others are fine
-    │   │   └── DamagedFileError     its file is gone, or is not what was kept
-    │   └── UnreadableValueError     a value is not what its kind says, or its file is gone
-    ├── UnknownStoreError            a URL that names no kind of store (also a ValueError)
-    ├── NoStoreError                 a store to be read is not there (also a LookupError)
-    ├── LostCopyError                a copy is not where it was made (also a LookupError)
-    ├── RedactedURLError             a copy's URL had a secret, which is not kept
-    ├── NotForgottenError            some places still have what was to be forgotten
-    ├── SamePlaceError               a copy from a place to itself (also a ValueError)
-    ├── NothingToForgetError         no flag of this id or user (also a LookupError)
+    │   │   └── DamagedFileError     the file of a record is missing or has changed
+    │   └── UnreadableValueError     a value does not match its kind, or its file is missing
+    ├── UnknownStoreError            a URL matches no kind of store (also a ValueError)
+    ├── NoStoreError                 there is no store to read (also a LookupError)
+    ├── LostCopyError                a copy of a store cannot be found (also a LookupError)
+    ├── RedactedURLError             a copy's URL had a secret, which is not stored
+    ├── NotForgottenError            some stores may still have the flags to erase
+    ├── SamePlaceError               source and target of a copy are the same (also a ValueError)
+    ├── NothingToForgetError         no flag has this id or user (also a LookupError)
     ├── UnknownFlagError             no flag has this id (also a LookupError)
-    ├── ForeignCallbackError         somebody's own callback cannot do this (also a TypeError)
-    ├── AmbiguousFieldsError         nobody said which fields a flag is of (also a ValueError)
-    ├── UnloadableDemoError          a demo that its file does not give (also an ImportError)
-    ├── OtherDemoError               a log that another demo wrote (also a ValueError)
+    ├── ForeignCallbackError         a custom callback lacks a feature (also a TypeError)
+    ├── AmbiguousFieldsError         the fields to flag are ambiguous (also a ValueError)
+    ├── UnloadableDemoError          a demo cannot be loaded (also an ImportError)
+    ├── OtherDemoError               another demo wrote the log (also a ValueError)
     ├── UnknownFieldError            no flag has a field of this name (also a LookupError)
-    ├── UnknownFormatError           a format that nothing can be exported in (also a ValueError)
-    ├── ForeignFolderError           something that is no export of ours (also a FileExistsError)
-    ├── NothingToExportError         no flag that could be exported (also a LookupError)
+    ├── UnknownFormatError           there is no such export format (also a ValueError)
+    ├── ForeignFolderError           the target is not an export of ours (also a FileExistsError)
+    ├── NothingToExportError         no flag can be exported (also a LookupError)
     ├── MissingExtraError            an optional dependency is not installed (also an ImportError)
-    ├── NoUsersError                 a review page that anybody could reach (also a ValueError)
-    ├── UntrustedProxyError          a header that anybody could send (also a ValueError)
-    ├── UsersError                   a file of users that cannot be read, or written so
-    └── BadQueryError                a query that says nothing we understand (also a ValueError)
+    ├── NoUsersError                 the review page would be open to everyone (also a ValueError)
+    ├── UntrustedProxyError          anyone could send this proxy header (also a ValueError)
+    ├── UsersError                   a users file cannot be read or written
+    └── BadQueryError                a query cannot be parsed (also a ValueError)
 
-Each constructor takes facts and words the sentence: what could not be done, where, why, what is
-untouched, and the way out. A sentence is one line of printable characters and shows no secret of a
-URL. Every other module may import this package, which imports nothing else of ours.
+Constructors take facts and build the message: what could not be done, where, why, what is
+unchanged, and how to fix it. A message is one line of printable characters and shows no secret of
+a URL. This package imports no other module of Flagstone, so every module may import it.
 """
 
 from flagstone.errors.base import (

@@ -1,5 +1,5 @@
 """
-The base of every error of ours.
+The base class of all errors.
 """
 
 import reprlib
@@ -8,19 +8,19 @@ from flagstone.errors.safe_text import mask_text, one_line
 
 SHORT = reprlib.Repr()
 SHORT.maxstring = SHORT.maxother = 80
-"""How a value is quoted in a sentence."""
+"""Shortens values that are quoted in messages."""
 
 
 class FlagstoneError(Exception):
-    """`except FlagstoneError` catches all of ours, and nothing else."""
+    """Base class of all Flagstone errors."""
 
-    to_person = "It could not be saved. Nothing was kept; you can try again."
-    """What a visitor of the demo may read: no path, no cause that is not theirs to know."""
+    to_person = "Something went wrong. Nothing was saved; you can try again."
+    """The message for visitors of the demo; it contains no paths and no internal causes."""
 
     def __init__(self, sentence: str = "") -> None:
         super().__init__(one_line(mask_text(sentence)))
 
 
 def megabytes(size: int) -> str:
-    """*size* in bytes, for people."""
+    """Format a *size* in bytes for display."""
     return f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size:,} byte{'s' * (size != 1)}"  # noqa: PLR2004

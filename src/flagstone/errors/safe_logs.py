@@ -1,5 +1,5 @@
 """
-Loggers whose records show no secret of a URL, and where nobody's text begins a line.
+Loggers that mask the secrets of URLs and escape line breaks in messages.
 """
 
 import logging
@@ -10,7 +10,7 @@ _PLAIN = logging.Formatter()
 
 
 class _Safe(logging.Filter):
-    """Makes a record safe before a handler sees it; the lines of a traceback are indented."""
+    """Makes records safe before handlers see them, and indents the lines of tracebacks."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = one_line(mask_text(record.getMessage())), None
@@ -21,7 +21,7 @@ class _Safe(logging.Filter):
 
 
 def logger_of(name: str) -> logging.Logger:
-    """The logger called *name*, whose records are made safe."""
+    """Return the logger *name*, with a filter that makes its records safe."""
     logger = logging.getLogger(name)
     if not any(isinstance(each, _Safe) for each in logger.filters):
         logger.addFilter(_Safe())

@@ -1,9 +1,8 @@
 """
-What a message may say: no secret of a URL, and no character that begins a line of a log.
+Safe text for messages: the secrets of URLs are masked, and control characters are escaped.
 
-`mask_url` is the one place that decides what of a URL is secret. It does not try to parse what is
-badly written: what could belong to a secret under any reading is masked, so that sometimes more
-than a secret goes.
+Only `mask_url` decides which parts of a URL are secret. It does not try to parse malformed URLs: it
+masks everything that could belong to a secret, which is sometimes more than the secret.
 """
 
 import re
@@ -13,7 +12,7 @@ MASK = "***"
 
 _BEFORE_PATHS = frozenset(["cases", "csv", "parquet", "shards"])
 _PATH_SCHEMES = _BEFORE_PATHS | {"file", "memory", "sqlite"}
-"""What stands behind these is a path, unless a host does; behind the first ones without slashes."""
+"""Schemes followed by a path, unless by a host; the first ones need no slashes."""
 
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]{1,40}):(?P<slashes>[/\\]+)")
 _WORD = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.\-]{1,40}):(?P<slashes>)")
@@ -25,7 +24,7 @@ _HARMLESS = re.compile(
     r"\?(?:(?:mode=(?:ro|rw|rwc|memory)|(?:uri|immutable|nolock)=(?:true|false|[01])"
     r"|timeout=\d{1,4})(?:&(?!$)|$))+"
 )
-"""The only queries that are shown: options of SQLite that say nothing of anybody."""
+"""The only queries that are shown: SQLite options, which hold no secrets."""
 
 _AZURE_CONTAINER = re.compile(
     r"[a-z0-9][a-z0-9\-]{2,62}@[a-z0-9]{3,24}\.(?:blob|dfs)\.core\.windows\.net(?![^/])"
@@ -38,10 +37,10 @@ _SHORT = 4
 
 def mask_url(url: str) -> str:
     """
-    *url* with `***` in place of whatever may be a secret; a path is not changed.
+    Return *url* with `***` in place of all that may be secret; paths are unchanged.
 
-    Masked are all that stands before an `@`, and all from a `?`, `#`, `;` or `&` on. Of a query
-    only options of SQLite are shown; before an `@` only the container of an Azure URL.
+    Everything before an `@` is masked, and everything after a `?`, `#`, `;` or `&`. The exceptions
+    are SQLite options in a query, and the container of an Azure URL before an `@`.
     """
     match = _find_scheme(url)
     if match is None:
@@ -54,12 +53,12 @@ def mask_url(url: str) -> str:
 
 
 def mask_text(text: str) -> str:
-    """*text* with each URL in it as `mask_url` has it."""
+    """Return *text* with `mask_url` applied to each URL in it."""
     return _IN_TEXT.sub(_mask_match, text)
 
 
 def mask_secrets_of(url: str, text: str) -> str:
-    """*text*, which a driver worded, with what is secret in *url* masked wherever it stands."""
+    """Return *text*, the message of a driver, with all secrets of *url* masked."""
     text = text.replace(url, mask_url(url))
     for secret in sorted(_secrets_of(url), key=len, reverse=True):
         if len(secret) < _SHORT:
@@ -70,14 +69,14 @@ def mask_secrets_of(url: str, text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """*text* in one line, with every character that is not printable spelled out."""
+    """Return *text* as one line, with characters that are not printable escaped."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def _find_scheme(url: str) -> re.Match[str] | None:
-    """The first scheme in *url* that does not stand before a path; None where *url* is a path."""
+    """Return the first scheme in *url* that is not followed by a path, or None for a path."""
     for match in _SCHEME.finditer(url):
         if match["scheme"].lower() not in _BEFORE_PATHS or len(match["slashes"]) > 1:
             return match
@@ -86,11 +85,11 @@ def _find_scheme(url: str) -> re.Match[str] | None:
 
 
 def _mask_rest(rest: str, *, is_path: bool) -> str:
-    """What stands behind the scheme and its slashes."""
+    """Return *rest*, the part after the scheme and its slashes, with secrets masked."""
     tail = _TAIL.search(rest)
     head = rest[: tail.start()] if tail else rest
     if tail and _AT.search(rest, tail.start()):
-        return MASK  # a host behind a password with a question mark in it, or a query with an @
+        return MASK  # a password with a question mark before the host, or a query with an @
     ats = list(_AT.finditer(head))
     if ats and not is_path and not _AZURE_CONTAINER.match(head):
         head = f"{MASK}@{head[ats[-1].end() :]}"
@@ -106,7 +105,7 @@ def _mask_match(match: re.Match[str]) -> str:
 
 
 def _secrets_of(url: str) -> set[str]:
-    """What `mask_url` takes out of *url*: whole and in its parts, as it stands and decoded."""
+    """Return what `mask_url` removes from *url*: whole and in parts, encoded and decoded."""
     match = _find_scheme(url)
     if match is None or mask_url(url) == url:
         return set()

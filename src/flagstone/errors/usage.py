@@ -1,5 +1,5 @@
 """
-What was asked for in a way that cannot be done.
+Errors for requests that cannot be fulfilled as they are.
 """
 
 from flagstone.errors.base import FlagstoneError
@@ -11,56 +11,56 @@ class UnknownFieldError(FlagstoneError, LookupError):
 
     def __init__(self, *, field: str, fields: list[str]) -> None:
         super().__init__(
-            f"Cannot take {field!r} for an output: no flag has such a field. Nothing was copied. "
+            f"Cannot use {field!r} as an output: no flag has such a field. Nothing was copied. "
             f"The fields are {', '.join(fields) or 'none'}."
         )
 
 
 class UnloadableDemoError(FlagstoneError, ImportError):
-    """A demo that its file, or module, does not give."""
+    """A demo that cannot be loaded from its file or module."""
 
     def __init__(self, *, target: str, reason: str) -> None:
         super().__init__(
-            f"Cannot load the demo {target}: {reason}. Nothing was served and nothing was kept. "
-            "Name the file and the demo in it: app.py:demo."
+            f"Cannot load the demo {target}: {reason}. Nothing was served and nothing was saved. "
+            "Give the file and the name of the demo in it: app.py:demo."
         )
 
 
 class OtherDemoError(FlagstoneError, ValueError):
-    """A log whose fields are none of the demo's by which it is to be read."""
+    """A log that has no field in common with the given demo."""
 
     def __init__(self, *, demo: list[str], log: list[str]) -> None:
         super().__init__(
-            "Cannot read the log by this demo: they have no field in common. Nothing was copied. "
-            f"The demo's fields are {', '.join(demo) or 'none'}, the log's {', '.join(log)}. "
-            "Name the demo that wrote the log."
+            "Cannot read the log with this demo: they have no field in common. Nothing was copied. "
+            f"The fields of the demo are {', '.join(demo) or 'none'}; those of the log are "
+            f"{', '.join(log)}. Pass the demo that wrote the log."
         )
 
 
 class ForeignCallbackError(FlagstoneError, TypeError):
-    """Somebody's own callback cannot do what is asked of it."""
+    """A custom callback lacks a feature that is needed here."""
 
     def __init__(self, *, callback: object, what: str) -> None:
         super().__init__(
-            f"Cannot use {type(callback).__name__} here: it keeps no {what}. The demo was not "
-            "built. Use FlagLogger, CSVLogger or ClassicCSVLogger of flagstone.gradio."
+            f"Cannot use {type(callback).__name__} here: it does not support {what}. The demo "
+            "was not built. Use FlagLogger, CSVLogger or ClassicCSVLogger of flagstone.gradio."
         )
 
 
 class AmbiguousFieldsError(FlagstoneError, ValueError):
-    """Nobody said which fields a flag is of, and the demo leaves it open."""
+    """The fields to flag were not given, and the demo does not determine them."""
 
     def __init__(self, *, functions: list[str]) -> None:
-        found = f"more than one ({', '.join(functions)})" if functions else "none"
+        found = f"several functions ({', '.join(functions)})" if functions else "no function"
         super().__init__(
-            "Cannot tell what to flag: of functions with inputs and outputs the demo has "
-            f"{found}. The demo was not changed. Say which fields: "
-            "attach(demo, inputs=[…], outputs=[…]), once for each panel."
+            f"Cannot determine what to flag: the demo has {found} with inputs and outputs. The "
+            "demo was not changed. Pass the fields: attach(demo, inputs=[…], outputs=[…]), once "
+            "for each panel."
         )
 
 
 class UnknownFormatError(FlagstoneError, ValueError):
-    """A format that nothing can be exported in."""
+    """There is no such export format."""
 
     def __init__(self, *, format: str, formats: list[str]) -> None:  # noqa: A002 - the word
         super().__init__(
@@ -70,25 +70,25 @@ class UnknownFormatError(FlagstoneError, ValueError):
 
 
 class ForeignFolderError(FlagstoneError, FileExistsError):
-    """Something that is no export of ours stands where one should go."""
+    """The target of an export exists and is not an export of ours."""
 
     def __init__(self, *, where: str) -> None:
         where = mask_url(where)
         super().__init__(
-            f"Cannot export to {where}: something is there that is no export of Flagstone. It was "
-            "not touched and nothing was written. Name a folder that is not there yet, is empty, "
-            "or holds an earlier export."
+            f"Cannot export to {where}: it exists and is not a Flagstone export. It was not "
+            "changed and nothing was written. Choose a folder that does not exist, is empty, or "
+            "holds an earlier export."
         )
 
 
 class NothingToExportError(FlagstoneError, LookupError):
-    """No flag that could be exported in this format."""
+    """No flag can be exported in this format."""
 
     def __init__(self, *, where: str, format: str, flags: int) -> None:  # noqa: A002 - the word
-        why = f"none of {flags:,} has what it takes" if flags else "no flag is asked for"
+        why = f"none of {flags:,} flags fits this format" if flags else "no flag matches the query"
         super().__init__(
             f"Cannot export from {where} as {format}: {why}. Nothing was written. "
-            "Ask for other flags, or for another format; docs/export.md says what each is made of."
+            "Select other flags, or another format; docs/export.md lists what each format needs."
         )
 
 
@@ -98,53 +98,52 @@ class MissingExtraError(FlagstoneError, ImportError):
     def __init__(self, *, asked: str, extra: str) -> None:
         asked = mask_url(asked)
         super().__init__(
-            f"Cannot use {asked}: what it needs is not installed. "
+            f"Cannot use {asked}: a required package is not installed. "
             f"Install it with: pip install 'flagstone[{extra}]'"
         )
 
 
 class NoUsersError(FlagstoneError, ValueError):
-    """A review page that anybody could reach."""
+    """The review page would be open to everyone."""
 
     def __init__(self, *, host: str) -> None:
         super().__init__(
-            f"Cannot serve the review page on {host}: whoever reaches it could read and decide. "
-            "Nothing was started. Name people with `flagstone review-user users.txt NAME` and add "
-            "--users users.txt, or leave out --host to serve this machine only."
+            f"Cannot serve the review page on {host}: anyone could read flags and decide. "
+            "Nothing was started. Add users with `flagstone review-user users.txt NAME` and pass "
+            "--users users.txt, or omit --host to serve this machine only."
         )
 
 
 class UntrustedProxyError(FlagstoneError, ValueError):
-    """A header of a proxy that anybody could send."""
+    """A proxy header that anyone could send."""
 
     def __init__(self, *, header: str | None, reason: str) -> None:
         super().__init__(
-            f"Cannot believe {header or 'X-Forwarded-For'}: {reason}, so that anybody could send "
-            "it. Nothing was started. Name the proxy with --proxy ADDRESS, and have it send "
-            "a secret in X-Proxy-Secret that --proxy-secret names, or say with "
-            "--trust-proxy-address that nobody else can connect from there."
+            f"Cannot trust {header or 'X-Forwarded-For'}: {reason}, so anyone could send it. "
+            "Nothing was started. Pass the address of the proxy with --proxy ADDRESS. Also "
+            "configure the proxy to send the secret of --proxy-secret in X-Proxy-Secret, or "
+            "confirm with --trust-proxy-address that only the proxy can connect from there."
         )
 
 
 class UsersError(FlagstoneError):
-    """A file of users that cannot be read, or cannot be written so."""
+    """A users file that cannot be read or written."""
 
     def __init__(self, *, doing: str, where: str, reason: str) -> None:
         where = mask_url(where)
         super().__init__(
             f"Cannot {doing} the users in {where}: {reason}. The file was not changed. "
-            "`flagstone review-user FILE NAME` adds a person to it."
+            "`flagstone review-user FILE NAME` adds a user to it."
         )
 
 
 class BadQueryError(FlagstoneError, ValueError):
-    """A query that says nothing we understand; `part` is the part of it."""
+    """A query that cannot be parsed; `part` is the invalid part."""
 
     def __init__(self, *, part: str, reason: str, properties: tuple[str, ...]) -> None:
         part = mask_url(part)
         names = ", ".join(f"{name}:" for name in properties)
         super().__init__(
-            f"Cannot search for {part!r}: {reason}. A query is words to be found, and one of "
-            f"{names} with what is asked for; what is to be found as it stands goes in double "
-            "quotes."
+            f"Cannot search for {part!r}: {reason}. A query contains words to find, and any of "
+            f"{names} followed by a value; put text with special characters in double quotes."
         )

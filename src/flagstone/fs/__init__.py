@@ -1,3 +1,3 @@
 """
-Files on this machine: written whole or not at all, locked, and cleaned up after a crash.
+Local files: atomic writes, locks, and temporary directories cleaned up after a crash.
 """

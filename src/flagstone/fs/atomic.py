@@ -1,5 +1,5 @@
 """
-Bytes on the medium: copied, hashed, and there after a crash.
+Copy, hash and write files atomically and durably.
 """
 
 import hashlib
@@ -16,18 +16,17 @@ from typing import Any, BinaryIO
 from flagstone.fs.locks import try_lock
 
 BLOCK = 8 << 20
-"""Bytes of a file in memory at a time."""
+"""Size in bytes of the blocks that files are copied in."""
 
 _PIECE = 1 << 18
-"""Bytes hashed at a time: few enough to stay in the processor's cache."""
+"""Size in bytes of the pieces that are hashed; small enough for the CPU cache."""
 
 
 def copy_and_hash(reader: BinaryIO, writer: io.FileIO, head: bytes = b"") -> tuple[str, int]:
     """
-    Copy *head* and the rest of *reader* to the medium: the SHA-256 of the copy, in hexadecimal, and
-    its size in bytes.
+    Write *head* and the rest of *reader* durably; return SHA-256 (hexadecimal) and size in bytes.
 
-    The copy is hashed by a second thread, behind the one that writes it and waits for the medium.
+    A second thread hashes the copy while the first one writes and waits for the medium.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -47,9 +46,9 @@ def copy_and_hash(reader: BinaryIO, writer: io.FileIO, head: bytes = b"") -> tup
 
 
 def _copy_block(reader: BinaryIO, writer: io.FileIO) -> int:
-    """Copy the next block; says how many bytes that were, 0 at the end."""
+    """Copy the next block; return its size in bytes, 0 at the end."""
     if isinstance(reader, io.FileIO):
-        with suppress(OSError, AttributeError):  # not between these two, or not on this system
+        with suppress(OSError, AttributeError):  # not supported for these files or on this system
             return os.copy_file_range(reader.fileno(), writer.fileno(), BLOCK)
     return _write_all(writer, reader.read(BLOCK))
 
@@ -69,39 +68,39 @@ def _hash_next(digest: Any, copy: io.FileIO, count: int) -> None:
 
 
 PART = ".part-"
-"""How the name of a file begins that is not whole yet."""
+"""Prefix of the names of incomplete files."""
 
-_RANDOM = 16  # digits behind that
+_RANDOM = 16  # digits after the prefix
 _GRACE = 3600.0
-"""Seconds for which a part may be in use where no lock can tell."""
+"""Seconds before a part counts as left over, where locks are not supported."""
 
 
 def new_part(folder: Path, prefix: str = PART) -> Path:
-    """A name in *folder* that nobody has, for what is not whole yet."""
+    """Return an unused name in *folder* for an incomplete file."""
     return folder / f"{prefix}{os.urandom(_RANDOM // 2).hex()}"
 
 
 class Part:
-    """A file that is not whole yet, open and locked, so that `sweep_parts` leaves it alone."""
+    """An incomplete file, open and locked, so that `sweep_parts` skips it."""
 
     def __init__(self, path: Path, file: io.FileIO) -> None:
         self.path = path
         self.file = file
 
     def become(self, path: Path) -> None:
-        """Be the file *path* from now on, in place of the one that may be there."""
-        if sys.platform == "win32":  # which renames no open file
+        """Rename the part to *path*, replacing an existing file."""
+        if sys.platform == "win32":  # which cannot rename open files
             self.file.close()
         self.path.replace(path)
 
 
 @contextmanager
 def open_part(folder: Path, prefix: str = PART) -> Iterator[Part]:
-    """A new part in *folder*; removed at the end unless it has become something."""
+    """Create a part in *folder*; it is removed at the end unless `become` was called."""
     while True:
         path = new_part(folder, prefix)
         with path.open("x+b", buffering=0) as file:
-            # Between these two calls somebody may have taken it for one that a crash left.
+            # Between these two calls, `sweep_parts` may have deleted it as a leftover.
             if try_lock(file.fileno()) is not False and is_still(path, file.fileno()):
                 try:
                     yield Part(path, file)
@@ -111,23 +110,25 @@ def open_part(folder: Path, prefix: str = PART) -> Iterator[Part]:
 
 
 def is_still(path: str | Path, handle: int) -> bool:
-    """Whether *path* is the file that was opened: it may have been deleted or replaced since."""
+    """Return whether *path* is still the opened file, neither deleted nor replaced."""
     with suppress(FileNotFoundError):
-        return os.path.samestat(os.stat(path), os.fstat(handle))  # noqa: PTH116 - half the time
+        return os.path.samestat(os.stat(path), os.fstat(handle))  # noqa: PTH116 - twice as fast
     return False
 
 
 def sweep_parts(folder: Path, prefix: str = PART, *, dry_run: bool = False) -> dict[str, int]:
     """
-    Delete the parts in *folder* itself that a crash left. Says their names and sizes.
+    Delete the parts that a crash left directly in *folder*; return their names and sizes.
 
-    With *dry_run* they stay. Links are not followed.
+    With *dry_run* nothing is deleted. Links are not followed.
     """
     swept: dict[str, int] = {}
     is_part = re.compile(rf"{re.escape(prefix)}[0-9a-f]{{{_RANDOM}}}")
     for entry in entries_of(folder):
         if is_part.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-            with suppress(FileNotFoundError, PermissionError):  # somebody's, or finished by now
+            with suppress(
+                FileNotFoundError, PermissionError
+            ):  # of another user, or finished by now
                 size = entry.stat(follow_symlinks=False).st_size
                 if _sweep_part(Path(entry.path), dry_run=dry_run):
                     swept[entry.name] = size
@@ -135,7 +136,7 @@ def sweep_parts(folder: Path, prefix: str = PART, *, dry_run: bool = False) -> d
 
 
 def _sweep_part(path: Path, *, dry_run: bool) -> bool:
-    """Delete the part *path* if a crash left it; says whether, with *dry_run* whether it would."""
+    """Delete the part *path* if it is a leftover, except in a *dry_run*; return whether it is."""
     with path.open("r+b") as file:
         is_left = try_lock(file.fileno())
         if is_left is None:
@@ -148,7 +149,7 @@ def _sweep_part(path: Path, *, dry_run: bool) -> bool:
 
 
 def entries_of(folder: Path) -> list[os.DirEntry[str]]:
-    """What is in *folder*; nothing where there is no such folder, or it is a link to one."""
+    """Return the entries of *folder*; none if it does not exist or is a link."""
     try:
         if folder.is_symlink():
             return []
@@ -160,9 +161,9 @@ def entries_of(folder: Path) -> list[os.DirEntry[str]]:
 
 def replace_durably(path: Path, content: bytes, *, written: int | None = None) -> None:
     """
-    Make *content* the file *path*: after a crash it is the old one or the new one, whole.
+    Replace the file *path* by *content*; after a crash it is complete, either old or new.
 
-    It says that it was *written* so many nanoseconds after 1970, or now.
+    *written* sets its modification time, in nanoseconds since 1970; the default is now.
     """
     with open_part(path.parent) as part:
         _write_all(part.file, content)
@@ -174,11 +175,11 @@ def replace_durably(path: Path, content: bytes, *, written: int | None = None) -
 
 
 def append_durably(path: Path, line: bytes) -> None:
-    """Append *line*, which ends the file *path* or makes it; others may append at the same time."""
+    """Append *line* to the file *path*, creating it if needed; safe for concurrent writers."""
     with path.open("a+b", buffering=0) as file:
-        if file.tell() and _last_byte(file) != b"\n":  # a crash cut the line before
+        if file.tell() and _last_byte(file) != b"\n":  # a crash truncated the last line
             line = b"\n" + line
-        file.write(line + b"\n")  # one call: lines of others come before or behind it
+        file.write(line + b"\n")  # one call, so that lines of others do not mix with it
         os.fsync(file.fileno())
     sync_directory(path.parent)
 
@@ -189,7 +190,7 @@ def _last_byte(file: io.FileIO) -> bytes:
 
 
 def sync_directory(path: Path) -> None:
-    """Make the names in the directory *path* durable, where the system can (POSIX)."""
+    """Make the names in the directory *path* durable, on systems that support it (POSIX)."""
     if os.name == "posix":
         handle = os.open(path, os.O_RDONLY)
         try:
@@ -199,7 +200,7 @@ def sync_directory(path: Path) -> None:
 
 
 def hash_of(file: BinaryIO) -> str:
-    """The SHA-256 of the rest of *file*, in hexadecimal."""
+    """Return the SHA-256 of the rest of *file*, in hexadecimal."""
     digest = hashlib.sha256()
     while piece := file.read(_PIECE):
         digest.update(piece)

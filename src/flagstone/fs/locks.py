@@ -1,5 +1,5 @@
 """
-Locks on open files, which go with the process that holds them, however it ends.
+Locks on open files; the system releases them when the process ends, even after kill -9.
 """
 
 import sys
@@ -8,24 +8,24 @@ if sys.platform == "win32":
     import portalocker
 
     def lock(handle: int) -> None:
-        """Wait until nobody else has the open file *handle* locked; closing it unlocks it."""
+        """Lock the open file *handle*, waiting if necessary; closing it unlocks it."""
         portalocker.lock(handle, portalocker.LockFlags.EXCLUSIVE)
 
     def try_lock(handle: int) -> bool | None:  # noqa: ARG001 - as on other systems
-        """Always None: nothing here tells a file in use from one that a crash left."""
+        """Return None: Windows cannot distinguish a file in use from a leftover of a crash."""
         return None
 else:
     import fcntl
 
     def lock(handle: int) -> None:
-        """Wait until nobody else has the open file *handle* locked; closing it unlocks it."""
+        """Lock the open file *handle*, waiting if necessary; closing it unlocks it."""
         fcntl.flock(handle, fcntl.LOCK_EX)
 
     def try_lock(handle: int) -> bool | None:
         """
-        Lock the open file *handle*, unless somebody has it locked: True, else False.
+        Lock the open file *handle* without waiting; return False if it is already locked.
 
-        None where the file system has no such locks.
+        Return None if the file system does not support locks.
         """
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

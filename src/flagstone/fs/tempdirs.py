@@ -1,8 +1,8 @@
 """
-Folders for what can be made again: they go with the process, however that ends.
+Temporary directories, cleaned up even after kill -9.
 
-A folder holds a lock as long as it is in use. Whoever makes one, forgets flags or runs the doctor
-removes those that nobody has locked any more: what a killed process left.
+Each directory is locked while it is in use. Creating one, erasing flags and the doctor remove the
+directories that are no longer locked, which killed processes left.
 """
 
 import json
@@ -30,7 +30,7 @@ _ERASED = "erased"
 
 
 class Scratch:
-    """A new folder in the temporary directory, for its owner only; locked until `cleanup`."""
+    """A new private folder in the temporary directory, locked until `cleanup`."""
 
     def __init__(self) -> None:
         sweep_scratch()
@@ -42,24 +42,24 @@ class Scratch:
         return Path(self.name)
 
     def cleanup(self) -> None:
-        """Remove the folder with all that is in it."""
+        """Remove the folder and its content."""
         self._remove()
 
     def note_copy_of(self, urls: Iterable[str]) -> None:
-        """Note that it holds a copy of the stores at *urls*, for `drop_copies_of`."""
+        """Record that the folder holds a copy of the stores at *urls*, for `drop_copies_of`."""
         (self.path / _COPY_OF).write_text(json.dumps(list(urls)))
 
     def is_dropped(self) -> bool:
-        """Whether something was erased in the store that it holds a copy of."""
+        """Return whether records were erased in a store that the folder holds a copy of."""
         return (self.path / _ERASED).exists()
 
 
 @contextmanager
 def scratch_in(folder: Path) -> Iterator[Path]:
     """
-    A new folder for what is made in *folder* and renamed when it is whole; removed at the end.
+    Create a folder in *folder* for files that are renamed when complete; it is removed at the end.
 
-    A scratch folder notes it, so that it is removed after a crash, too.
+    A `Scratch` records its path, so that it is also removed after a crash.
     """
     for left in entries_of(folder.resolve()):
         if left.name.startswith(PART):
@@ -81,26 +81,26 @@ def scratch_in(folder: Path) -> Iterator[Path]:
 
 
 def sweep_scratch() -> None:
-    """Remove the folders that a killed process left."""
+    """Remove the folders that killed processes left."""
     for entry in entries_of(_place()):
         if _OURS.fullmatch(entry.name):
             _remove_if_left(Path(entry.path))
 
 
 def drop_copies_of(urls: Collection[str]) -> None:
-    """Have all processes that hold a copy of the stores at *urls* drop it, which takes a moment."""
+    """Request that all processes drop their copies of the stores at *urls*; do not wait."""
     for folder in _copies_of(urls):
         with suppress(OSError):
             (folder / _ERASED).touch()
 
 
 def has_copies_of(urls: Collection[str]) -> bool:
-    """Whether a process that was to drop its copy of the stores at *urls* still has it."""
+    """Return whether a process still has a copy of the stores at *urls* that it must drop."""
     return any((folder / _ERASED).exists() for folder in _copies_of(urls))
 
 
 def _place() -> Path:
-    """The temporary directory, which may be a link."""
+    """Return the temporary directory, with links resolved."""
     return Path(tempfile.gettempdir()).resolve()
 
 
@@ -114,7 +114,7 @@ def _copies_of(urls: Collection[str]) -> Iterator[Path]:
 
 
 def _make(owner: object) -> tuple[str, Callable[[], object]]:
-    """A new locked folder that goes with its *owner*; and what removes it."""
+    """Create a locked folder that is removed with its *owner*; return it and its finalizer."""
     lock = None
     while lock is None:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
@@ -123,7 +123,7 @@ def _make(owner: object) -> tuple[str, Callable[[], object]]:
 
 
 def _claim(folder: Path) -> IO[str] | None:
-    """The lock of the new *folder*, locked; None where somebody took that for a crash's."""
+    """Lock the new *folder*; return None if another process removed it as a leftover."""
     with suppress(FileNotFoundError):
         lock = (folder / _LOCK).open("x")
         if try_lock(lock.fileno()) is not False and is_still(folder / _LOCK, lock.fileno()):
@@ -133,19 +133,19 @@ def _claim(folder: Path) -> IO[str] | None:
 
 
 def _remove_own(folder: Path, lock: IO[str], pid: int) -> None:
-    if os.getpid() == pid:  # and not in a fork, whose parent still needs it
+    if os.getpid() == pid:  # not in a fork: the parent still needs the folder
         _remove(folder)
     lock.close()
 
 
 def _remove_if_left(folder: Path) -> None:
-    """Remove *folder* if it is one of ours that no process has any more."""
+    """Remove *folder* if it is ours and no process uses it."""
     lock = folder / _LOCK
     if not _is_own(folder, stat.S_ISDIR):
         return
-    with suppress(OSError):  # somebody else was faster
+    with suppress(OSError):  # another process was faster
         if not _is_own(lock, stat.S_ISREG):
-            folder.rmdir()  # empty: a process was killed as it made it, or as it removed it
+            folder.rmdir()  # empty: a process was killed while it created or removed it
             return
         with lock.open("r+") as file:
             if try_lock(file.fileno()):
@@ -154,7 +154,7 @@ def _remove_if_left(folder: Path) -> None:
 
 
 def _remove_elsewhere(folder: Path) -> None:
-    """Remove the folder that *folder* notes, if that is in use no more."""
+    """Remove the folder whose path *folder* records, if no process uses it."""
     with suppress(FileNotFoundError, ValueError):
         elsewhere = Path(json.loads((folder / _ELSEWHERE).read_text()))
         if elsewhere.name.startswith(PART):
@@ -162,7 +162,7 @@ def _remove_elsewhere(folder: Path) -> None:
 
 
 def _is_own(path: Path, is_kind: Callable[[int], bool]) -> bool:
-    """Whether *path* is of this kind and this user's: no link, and nothing that others put here."""
+    """Return whether *path* is of this kind, not a link, and owned by this user."""
     try:
         status = path.lstat()
     except OSError:
@@ -171,7 +171,7 @@ def _is_own(path: Path, is_kind: Callable[[int], bool]) -> bool:
 
 
 def _remove(folder: Path) -> None:
-    """Remove *folder*, its lock last: what is left by a kill meanwhile is removed by the next."""
+    """Remove *folder*, its lock last, so that the next sweep can finish after a kill."""
     for entry in entries_of(folder):
         if entry.name == _LOCK:
             continue
