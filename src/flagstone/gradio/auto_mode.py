@@ -33,7 +33,7 @@ def keep_each(
         try:
             await in_thread(recorder.save_run)(run)
         except Exception as error:
-            logger.exception("A prediction was not kept")
+            logger.exception("A prediction was not saved")
             messages.warn(error)
 
     return keep
