@@ -180,7 +180,7 @@ class TestTheAnswers:
 
     def test_json_that_is_none_is_told(self, page: Page, launch: Callable[..., str]) -> None:
         """
-        A correction that is not valid JSON is reported; the panel stays open, and saves once it is fixed.
+        Invalid JSON is reported; the panel stays open, and saves once it is fixed.
         """
         store = MemoryStore()
         page.goto(launch(animals(store)))

@@ -432,7 +432,7 @@ class TestWrongUse:
             gr.flag_panel(gr.Textbox(), gr.Textbox())
         with gradio.Blocks(), pytest.raises(ValueError, match="needs the components"):
             gr.flag_panel()
-        with gradio.Blocks(), pytest.raises(ValueError, match="mode is 'manual' or 'auto'"):
+        with gradio.Blocks(), pytest.raises(ValueError, match="mode must be 'manual' or 'auto'"):
             gr.flag_panel(gr.Textbox(), mode="always")
 
     def test_attach_needs_to_know_which_fields(self):
