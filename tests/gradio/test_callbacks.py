@@ -351,13 +351,13 @@ class TestFiles:
         link = uploaded.parent / "link.txt"
         link.symlink_to(secret)
         foreign = {
-            str(secret): "the demo never took it in",
-            str(link): "the demo never took it in",
-            f"{uploaded.parent}/../../{tmp_path.name}/secret.txt": "took it in|no such file",
+            str(secret): "it is neither an upload nor an output",
+            str(link): "it is neither an upload nor an output",
+            f"{uploaded.parent}/../../{tmp_path.name}/secret.txt": "neither an upload|no such file",
             str(uploaded.parent): "it is not a regular file",
             str(uploaded.parent / "none.txt"): "there is no such file",
             "a\x00b": "there is no such file",
-            "/etc/passwd": "the demo never took it in",
+            "/etc/passwd": "it is neither an upload nor an output",
             "https://example.com/a.txt": "there is no such file",
         }
 

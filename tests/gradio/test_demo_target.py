@@ -97,10 +97,10 @@ def test_which_demo_is_meant(app, tmp_path, text, name):
     ("target", "text", "words"),
     [
         ("none.py:demo", "", "there is no none.py."),
-        ("nowhere.at.all:demo", "", "there is no file and no module nowhere.at.all."),
+        ("nowhere.at.all:demo", "", "there is no file or module nowhere.at.all."),
         ("app.py:page", INTERFACE, "there is no page in it: its demos are demo."),
-        ("app.py", "x = 1", "there is no demo in it: it has no demo at all."),
-        ("app.py:gr", INTERFACE, "its gr is a module, and no demo of Gradio."),
+        ("app.py", "x = 1", "there is no demo in it: it has no demos."),
+        ("app.py:gr", INTERFACE, "its gr is a module, not a Gradio demo."),
         ("app.py:demo", "1 / 0", "it raised ZeroDivisionError: division by zero."),
         ("app.py:demo", "raise SystemExit(3)", "it raised SystemExit: 3."),
         ("app.py:demo", "def", "it raised SyntaxError: "),
