@@ -46,8 +46,8 @@ def build(flagging_dir: str | Path) -> gr.Interface:
         cache_examples=False,
         title="Which digit is it?",
         description="Draw a digit from 0 to 9 with the brush, or choose an example below. If the "
-        "model is wrong or unsure, flag the prediction and enter the right digit. The flag is "
-        "saved with everything you see here, and can be reviewed later.",
+        "prediction is wrong, or you are not sure, flag it and enter the right digit. The flag is "
+        "saved with the drawing and the prediction, and can be reviewed later.",
         flagging_mode="manual",
         flag_options=[("Wrong", "wrong"), ("Not sure", "unsure")],
         flag_comment=True,

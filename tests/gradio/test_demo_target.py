@@ -98,8 +98,8 @@ def test_which_demo_is_meant(app, tmp_path, text, name):
     [
         ("none.py:demo", "", "there is no none.py."),
         ("nowhere.at.all:demo", "", "there is no file or module nowhere.at.all."),
-        ("app.py:page", INTERFACE, "there is no page in it: its demos are demo."),
-        ("app.py", "x = 1", "there is no demo in it: it has no demos."),
+        ("app.py:page", INTERFACE, "it has no page: its demos are demo."),
+        ("app.py", "x = 1", "it has no demo: it contains no demos."),
         ("app.py:gr", INTERFACE, "its gr is a module, not a Gradio demo."),
         ("app.py:demo", "1 / 0", "it raised ZeroDivisionError: division by zero."),
         ("app.py:demo", "raise SystemExit(3)", "it raised SystemExit: 3."),

@@ -89,7 +89,7 @@ def keys_of(reply: Reply) -> tuple[str, str]:
 
 
 class Memory:
-    """The active flags by session and reply key; the oldest sessions are dropped."""
+    """The active flags by session and reply key; least recently used sessions are dropped."""
 
     def __init__(self) -> None:
         self._sessions: OrderedDict[str | None, dict[str, Standing]] = OrderedDict()

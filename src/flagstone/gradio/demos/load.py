@@ -108,8 +108,8 @@ def _demo_in(module: ModuleType, name: str, launched: list[Blocks], target: str)
     only = {id(demo): demo for demo in (*demos.values(), *launched)}
     if not name and len(only) == 1:
         return next(iter(only.values()))
-    there = f"its demos are {', '.join(demos)}" if demos else "it has no demos"
-    reason = f"there is no {name or _DEFAULT} in it: {there}"
+    there = f"its demos are {', '.join(demos)}" if demos else "it contains no demos"
+    reason = f"it has no {name or _DEFAULT}: {there}"
     raise UnloadableDemoError(target=target, reason=reason)
 
 

@@ -201,7 +201,7 @@ def _keep_files(data: Any, component: Component, field: str, files: Files) -> An
             if is_file_data(data):
                 return _keep_file(data, component, field, files)
             if type(component).__module__.startswith("gradio."):
-                reason = "the page does not mark it as a file of the demo's"
+                reason = "the page does not mark it as a file of the demo"
                 raise UntrustedFileError(field=field, path=data["path"], reason=reason)
         return {key: _keep_files(part, component, field, files) for key, part in data.items()}
     if isinstance(data, list | tuple):

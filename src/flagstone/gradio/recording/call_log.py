@@ -68,7 +68,8 @@ class Call:
     One call, with digests and stored values by component number.
 
     `function` is Gradio's `BlockFunction`. `taken` and `given` are stored values of inputs and
-    outputs. `blank` are the inputs that were empty, `reset` the outputs that the call emptied.
+    outputs. `blank` are the inputs that were empty or had their initial value, `reset` the outputs
+    that the call set to such a value.
     `steps` are the outputs of each step of a generator that has not ended. `error` describes the
     exception. `made_up` are the inputs with messages that the server never wrote.
     """

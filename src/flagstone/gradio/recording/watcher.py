@@ -124,7 +124,7 @@ class _Watched:
 
 
 def _follow(blocks: Blocks, capture: Capture) -> None:
-    """When *blocks* is rendered in another page, watch that page instead."""
+    """When *blocks* is rendered in another page, watch that page, too."""
     render = blocks.render
 
     def rendered() -> Any:

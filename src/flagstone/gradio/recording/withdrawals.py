@@ -24,7 +24,7 @@ class Withdrawn:
 
     @contextmanager
     def once(self, flag_id: str) -> Iterator[bool]:
-        """Yield whether the flag is not withdrawn yet; it then counts as such if the block ends."""
+        """Yield whether the flag is still active; mark it withdrawn unless the block raises."""
         with self._turns[hash(flag_id) % len(self._turns)]:
             is_first = flag_id not in self
             yield is_first

@@ -22,7 +22,7 @@ const whenShown = (id, then, attempts = 60) => {
   else if (attempts > 0) requestAnimationFrame(() => whenShown(id, then, attempts - 1));
 };
 
-// Gradio accepts only paths below its upload folder, so the path of a stream is moved there.
+// Gradio accepts only paths below its upload folder; the path of a stream is not, so it is changed.
 // The first `count` values are the inputs; Gradio 4 appends the outputs.
 const passStreams = (folder, values, count) =>
   values
