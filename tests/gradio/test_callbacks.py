@@ -364,7 +364,7 @@ class TestFiles:
         for path, reason in foreign.items():
             with pytest.raises(UntrustedFileError, match=reason):
                 logger.flag([self.payload(path)])
-        with pytest.raises(UntrustedFileError, match="it is a stream"):
+        with pytest.raises(UntrustedFileError, match="the stream has not ended"):
             logger.flag([{**self.payload(uploaded), "is_stream": True}])
         logger.flag([self.payload(uploaded)])
 

@@ -428,7 +428,7 @@ class TestWrongUse:
         """
         flag_panel() says what it misses.
         """
-        with pytest.raises(ValueError, match="within a Blocks"):
+        with pytest.raises(ValueError, match="inside a Blocks"):
             gr.flag_panel(gr.Textbox(), gr.Textbox())
         with gradio.Blocks(), pytest.raises(ValueError, match="needs the components"):
             gr.flag_panel()
