@@ -1,8 +1,8 @@
 """
-The demo: draw or choose a digit, see what a small real model makes of it, flag its mistakes.
+The demo: draw or choose a digit, let a small real model classify it, and flag its mistakes.
 
-The model is a logistic regression on scikit-learn's bundled digits (8 by 8 pixels, 1,797 of them),
-trained at start in under a second on two thirds; the digits to choose from are of the rest.
+The model is a logistic regression on scikit-learn's bundled digits (1,797 images of 8 by 8 pixels).
+It is trained at start, in under a second, on two thirds of them; the examples are from the rest.
 """
 
 import tempfile
@@ -18,8 +18,8 @@ from sklearn.model_selection import train_test_split
 
 import flagstone.gradio as gr
 
-_SIDE = 8  # pixels of a digit, as the data set has them
-_SHOWN = 200  # pixels of a digit, as the page shows them
+_SIDE = 8  # pixels per side of a digit in the data set
+_SHOWN = 200  # pixels per side of a digit on the page
 _INK = 16.0  # the darkest value in the data set
 _EXAMPLES = 12
 
@@ -28,7 +28,7 @@ Predict = Callable[[dict[str, Any] | None], dict[str, float]]
 
 
 def build(flagging_dir: str | Path) -> gr.Interface:
-    """The page; what is flagged goes to `flags.db` in *flagging_dir*."""
+    """Return the demo; flags are saved in `flags.db` in *flagging_dir*."""
     predict, examples = train()
     return gr.Interface(
         predict,
@@ -45,11 +45,11 @@ def build(flagging_dir: str | Path) -> gr.Interface:
         examples_per_page=_EXAMPLES,
         cache_examples=False,
         title="Which digit is it?",
-        description="Take the brush and draw a digit from 0 to 9, or choose one below. Where the "
-        "model is wrong, or right by luck, flag it, and say which digit it is: what you saw is "
-        "kept, and can be reviewed.",
+        description="Draw a digit from 0 to 9 with the brush, or choose an example below. If the "
+        "prediction is wrong, or you are not sure, flag it and enter the right digit. The flag is "
+        "saved with the drawing and the prediction, and can be reviewed later.",
         flagging_mode="manual",
-        flag_options=[("It is wrong", "wrong"), ("I am not sure", "unsure")],
+        flag_options=[("Wrong", "wrong"), ("Not sure", "unsure")],
         flag_comment=True,
         flag_correction=True,
         flagging_callback=gr.FlagLogger(),
@@ -58,7 +58,7 @@ def build(flagging_dir: str | Path) -> gr.Interface:
 
 
 def train() -> tuple[Predict, list[Path]]:
-    """The model as a function of the sketchpad's value, and pictures of digits it has not seen."""
+    """Return the model as a function of the sketchpad's value, and pictures of unseen digits."""
     images, labels = load_digits(return_X_y=True)
     images = np.stack([normalise(image.reshape(_SIDE, _SIDE)) for image in images])
     seen, unseen, seen_labels, unseen_labels = train_test_split(
@@ -68,7 +68,7 @@ def train() -> tuple[Predict, list[Path]]:
 
     def classify(sketch: dict[str, Any] | None) -> dict[str, float]:
         if sketch is None or sketch["composite"] is None:
-            raise gr.Error("Draw a digit first, or choose one below.")
+            raise gr.Error("Draw a digit first, or choose an example below.")
         ink = normalise(ink_of(sketch["composite"]))
         chances = model.predict_proba(ink.reshape(1, -1))[0]
         return {str(digit): float(chance) for digit, chance in enumerate(chances)}
@@ -80,7 +80,7 @@ def train() -> tuple[Predict, list[Path]]:
 
 
 def ink_of(image: Image.Image) -> Pixels:
-    """How dark each pixel of *image* is on white paper, from 0 to 1; shape (height, width)."""
+    """Return the darkness of *image* on white, from 0 to 1; shape (height, width)."""
     paper = Image.new("RGBA", image.size, "white")
     paper.alpha_composite(image.convert("RGBA"))
     return np.subtract(1.0, np.asarray(paper.convert("L"), dtype=np.float64) / 255.0)
@@ -89,7 +89,7 @@ def ink_of(image: Image.Image) -> Pixels:
 def normalise(
     ink: Pixels,
 ) -> Pixels:
-    """The digit in *ink*, cut out, centred and brought to the size and range of the data set."""
+    """Crop and centre the digit in *ink*, and scale it to the data set's size and range."""
     peak = ink.max()
     if peak <= 0:
         return np.zeros((_SIDE, _SIDE))

@@ -42,7 +42,7 @@ def reactions(page: Page, name: str) -> Locator:
 
 def told(page: Page) -> str:
     """The id in the receipt that the page shows."""
-    expect(page.get_by_text("Its receipt is")).to_be_visible()
+    expect(page.get_by_text("Receipt:")).to_be_visible()
     return page.get_by_role("status").locator("code").inner_text()
 
 
@@ -126,7 +126,7 @@ def test_a_change_of_mind(page: Page, launch: Callable[..., str]) -> None:
     assert store.state(second).verdict == "open"
 
     reactions(page, "Disliked").click()
-    expect(page.get_by_text("Taken back.")).to_be_visible()
+    expect(page.get_by_text("Reaction withdrawn.")).to_be_visible()
 
     assert store.state(second).verdict == "rejected"
     reviews = [record for record in store.scan() if isinstance(record, Review)]
@@ -151,7 +151,7 @@ def test_an_option_of_ones_own_is_kept_once(page: Page, launch: Callable[..., st
 
     reactions(page, "Feedback").first.hover()
     page.get_by_text("Too long", exact=True).first.click()
-    expect(page.get_by_text("Taken back.")).to_be_visible()
+    expect(page.get_by_text("Reaction withdrawn.")).to_be_visible()
     say(page, "three")
     assert standing(store) == []
     assert len([record for record in store.scan() if isinstance(record, Review)]) == 1
@@ -187,7 +187,7 @@ def test_a_comment_and_a_better_answer(page: Page, launch: Callable[..., str]) -
     assert kept == former
     assert (review.flag_id, review.verdict, review.by) == (first, "rejected", None)
     assert review.speaker == "visitor"
-    assert review.note == f"replaced by {second}, of the same person"
+    assert review.note == f"replaced by {second} from the same user"
     expect(reactions(page, "Disliked")).to_have_count(1)
 
 
@@ -215,7 +215,7 @@ def test_a_comment_is_edited_and_goes_with_its_reaction(
 
     reactions(page, "Liked").click()
 
-    expect(page.get_by_text("Taken back.")).to_be_visible()
+    expect(page.get_by_text("Reaction withdrawn.")).to_be_visible()
     expect(page.get_by_role("button", name="Comment")).to_be_hidden()
     assert standing(store) == []
     flags = sorted(store.find(), key=lambda flag: flag.id)
@@ -239,7 +239,7 @@ def test_a_retried_reply_is_another_one(
     reactions(page, "Like").click()
     first = told(page)
     page.get_by_role("button", name="Retry").click()
-    expect(page.get_by_text("Its receipt is")).to_be_hidden()
+    expect(page.get_by_text("Receipt:")).to_be_hidden()
     expect(page.get_by_text(answers[-1])).to_be_visible()
     expect(reactions(page, "Liked")).to_have_count(0)
 
@@ -264,7 +264,7 @@ def test_presses_in_a_row(page: Page, launch: Callable[..., str], times: int) ->
     button.click(click_count=times)
 
     stands = times % 2 == 1
-    end = "Its receipt is" if stands else "Taken back."
+    end = "Receipt:" if stands else "Reaction withdrawn."
     expect(page.get_by_text(end)).to_be_visible()
     say(page, "two")  # whatever the page sent is worked on by now
     expect(reactions(page, "Liked")).to_have_count(int(stands))
@@ -305,7 +305,7 @@ def test_undo_and_edit_end_what_comes_after(page: Page, launch: Callable[..., st
     undone = told_other_than(page, kept)
 
     page.get_by_role("button", name="Undo").click()
-    expect(page.get_by_text("Its receipt is")).to_be_hidden()
+    expect(page.get_by_text("Receipt:")).to_be_hidden()
     say(page, "two")
     expect(reactions(page, "Liked")).to_have_count(0)
     expect(reactions(page, "Disliked")).to_have_count(1)
@@ -316,7 +316,7 @@ def test_undo_and_edit_end_what_comes_after(page: Page, launch: Callable[..., st
     page.locator("textarea.edit-textarea").fill("three")
     page.get_by_role("button", name="Submit", exact=True).click()
     expect(page.get_by_text("You said three.")).to_be_visible()
-    expect(page.get_by_text("Its receipt is")).to_be_hidden()
+    expect(page.get_by_text("Receipt:")).to_be_hidden()
     expect(reactions(page, "Liked")).to_have_count(0)
     expect(reactions(page, "Disliked")).to_have_count(1)
 
@@ -363,7 +363,7 @@ def test_two_tabs(browser: Browser, launch: Callable[..., str]) -> None:
     reactions(two, "Dislike").click()
     second = told(two)
     reactions(one, "Liked").click()  # which it is no more
-    expect(one.get_by_text("Taken back.")).to_be_visible()
+    expect(one.get_by_text("Reaction withdrawn.")).to_be_visible()
     assert standing(store) == []
     reactions(two, "Disliked").click()
     expect(two.get_by_text("No reaction to this reply is saved.")).to_be_visible()
@@ -551,7 +551,7 @@ def test_conversations_and_their_reactions(page: Page, launch: Callable[..., str
     expect(reactions(page, "Disliked")).to_have_count(0)
 
     reactions(page, "Liked").click()  # and can be taken back, from another session
-    expect(page.get_by_text("Taken back.")).to_be_visible()
+    expect(page.get_by_text("Reaction withdrawn.")).to_be_visible()
     verdicts = {flag.option: store.state(flag.id).verdict for flag in store.find()}
     assert verdicts == {"Like": "rejected", "Dislike": "open"}
 
@@ -566,7 +566,7 @@ def test_a_cleared_conversation_is_gone(page: Page, launch: Callable[..., str]) 
     reactions(page, "Like").click()
     first = told(page)
     page.get_by_role("button", name="Clear").click()
-    expect(page.get_by_text("Its receipt is")).to_be_hidden()
+    expect(page.get_by_text("Receipt:")).to_be_hidden()
 
     say(page, "one")
     expect(reactions(page, "Liked")).to_have_count(0)

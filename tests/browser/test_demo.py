@@ -78,9 +78,9 @@ def test_each_flag_option_is_kept(demo: str, page: Page, tmp_path: Path) -> None
     page.locator(".gallery button, table button").first.click()
     expect(page.get_by_text("select the draw tool")).to_be_hidden()
     receipts = []
-    for option, chip in (("wrong", "It is wrong"), ("unsure", "I am not sure")):
+    for option, chip in (("wrong", "Wrong"), ("unsure", "Not sure")):
         shown = submit(page)
-        expect(page.get_by_text("Its receipt is")).to_be_hidden()  # that of the flag before
+        expect(page.get_by_text("Receipt:")).to_be_hidden()  # that of the flag before
         page.get_by_role("button", name="Flag", exact=True).click()
         page.get_by_label(chip).check()
         page.get_by_label("Expected prediction").fill("8")
@@ -90,8 +90,8 @@ def test_each_flag_option_is_kept(demo: str, page: Page, tmp_path: Path) -> None
             lambda request: "run/predict" in request.url or "/api/" in request.url
         ) as posted:
             page.get_by_role("button", name="Save").click()
-        expect(page.get_by_text("Its receipt is")).to_be_visible()
-        status = page.get_by_role("status").filter(has_text="Its receipt is")
+        expect(page.get_by_text("Receipt:")).to_be_visible()
+        status = page.get_by_role("status").filter(has_text="Receipt:")
         receipt = re.search(r"[0-9a-f-]{36}", status.inner_text())
         assert receipt is not None
         receipts.append(receipt[0])
@@ -136,7 +136,7 @@ def test_a_drawn_digit(demo: str, page: Page, tmp_path: Path) -> None:
     shown = submit(page)
     page.get_by_role("button", name="Flag", exact=True).click()
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Its receipt is")).to_be_visible()
+    expect(page.get_by_text("Receipt:")).to_be_visible()
 
     with open_store(tmp_path / "flags") as store:
         (flag,) = store.find()

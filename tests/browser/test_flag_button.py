@@ -49,7 +49,7 @@ def test_what_the_page_shows_is_what_is_kept(
 
     say(page, '=1+1 "é" <b>x</b>')
     page.get_by_role("button", name="Flag as odd").click()
-    expect(page.get_by_text("Its receipt is")).to_be_visible()
+    expect(page.get_by_text("Receipt:")).to_be_visible()
 
     (flag,) = store.find()
     assert flag.inputs["said"].data == '=1+1 "é" <b>x</b>'
@@ -84,13 +84,13 @@ def test_the_button_says_what_happens(
     page.get_by_role("button", name="Flag", exact=True).click()
 
     expect(page.get_by_role("button", name="Saving…")).to_be_disabled()
-    assert page.get_by_text("Its receipt is").count() == 0
+    assert page.get_by_text("Receipt:").count() == 0
     store.go.set()
     expect(page.get_by_role("button", name="✓ Saved")).to_be_disabled()
-    expect(page.get_by_text("Its receipt is")).to_be_visible()
+    expect(page.get_by_text("Receipt:")).to_be_visible()
     expect(page.get_by_role("button", name="Flag", exact=True)).to_be_enabled()
     say(page, "b")
-    expect(page.get_by_text("Its receipt is")).to_be_hidden()
+    expect(page.get_by_text("Receipt:")).to_be_hidden()
 
 
 @pytest.mark.parametrize("kind", ["ours", "a user's own"])
@@ -152,11 +152,11 @@ def test_clear_brings_the_button_back(
     page.goto(launch(echo(gr.FlagLogger(MemoryStore()), tmp_path)))
     say(page, "a")
     page.get_by_role("button", name="Flag", exact=True).click()
-    expect(page.get_by_text("Its receipt is")).to_be_visible()
+    expect(page.get_by_text("Receipt:")).to_be_visible()
 
     page.get_by_role("button", name="Clear").click()
 
-    expect(page.get_by_text("Its receipt is")).to_be_hidden()
+    expect(page.get_by_text("Receipt:")).to_be_hidden()
     expect(page.get_by_role("button", name="Flag", exact=True)).to_be_enabled()
 
 

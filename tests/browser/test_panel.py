@@ -76,7 +76,7 @@ def open_panel(page: Page, button: str = "Flag") -> Locator:
 
 def receipt(page: Page) -> str:
     """The id of the flag whose receipt the page shows."""
-    expect(page.get_by_text("Its receipt is")).to_be_visible()
+    expect(page.get_by_text("Receipt:")).to_be_visible()
     return page.get_by_role("status").locator("code").inner_text()
 
 
@@ -180,7 +180,7 @@ class TestTheAnswers:
 
     def test_json_that_is_none_is_told(self, page: Page, launch: Callable[..., str]) -> None:
         """
-        A correction that is no JSON is named; the panel stays, and saves when it is mended.
+        Invalid JSON is reported; the panel stays open, and saves once it is fixed.
         """
         store = MemoryStore()
         page.goto(launch(animals(store)))
@@ -190,7 +190,7 @@ class TestTheAnswers:
         panel.get_by_role("button", name="Save").click()
 
         expect(panel.get_by_role("alert")).to_contain_text(
-            "Expected json cannot be saved: the correction is no JSON"
+            "Expected json cannot be saved: the correction is not valid JSON"
         )
         assert list(store.find()) == []
         panel.locator(".cm-content").fill('{"b": 1}')
@@ -268,7 +268,7 @@ class TestUndo:
         page.clock.run_for(2_000)
 
         expect(page.get_by_role("button", name="Undo")).to_be_hidden()
-        expect(page.get_by_text("Its receipt is")).to_be_visible()
+        expect(page.get_by_text("Receipt:")).to_be_visible()
 
 
 class TestKeys:

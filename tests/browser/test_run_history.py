@@ -31,7 +31,7 @@ def test_a_run_that_is_loaded_again(page: Page, launch: Callable[..., str], pane
         page.get_by_role("button", name="Flag", exact=True).click()
         if panel:
             page.get_by_role("button", name="Save").click()
-        expect(page.get_by_text("Its receipt is")).to_be_visible()
+        expect(page.get_by_text("Receipt:")).to_be_visible()
 
     page.goto(url)
     page.get_by_label("said").fill("hello")

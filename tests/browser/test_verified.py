@@ -22,7 +22,7 @@ pytestmark = pytest.mark.browser
 
 def flagged(page: Page, store: MemoryStore) -> Flag:
     page.get_by_role("button", name="Flag").click()
-    expect(page.get_by_text("Its receipt is")).to_be_visible()
+    expect(page.get_by_text("Receipt:")).to_be_visible()
     (flag,) = store.find()
     return flag
 

@@ -213,7 +213,7 @@ class TestEveryPrediction:
         assert answer.json()["data"] == [0.5]
         assert kept(inner) == []
         (logged,) = [r for r in caplog.records if r.name.startswith("flagstone")]
-        assert logged.getMessage() == "A prediction was not kept"
+        assert logged.getMessage() == "A prediction was not saved"
         assert "the medium is out of order" in str(logged.exc_info)
 
 
@@ -315,7 +315,7 @@ class TestWhatIsWanted:
             assert page.call(page.number_of("invert"), [2]).json()["data"] == [0.5]
 
         assert kept(store) == []
-        assert "A prediction was not kept" in caplog.text
+        assert "A prediction was not saved" in caplog.text
 
 
 def names(demo):

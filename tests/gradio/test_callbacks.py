@@ -351,20 +351,20 @@ class TestFiles:
         link = uploaded.parent / "link.txt"
         link.symlink_to(secret)
         foreign = {
-            str(secret): "the demo never took it in",
-            str(link): "the demo never took it in",
-            f"{uploaded.parent}/../../{tmp_path.name}/secret.txt": "took it in|no such file",
+            str(secret): "it is neither an upload nor an output",
+            str(link): "it is neither an upload nor an output",
+            f"{uploaded.parent}/../../{tmp_path.name}/secret.txt": "neither an upload|no such file",
             str(uploaded.parent): "it is not a regular file",
             str(uploaded.parent / "none.txt"): "there is no such file",
             "a\x00b": "there is no such file",
-            "/etc/passwd": "the demo never took it in",
+            "/etc/passwd": "it is neither an upload nor an output",
             "https://example.com/a.txt": "there is no such file",
         }
 
         for path, reason in foreign.items():
             with pytest.raises(UntrustedFileError, match=reason):
                 logger.flag([self.payload(path)])
-        with pytest.raises(UntrustedFileError, match="it is a stream"):
+        with pytest.raises(UntrustedFileError, match="the stream has not ended"):
             logger.flag([{**self.payload(uploaded), "is_stream": True}])
         logger.flag([self.payload(uploaded)])
 

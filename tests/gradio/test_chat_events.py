@@ -339,7 +339,7 @@ class TestComments:
             react(page, said, place(0), True)
 
         assert "Saved" in answer["notice"]
-        assert "is not taken back yet; your next press tries again" in answer["notice"]
+        assert "could not be withdrawn yet; the next press tries again" in answer["notice"]
         assert verdicts == {None: "open", "good": "open"}
         verdicts = {flag.comment: inner.state(flag.id).verdict for flag in inner.find()}
         assert verdicts == {None: "rejected", "good": "open"}

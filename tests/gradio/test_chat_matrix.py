@@ -79,7 +79,7 @@ def test_one_record_of_a_reaction(make, place):
     with opened(place, lambda: make(store)) as page:
         for session in ("one", "two"):
             page.session = session
-            assert "Its receipt is" in react(page, ask(page, "one")).text
+            assert "Receipt:" in react(page, ask(page, "one")).text
 
     flags = list(store.find(Query(order="oldest")))
     assert [flag.session for flag in flags] == ["one", "two"]

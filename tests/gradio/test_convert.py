@@ -107,7 +107,7 @@ class TestStreams:
         post_flag(demo, ["hi", self.stream("session1", output)])
 
         if GRADIO == 4:
-            assert "it is a stream that has not ended, or that the demo has not" in caplog.text
+            assert "the stream has not ended, or the demo does not have it" in caplog.text
             assert list(store.scan()) == []
             return
         (flag,) = store.scan()
@@ -158,7 +158,7 @@ class TestBackToThePage:
             (gr.Chatbot(), [{"role": "user", "content": [{"a": {"path": "/etc/passwd"}}]}]),
         ]
         for component, data in planted:
-            with pytest.raises(UnreadableValueError, match="a file that its store has not"):
+            with pytest.raises(UnreadableValueError, match="a file that its store lacks"):
                 to_payload(Value(kind="file", data=data), component)
 
     def test_a_path_that_the_page_does_not_mark(self, tmp_path):

@@ -298,7 +298,7 @@ def test_no_worker_thread_sleeps(tmp_path, monkeypatch):
     _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
     with httpx.Client(base_url=url) as client:
         for n in range(20):
-            assert "Its receipt is" in press_flag(demo, client, [str(n), "y"])
+            assert "Receipt:" in press_flag(demo, client, [str(n), "y"])
     demo.close(verbose=False)
 
     assert open_store(tmp_path).count() == 20

@@ -21,13 +21,13 @@ class TestWhatMayBeSaid:
     @pytest.mark.parametrize(
         ("rules", "sentence"),
         [
-            ({"sample": 1.5}, "sample is a share from 0 to 1, not 1.5"),
-            ({"sample": -0.1}, "sample is a share from 0 to 1, not -0.1"),
-            ({"sample": float("nan")}, "sample is a share from 0 to 1, not nan"),
-            ({"flag_rate": 0}, "flag_rate is at least 1, or None for no limit, not 0"),
-            ({"flag_rate": -5}, "flag_rate is at least 1, or None for no limit, not -5"),
-            ({"flag_size": 0}, "flag_size is at least 1, or None for no limit, not 0"),
-            ({"limit": 0}, "limit is at least 1, or None for no limit, not 0"),
+            ({"sample": 1.5}, "sample must be between 0 and 1, not 1.5"),
+            ({"sample": -0.1}, "sample must be between 0 and 1, not -0.1"),
+            ({"sample": float("nan")}, "sample must be between 0 and 1, not nan"),
+            ({"flag_rate": 0}, "flag_rate must be at least 1, or None for no limit, not 0"),
+            ({"flag_rate": -5}, "flag_rate must be at least 1, or None for no limit, not -5"),
+            ({"flag_size": 0}, "flag_size must be at least 1, or None for no limit, not 0"),
+            ({"limit": 0}, "limit must be at least 1, or None for no limit, not 0"),
         ],
     )
     def test_a_number_that_means_nothing(self, rules, sentence):
@@ -44,7 +44,7 @@ class TestWhatMayBeSaid:
         with pytest.raises(TypeError) as caught:
             Rules(record_request="ip")
 
-        assert str(caught.value) == 'record_request is a list: ["ip"]'
+        assert str(caught.value) == 'record_request must be a list: ["ip"]'
 
     def test_the_edges(self):
         """
@@ -107,7 +107,7 @@ class TestTakeFrom:
         """
         What could not be said in the rules cannot be said in keywords either.
         """
-        with pytest.raises(ValueError, match=r"^sample is a share from 0 to 1, not 2$"):
+        with pytest.raises(ValueError, match=r"^sample must be between 0 and 1, not 2$"):
             Rules.take_from({"sample": 2})
 
 

@@ -117,7 +117,7 @@ class TestWhatIsPosted:
         [
             ("forged", None, "There is no such option."),
             (["bad"], None, "There is no such option."),
-            ("bad", {"a": 1}, "The comment cannot be saved: it is no text."),
+            ("bad", {"a": 1}, "The comment cannot be saved: it is not text."),
         ],
     )
     def test_only_what_the_panel_can_send(self, option, comment, reason):
@@ -420,18 +420,18 @@ class TestWrongUse:
         """
         The options are given under one of both names.
         """
-        with pytest.raises(ValueError, match="Say the options once"):
+        with pytest.raises(ValueError, match="Pass either flag_options"):
             gr.Interface(str, "text", "text", flag_options=["a"], flagging_options=["b"])
 
     def test_a_panel_needs_a_place_and_fields(self):
         """
         flag_panel() says what it misses.
         """
-        with pytest.raises(ValueError, match="within a Blocks"):
+        with pytest.raises(ValueError, match="inside a Blocks"):
             gr.flag_panel(gr.Textbox(), gr.Textbox())
         with gradio.Blocks(), pytest.raises(ValueError, match="needs the components"):
             gr.flag_panel()
-        with gradio.Blocks(), pytest.raises(ValueError, match="mode is 'manual' or 'auto'"):
+        with gradio.Blocks(), pytest.raises(ValueError, match="mode must be 'manual' or 'auto'"):
             gr.flag_panel(gr.Textbox(), mode="always")
 
     def test_attach_needs_to_know_which_fields(self):

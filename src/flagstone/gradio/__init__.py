@@ -1,9 +1,9 @@
 """
-Gradio's names, with flagging that keeps its promises: `import flagstone.gradio as gr`.
+Drop-in replacement for Gradio with reliable flagging: `import flagstone.gradio as gr`.
 
-Every public name is the installed Gradio's own, but for those that flag: `Interface`, the CSV
-loggers, `HuggingFaceDatasetSaver`; and `FlagLogger` and `to_payload`, which Gradio has not.
-`FlaggingCallback` is Gradio's own class.
+Every public name is the installed Gradio's own, except `Interface`, `ChatInterface`, the CSV
+loggers and `HuggingFaceDatasetSaver`, which Flagstone replaces, and `FlagLogger`, `attach`,
+`flag_panel` and `to_payload`, which it adds. `FlaggingCallback` is Gradio's own class.
 """
 
 from typing import Any

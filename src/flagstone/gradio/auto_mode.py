@@ -1,5 +1,5 @@
 """
-The automatic mode: every prediction is a flag, whoever asked for it, as far as the rules want it.
+The automatic mode: save every prediction, from pages and API clients, as far as the rules allow.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,22 +25,22 @@ def keep_each(
     inputs: Sequence[Component],
     outputs: Sequence[Component],
 ) -> Listener:
-    """What keeps each call of a function from *inputs* to *outputs*, before it is answered."""
+    """Return a listener that saves each call from *inputs* to *outputs* before it is answered."""
 
     async def keep(run: Run) -> None:
         if run.request is None or not _is_prediction(run, inputs, outputs):
-            return  # an example that is cached at the start, another function
+            return  # an example that is cached at startup, or another function
         try:
             await in_thread(recorder.save_run)(run)
         except Exception as error:
-            logger.exception("A prediction was not kept")
+            logger.exception("A prediction was not saved")
             messages.warn(error)
 
     return keep
 
 
 def ask_consent(recorder: Recorder) -> None:
-    """Place the line to be ticked before predictions are kept by themselves, where there is one."""
+    """Place the consent checkbox for automatic flags, if the rules have a consent statement."""
 
     def hear(given: bool, request: gradio.Request) -> None:
         recorder.hear_consent(session_of(request), given=given is True)

@@ -1,8 +1,8 @@
 """
-The flagging callbacks: what a press of the Flag button keeps, and where.
+Flagging callbacks, which save a flag when the Flag button is pressed.
 
-All of them turn the payloads into one `Flag` and append it to a store; they differ in the store.
-They are handed to an Interface, ours or Gradio's, or used in Blocks through `setup` and `flag`.
+Each callback builds a `Flag` from the payloads and appends it to a store; they differ in the store.
+Pass one to an Interface (ours or Gradio's), or call its `setup` and `flag` in Blocks.
 """
 
 import itertools
@@ -41,19 +41,19 @@ __all__ = [
 logger = logger_of(__name__)
 
 DEFAULT_FOLDER = "flagged" if gradio.__version__.startswith("4.") else ".gradio/flagged"
-"""Where Gradio's own flags go, when nobody says where."""
+"""Gradio's default flagging directory."""
 
 
 class StoreCallback(FlaggingCallback):
     """
-    Keeps each flag in a store; a subclass says in which.
+    Base class of callbacks that save flags in a store, which the subclass opens.
 
-    One callback may serve several interfaces: each `setup` is remembered, and a flag goes to the
-    one it belongs to.
+    One callback may serve several interfaces: it remembers each `setup` and matches each flag to
+    the right one.
     """
 
     verbose = True
-    """Whether `setup` says in the log, at level INFO, where flags go."""
+    """Whether `setup` logs the location of the flags at level INFO rather than DEBUG."""
 
     def __init__(self) -> None:
         self._recorders: list[Recorder] = []
@@ -62,11 +62,11 @@ class StoreCallback(FlaggingCallback):
 
     @abstractmethod
     def open_store(self, flagging_dir: Path, names: Sequence[str]) -> Store:
-        """The store for flags with fields of these *names*. Touches nothing yet."""
+        """Return the store for flags with fields of these *names*; write nothing yet."""
 
     @abstractmethod
     def save(self, flag: Flag, store: Store) -> int:
-        """Append *flag* to *store* and say how many flags there are."""
+        """Append *flag* to *store* and return the number of flags."""
 
     def setup(
         self,
@@ -78,17 +78,17 @@ class StoreCallback(FlaggingCallback):
         **rules: Unpack[RuleOptions],
     ) -> None:
         """
-        Say which *components* will be flagged, where flags go, and by which `Rules`.
+        Set the *components* to flag, the flagging directory and the `Rules`.
 
-        *outputs* are those of them that the model made; without it, they are found when a flag is
-        pressed. *app* names the demo in the records; without it, its title or function does.
+        *outputs* are the components that the model fills; by default they are detected for each
+        flag. *app* is the demo's name in the records; by default its title or function name.
         """
         self.setup_fields(Fields(components, outputs), flagging_dir)
         self.recorder.app = app or title_here() or None
         self.recorder.set_rules(Rules(**rules))
 
     def setup_fields(self, fields: Fields, flagging_dir: str | Path) -> None:
-        """Say which *fields* will be flagged, and where flags go."""
+        """Set the *fields* to flag and the flagging directory."""
         store = self.open_store(Path(flagging_dir), fields.names)
         finish_on_open(store)
         self._recorders.append(Recorder(fields, store, self.save))
@@ -98,7 +98,7 @@ class StoreCallback(FlaggingCallback):
         if page is not None:
             watch(page)
         level = logging.INFO if self.verbose else logging.DEBUG
-        logger.log(level, "Flags of %s are kept in %s", ", ".join(fields.names), store.location)
+        logger.log(level, "Flags of %s are saved in %s", ", ".join(fields.names), store.location)
 
     def flag(
         self,
@@ -107,11 +107,11 @@ class StoreCallback(FlaggingCallback):
         username: str | None = None,
     ) -> int:
         """
-        Keep one flag: a value for each component, the option pressed, the user logged in.
+        Save one flag: a value for each component, the chosen option, the logged-in user.
 
-        Returns how many flags there are, as a `Receipt`, when the flag is on the medium. Raises
-        `RejectedFlagError` for a flag that cannot be saved exactly and `StoreError` if the medium
-        fails; nothing is saved then, and the next flag works.
+        Returns the number of flags, as a `FlagReceipt`, once the flag is stored durably. Raises
+        `RejectedFlagError` if the flag cannot be saved exactly and `StoreError` if the store fails;
+        nothing is saved then, and later flags are unaffected.
         """
         try:
             recorder, values = self._find_recorder(flag_data)
@@ -119,24 +119,24 @@ class StoreCallback(FlaggingCallback):
                 payloads=dict(enumerate(values)),
                 option=flag_option or None,
                 user=username,
-                consented=True,  # whoever calls this has asked
+                consented=True,  # the caller is responsible for consent
             )
             return recorder.save(press)
         except Exception:
-            logger.exception("A flag was not kept")
+            logger.exception("A flag was not saved")
             raise
 
     def declare(self, *, outputs: int, app: str | None, rules: Rules) -> None:
-        """Say afterwards what the latest `setup` was not told; the last *outputs* are made."""
+        """Complete the latest `setup`: the last *outputs* fields are outputs."""
         self.recorder.fields.declare_last(outputs)
         self.recorder.app = app
         self.recorder.set_rules(rules)
 
     def mirror(self, outputs: Sequence[Component]) -> None:
         """
-        Say that the fields of the latest `setup` are these *outputs*, too.
+        Declare that the fields of the latest `setup` are also these *outputs*.
 
-        A page posts each once, and what a call took and what it made is kept of each.
+        The page posts each field once; its value before and after the call are both saved.
         """
         fields = Fields([*self.recorder.fields.components, *outputs])
         count = len(fields.components)
@@ -146,16 +146,16 @@ class StoreCallback(FlaggingCallback):
 
     @property
     def recorder(self) -> Recorder:
-        """What the latest `setup` made. Raises `NotSetUpError` where there was none."""
+        """The recorder of the latest `setup`. Raises `NotSetUpError` before the first `setup`."""
         if not self._recorders:
             raise NotSetUpError(callback=type(self).__name__)
         return self._recorders[-1]
 
     def _find_recorder(self, values: list[Any]) -> tuple[Recorder, list[Any]]:
-        """Whose *values* these are: the latest with so many fields in the running demo."""
+        """Return the latest recorder with this many fields, in the running demo if possible."""
         half = len(values) // 2
         for number, part in ((len(values), values), (half, values[:half])):
-            # Gradio's Interface passes the fields twice where its inputs are its outputs.
+            # Gradio's Interface passes the fields twice if its inputs are its outputs.
             fitting = [recorder for recorder in self._recorders if recorder.fields.take(number)]
             running = [recorder for recorder in fitting if recorder.fields.are_running()]
             if fitting and (part is values or part == values[half:]):
@@ -167,10 +167,10 @@ class StoreCallback(FlaggingCallback):
 
 class FlagLogger(StoreCallback):
     """
-    Keeps flags in *store*: a URL, a path or a `Store`; by default `flags.db` in the flagging
+    Save flags in *store*: a URL, a path or a `Store`; by default `flags.db` in the flagging
     directory.
 
-    What many people flag at once shares one fsync. `flag` returns how many this logger has kept.
+    Simultaneous flags share one fsync. `flag` returns the number of flags this logger has saved.
     """
 
     def __init__(self, store: str | Path | Store | None = None) -> None:
@@ -184,7 +184,7 @@ class FlagLogger(StoreCallback):
             store = open_store(store)
         if not isinstance(store, GroupCommit):
             store = GroupCommit(store)
-        self._store = self._store and store  # one given store serves all setups
+        self._store = self._store and store  # a given store is shared by all setups
         return store
 
     def save(self, flag: Flag, store: Store) -> int:
@@ -193,7 +193,7 @@ class FlagLogger(StoreCallback):
 
 
 class _CsvCallback(StoreCallback):
-    """Keeps flags in a CSV log. `flag` returns the number of the row."""
+    """Save flags in a CSV log. `flag` returns the row number."""
 
     def save(self, flag: Flag, store: Store) -> int:
         return cast(CsvFolder, store).save(flag)
@@ -201,10 +201,10 @@ class _CsvCallback(StoreCallback):
 
 class CSVLogger(_CsvCallback):
     """
-    The default: flags in `dataset1.csv`, and on in `dataset2.csv` when the fields are others.
+    Save flags in `dataset1.csv`, or in `dataset2.csv` and so on if the fields change; the default.
 
-    With *simplify_file_data* a cell shows a file as its path, otherwise as Gradio's FileData.
-    *verbose* says in the log where flags go. *dataset_file_name* names the log.
+    With *simplify_file_data* a cell holds a file's path, otherwise Gradio's FileData. *verbose*
+    logs where flags are saved. *dataset_file_name* is the name of the CSV file.
     """
 
     def __init__(
@@ -228,7 +228,7 @@ class CSVLogger(_CsvCallback):
 
 
 class ClassicCSVLogger(_CsvCallback):
-    """Flags in `log.csv`, where Gradio before 5.0 had them."""
+    """Save flags in `log.csv`, as Gradio did before 5.0."""
 
     def __init__(self, simplify_file_data: bool = True) -> None:
         super().__init__()
@@ -245,9 +245,9 @@ class ClassicCSVLogger(_CsvCallback):
 
 class SimpleCSVLogger(_CsvCallback):
     """
-    Flags in `log.csv` without a header, for illustration.
+    Save flags in `log.csv` without a header, for illustration.
 
-    `flag` returns one less than the number of rows, as Gradio's does.
+    `flag` returns the number of rows minus one, as in Gradio.
     """
 
     def open_store(self, flagging_dir: Path, names: Sequence[str]) -> Store:

@@ -1,5 +1,5 @@
 """
-Threads in which flags wait for their store: Gradio's own are left to the predictions.
+A thread pool for saving flags, so that Gradio's own threads stay free for predictions.
 """
 
 import asyncio
@@ -11,13 +11,13 @@ from contextvars import copy_context
 from typing import Any
 
 _MAX_ITEMS = 40
-"""As many as Gradio has for predictions; a store puts together what waits at once."""
+"""As many threads as Gradio has for predictions; a store batches what waits at the same time."""
 
 _threads = ThreadPoolExecutor(_MAX_ITEMS, thread_name_prefix="flagstone")
 
 
 def in_thread(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
-    """*function*, to be awaited while it runs in a thread of ours, in the context of its caller."""
+    """Return an async *function* that runs in our threads, in the context of its caller."""
 
     @functools.wraps(function)
     async def run(*args: Any) -> Any:
@@ -28,6 +28,6 @@ def in_thread(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
 
 
 def unwrap(function: Any) -> Any:
-    """What *function* is a method of, be it run `aside` or not; else what it wraps, or itself."""
+    """Return the object that *function*, perhaps wrapped, is a method of; else the function."""
     unwrapped = inspect.unwrap(function)
     return getattr(unwrapped, "__self__", unwrapped)

@@ -1,5 +1,5 @@
 """
-When flags are kept: the mode as it was given, or as the environment has it.
+Determine the flagging mode from the argument or the environment.
 """
 
 import os
@@ -10,9 +10,9 @@ def find_mode(
     given: str | None, modes: Sequence[str], variables: Sequence[str], default: str
 ) -> str:
     """
-    The mode *given*, else that of the first of the environment's *variables* that is set.
+    Return the mode *given*, else the value of the first environment variable of *variables* set.
 
-    Raises `ValueError` for one that is none of *modes*, which are in the order to be named.
+    Raises `ValueError` if it is not one of *modes*; the message lists them in this order.
     """
     if given is not None:
         return _checked(given, modes, "`flagging_mode` parameter")

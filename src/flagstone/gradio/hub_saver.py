@@ -1,8 +1,8 @@
 """
-`HuggingFaceDatasetSaver`, which Gradio had up to 4.x: flags go to a dataset of the Hub.
+`HuggingFaceDatasetSaver`, which Gradio had up to 4.x: save flags in a dataset on the Hub.
 
-A press of the button waits for the disk only. A thread takes what is on it to the Hub, where an
-interval of flags is one commit; after a crash or an outage the next start goes on.
+A press of the button waits only for the local disk. A thread copies the flags to the Hub, with one
+commit per interval; after a crash or an outage the next start continues.
 """
 
 import json
@@ -39,19 +39,20 @@ _TEXT = {"dtype": "string", "_type": "Value"}
 
 class HuggingFaceDatasetSaver(FlagLogger):
     """
-    Keeps flags in the flagging directory, or in *store*, and copies them to a dataset of the Hub.
+    Save flags in the flagging directory, or in *store*, and copy them to a dataset on the Hub.
 
-    *dataset_name* is `USER/NAME`, or `NAME` of the user whose *hf_token* it is; the dataset is made
-    at the first flag, *private* if so. The copy is made *every* so many seconds, after 1,000 flags,
-    and when the program ends; with `every=0`, `flag` waits for it. The token is
-    never written, logged or shown.
+    *dataset_name* is `USER/NAME`, or `NAME` for the owner of *hf_token*. The dataset is created at
+    the first flag; *private* makes it private. Flags are copied *every* so many seconds, after
+    1,000 flags, and at exit; with `every=0`, `flag` waits for the copy. The token is never written,
+    logged or shown.
 
-    The *layout* "typed" is that of `hf://` stores, from `flags.db` here. The others are those of
-    Gradio 4, here and there, and go on where it stopped: "csv" has the rows in `data.csv`; with
-    *separate_dirs* each flag is a folder with a `metadata.jsonl`. Both have *info_filename*.
+    *layout* "typed" is that of `hf://` stores, copied from a local `flags.db`. The other layouts
+    are those of Gradio 4, locally and on the Hub, and continue existing data: "csv" stores rows in
+    `data.csv`; with *separate_dirs* each flag is a folder with a `metadata.jsonl`. Both write
+    *info_filename*.
 
-    The arguments of Gradio 3 are taken, too, in its order: *organization* owns a dataset whose
-    name has no owner, *verbose* says in the log where flags go.
+    The arguments of Gradio 3 are accepted in its order: *organization* is the owner of a dataset
+    whose name has no owner, *verbose* logs where flags are saved.
     """
 
     @takes_the_order_of_gradio_3
@@ -72,7 +73,7 @@ class HuggingFaceDatasetSaver(FlagLogger):
         super().__init__(store)
         try:
             import flagstone.blobs.hub_repo
-            import flagstone.stores.parquet.store  # noqa: F401 - whether what they need is installed
+            import flagstone.stores.parquet.store  # noqa: F401 - checks that the extra is installed
         except ImportError as error:
             raise MissingExtraError(asked="HuggingFaceDatasetSaver", extra="hub") from error
         if organization and "/" not in dataset_name:
@@ -105,7 +106,7 @@ class HuggingFaceDatasetSaver(FlagLogger):
                 every=self._every or 60.0,
             )
         if self._is_classic or self._store is not None or (flagging_dir / DATABASE).exists():
-            self._copiers[store.location].start()  # what an earlier run left
+            self._copiers[store.location].start()  # copies what an earlier run left
         return store
 
     def save(self, flag: Flag, store: Store) -> int:
@@ -116,11 +117,11 @@ class HuggingFaceDatasetSaver(FlagLogger):
         copier = self._copiers[store.location]
         copier.note()
         if self._every == 0:
-            copier.flush()  # a failure is in the log; the flag is safe, and will be copied
+            copier.flush()  # a failure is logged; the flag is saved locally and copied later
         return count
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until all flags are on the Hub, at most so many seconds; says whether they are."""
+        """Wait up to *timeout* seconds until all flags are on the Hub; return whether they are."""
         done = [copier.flush(timeout) for copier in self._copiers.values()]
         return all(done)
 
@@ -164,7 +165,7 @@ class HuggingFaceDatasetSaver(FlagLogger):
         )
 
     def _full_name(self) -> str:
-        """The dataset with its owner, whom the token tells."""
+        """Return the name of the dataset with its owner, by default the owner of the token."""
         if "/" in self.dataset_name:
             return self.dataset_name
         from huggingface_hub import HfApi
@@ -172,12 +173,12 @@ class HuggingFaceDatasetSaver(FlagLogger):
         try:
             return f"{HfApi(token=self._token).whoami()['name']}/{self.dataset_name}"
         except Exception as error:
-            reason = f"the Hub does not say whose token it is ({error})"
+            reason = f"the Hub does not name the owner of the token ({error})"
             raise StoreError(doing="write to", where=self.dataset_name, reason=reason) from error
 
 
 def _features_of(fields: Fields) -> dict[str, dict[str, str]]:
-    """What Gradio 4 wrote of the columns: all texts, and previews beside files."""
+    """Return the features that Gradio 4 wrote: text columns, with preview columns for media."""
     features: dict[str, dict[str, str]] = {}
     for name, component in zip(fields.names, fields.components, strict=True):
         features[name] = _TEXT
@@ -191,6 +192,6 @@ def _one_config(paths: Iterable[str]) -> dict[str, str]:  # noqa: ARG001 - the s
 
 
 def _configs_of_logs(paths: Iterable[str]) -> dict[str, str]:
-    """A config for each log of flags: those with other fields than the first have their own."""
+    """Return a config for each CSV log; a log whose fields differ from the first has its own."""
     logs = sorted(path for path in paths if re.fullmatch(r"data\d*\.csv", path))
     return {"default" if path == _CSV else path.removesuffix(".csv"): path for path in logs}

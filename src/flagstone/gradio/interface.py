@@ -1,8 +1,8 @@
 """
-Gradio's Interface, with a Flag button that says what became of the flag.
+Gradio's Interface, with a Flag button that reports whether the flag was saved.
 
-Gradio builds the page; the wiring of the Flag buttons is ours. While a flag is kept no worker
-thread sleeps: what is shown for a moment is timed in the browser.
+Gradio builds the page; Flagstone attaches the events of the Flag buttons. No worker thread sleeps
+to time a message: the browser does that.
 """
 
 import json
@@ -38,20 +38,20 @@ logger = logger_of(__name__)
 _MODES = ("manual", "auto", "never")
 _MODE_ARGUMENT = "allow_flagging" if gradio.__version__.startswith("4.") else "flagging_mode"
 _DONE_FOR = 1500
-"""Milliseconds that a button says "Saved" before it can be pressed again."""
+"""Milliseconds that a button shows "Saved" before it can be pressed again."""
 
 
 class Interface(gradio.Interface):
     """
-    Gradio's Interface: all its parameters, and the flagging parameters of every version.
+    Gradio's Interface with all its parameters, and the flagging parameters of every version.
 
-    `flagging_mode`, or its name in 4.x, `allow_flagging`, is "manual", "auto" or "never"; without
-    it the environment decides, GRADIO_FLAGGING_MODE before GRADIO_ALLOW_FLAGGING. Below the Flag
-    buttons the page shows the receipt of what was saved, or a sentence that says why not.
+    `flagging_mode` (`allow_flagging` in Gradio 4) is "manual", "auto" or "never"; the default comes
+    from GRADIO_FLAGGING_MODE, then GRADIO_ALLOW_FLAGGING. Below the Flag buttons the page shows a
+    receipt for the saved flag, or why it was not saved.
 
-    With *flag_options*, *flag_comment*, *flag_correction* or a `consent`, Flag opens a panel that
-    asks: for one of the options, shown as chips; for a comment; for what each output should have
-    been. The `Rules` are keywords, too. All of these need one of Flagstone's callbacks.
+    With *flag_options*, *flag_comment*, *flag_correction* or a `consent`, Flag opens a panel. It
+    asks for one of the options (shown as chips), a comment, and the expected value of each output.
+    The fields of `Rules` are accepted as keywords. All of these need a Flagstone callback.
     """
 
     _recorder: Recorder | None = None
@@ -76,7 +76,7 @@ class Interface(gradio.Interface):
         asks = bool(flag_options or flag_comment or flag_correction or rules.consent)
         self._has_panel = asks and mode == "manual"
         if flag_options and kwargs.get("flagging_options"):
-            raise ValueError("Say the options once: flag_options or flagging_options, not both.")
+            raise ValueError("Pass either flag_options or flagging_options, not both.")
         if flagging_callback is None:
             flagging_callback = CSVLogger()
         self._ours = flagging_callback if isinstance(flagging_callback, StoreCallback) else None
@@ -85,13 +85,13 @@ class Interface(gradio.Interface):
         self._flagging_mode, self._rules = mode, rules
         self._default_folder = None if "flagging_dir" in kwargs else DEFAULT_FOLDER
         kwargs[_MODE_ARGUMENT] = mode
-        self.allow_flagging = self.flagging_mode = mode  # for who overrides attach_flagging_events
+        self.allow_flagging = self.flagging_mode = mode  # for overridden attach_flagging_events
         super().__init__(*args, flagging_callback=flagging_callback, **kwargs)
         self.allow_flagging = self.flagging_mode = mode
         self._settle()
 
     def render(self) -> Any:
-        """As in Gradio; flags then go by the page that this is put in, such as a tab."""
+        """As in Gradio; flags are then recorded under the enclosing page, for example its tab."""
         rendered = super().render()  # type: ignore[no-untyped-call]
         self._settle()
         return rendered
@@ -106,14 +106,14 @@ class Interface(gradio.Interface):
         _clear_btn: ClearButton,
         _submit_event: Dependency,
     ) -> None:
-        """Wire the Flag buttons, or, in auto mode, the end of each prediction."""
+        """Attach the Flag buttons, or, in auto mode, the end of each prediction."""
         if not flag_btns or self.interface_type is InterfaceTypes.INPUT_ONLY:
             return
         if self._ours is not None:
             self._recorder = self._declare(self._ours)
         row = flag_btns[0].parent
         assert row is not None and row.parent is not None  # noqa: PT018 - Gradio's own layout
-        with row.parent:  # the column that the row of buttons stands in
+        with row.parent:  # the column that contains the row of buttons
             if self._flagging_mode == "auto":
                 self._attach_automatic(_submit_event)
             elif self._has_panel and self._recorder is not None:
@@ -136,7 +136,7 @@ class Interface(gradio.Interface):
 
     def _attach_automatic(self, submit_event: Dependency) -> None:
         method = FlagMethod(self.flagging_callback, "", None, visual_feedback=False)
-        if self._recorder is None:  # somebody's own callback, which knows no runs
+        if self._recorder is None:  # a third-party callback, which cannot save runs
             receipt = HTML(visible=False)
             kept = submit_event.success(method, self._flagged(), receipt, **self._event())
             kept.then(None, receipt, receipt, js=script("shownIfRefused(values[0])"), **HIDDEN)
@@ -174,7 +174,7 @@ class Interface(gradio.Interface):
         clear.click(js=change(value=label, interactive=True), **reset)
 
     def _event(self) -> dict[str, Any]:
-        """How a flag is sent; with a stream among the outputs, by a name that Gradio lets pass."""
+        """Return the event arguments of a flag; a stream is posted under a path Gradio accepts."""
         event: dict[str, Any] = {"preprocess": False, "queue": False, **HIDDEN}
         if any(getattr(component, "streaming", False) for component in self._flagged()):
             folder = json.dumps(get_upload_folder())
@@ -187,26 +187,26 @@ class Interface(gradio.Interface):
 
 
 class FlagMethod(gradio.flagging.FlagMethod):
-    """What a press of a Flag button calls: the callback, and what the page then shows."""
+    """Handle a press of a Flag button: call the callback and return the notice to show."""
 
     def __call__(self, request: gradio.Request, *flag_data: Any) -> str:
         """
-        The notice of what became of it: a receipt, or why nothing was saved.
+        Return the notice to show: a receipt, or why nothing was saved.
 
-        It is one text, and the browser does the rest: each change of a component's looks that a
-        server sends costs it more than the flag.
+        It is plain text, and the browser updates the components: for the server, a component
+        update costs more than saving the flag.
         """
         try:
             kept = self.flagging_callback.flag(
                 list(flag_data), flag_option=self.value, username=request.username
             )
-        except Exception as error:  # noqa: BLE001 - whatever it is, the person must know
+        except Exception as error:  # noqa: BLE001 - the visitor must see any failure
             return self._refusal(error)
         return messages.receipt(kept)
 
     def _refusal(self, error: Exception) -> str:
-        if not isinstance(self.flagging_callback, StoreCallback):  # ours has logged it
-            logger.error("A flag was not kept", exc_info=error)
+        if not isinstance(self.flagging_callback, StoreCallback):  # which logs it itself
+            logger.error("A flag was not saved", exc_info=error)
         return messages.refusal(error)
 
 

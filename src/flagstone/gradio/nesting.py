@@ -1,5 +1,5 @@
 """
-A demo that is built on afterwards, or put in another page, such as a tab.
+Extend a demo after it was built, and handle demos nested in another page, such as a tab.
 """
 
 from collections.abc import Iterator
@@ -22,9 +22,9 @@ from flagstone.stores.files import safe_name
 @contextmanager
 def inside(demo: Blocks, block: Any) -> Iterator[None]:
     """
-    Build on in *block* of *demo*, which was built before; it may be *demo* itself.
+    Add components to *block* of the finished *demo*; *block* may be *demo* itself.
 
-    A demo that was built within another page is part of that one, which is open already.
+    A demo that was built within another page is part of that page, which is already open.
     """
     is_open = Context.root_block is not None
     with nullcontext() if is_open else demo, nullcontext() if block is demo else block:
@@ -33,10 +33,10 @@ def inside(demo: Blocks, block: Any) -> Iterator[None]:
 
 def settle(demo: Any, recorder: Recorder, callback: StoreCallback, *, folder: str | None) -> None:
     """
-    Let *demo*, just put into another page, keep its flags as one of several.
+    Give *demo*, just nested in another page, its own app name and folder.
 
-    Its app is its title, else its tab, else its function, with a number if that is taken. With
-    *folder*, the default one, its flags get a folder of their own below it.
+    The app name is its title, else its tab, else its function, with a number if already used. With
+    *folder*, the default one, its flags go to a subfolder of it.
     """
     page = Context.root_block
     if page is None or page is demo:
@@ -51,7 +51,7 @@ def settle(demo: Any, recorder: Recorder, callback: StoreCallback, *, folder: st
 
 
 def _tab_of(block: Any) -> str:
-    """The label of the innermost tab around *block*; "" where there is none."""
+    """Return the label of the innermost tab around *block*; "" if there is none."""
     while block is not None:
         if isinstance(block, gradio.Tab):
             return text_of(block.label)

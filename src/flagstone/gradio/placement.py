@@ -1,5 +1,5 @@
 """
-The flag panel in a Blocks of one's own, and in a demo that somebody else built.
+Add the flag panel to your own Blocks (`flag_panel`), or to a finished demo (`attach`).
 """
 
 import inspect
@@ -43,23 +43,23 @@ def flag_panel(
     **rules: Unpack[RuleOptions],
 ) -> Button | None:
     """
-    Place, in the Blocks that is being built, a Flag button and the panel that it opens.
+    Place a Flag button and its panel in the Blocks that is being built.
 
-    *inputs* and *outputs* are the components that a flag is of. *store* is a URL, a path or a
-    `Store`, by default `flags.db` where Gradio keeps its flags. *options* are shown as chips. With
-    *mode* "auto" there is no button: each call of a function from just these inputs to just these
-    outputs is kept. *app* names the demo in the records; without it, the title of the page does.
+    *inputs* and *outputs* are the components to flag. *store* is a URL, a path or a `Store`, by
+    default `flags.db` in Gradio's flagging directory. *options* are shown as chips. With *mode*
+    "auto" there is no button: each call of a function with exactly these inputs and outputs is
+    saved. *app* is the demo's name in the records, by default the title of the page.
 
-    Returns the button, if there is one. Raises `ValueError` outside of a Blocks.
+    Returns the button, or None in automatic mode. Raises `ValueError` outside a Blocks context.
     """
     page = Context.root_block
     if page is None:
         raise ValueError(
-            "flag_panel() is called within a Blocks, `with gr.Blocks() as demo:`, "
-            "and not within gr.render."
+            "flag_panel() must be called inside a Blocks context, `with gr.Blocks() as demo:`, "
+            "and not inside gr.render."
         )
     if mode not in ("manual", "auto"):
-        raise ValueError(f"mode is 'manual' or 'auto', not {mode!r}")
+        raise ValueError(f"mode must be 'manual' or 'auto', not {mode!r}")
     taken, made = _as_list(inputs), _as_list(outputs)
     if not taken and not made:
         raise ValueError("flag_panel() needs the components to flag: inputs=…, outputs=…")
@@ -90,20 +90,20 @@ def attach(
     **others: Any,
 ) -> Demo:
     """
-    Add the flag panel to a *demo* that somebody else built: an Interface, a ChatInterface, Blocks.
+    Add the flag panel to a finished *demo*: an Interface, a ChatInterface or Blocks.
 
-    An Interface gets it in place of its own Flag buttons, a ChatInterface gets thumbs (or
-    *options*) that are kept. For other Blocks *inputs* and *outputs* say which fields; without
-    them, those of its only function count. The other arguments are those of `flag_panel`; a chat
-    takes the rules, and shows options by their values.
+    In an Interface the panel replaces the Flag buttons. A ChatInterface gets thumbs (or *options*)
+    that are saved as flags. For other Blocks, *inputs* and *outputs* are the fields to flag, by
+    default those of its only function. The other arguments are those of `flag_panel`; a chat
+    accepts only the rules, and shows options by their values.
 
-    Returns *demo*. Raises `AmbiguousFieldsError` where there are several functions, or none.
+    Returns *demo*. Raises `AmbiguousFieldsError` if there is not exactly one function to flag.
     """
     asked: dict[str, Any] = {"comment": comment, "correction": correction, "app": app, **others}
     if isinstance(demo, gradio.ChatInterface):
         if inputs or outputs or others.keys() - RuleOptions.__annotations__:
             raise TypeError(
-                "A chat takes options, comment, correction, app and rules, and nothing else: "
+                "A chat accepts only options, comment, correction, app and rules: "
                 "its replies are what is flagged."
             )
         attach_to_chat(demo, store, options, **asked)
@@ -118,9 +118,9 @@ def attach(
 
 
 def _attach_to_interface(demo: gradio.Interface, *, options: Options, **asked: Any) -> None:
-    """Put the panel where the Flag buttons are, else below the outputs."""
+    """Place the panel where the Flag buttons are, else below the outputs."""
     inputs, outputs = components_of(demo)
-    page = page_of([*inputs, *outputs]) or demo  # the one that *demo* was built in, if any
+    page = page_of([*inputs, *outputs]) or demo  # the page that *demo* was built in, if any
     buttons = [
         page.blocks[target]
         for function in page.fns.values()
@@ -139,14 +139,14 @@ def _attach_to_interface(demo: gradio.Interface, *, options: Options, **asked: A
 
 
 def _is_flag_method(function: Any, callback: Any) -> bool:
-    """Whether *function* hands flags to *callback*, and is not what resets its button on Clear."""
+    """Whether *function* passes flags to *callback*, and is not the one that resets its button."""
     method = unwrap(function)
     is_reset = getattr(inspect.unwrap(function), "__name__", "") == "reset"
     return isinstance(method, FlagMethod) and method.flagging_callback is callback and not is_reset
 
 
 def _fields_of(demo: Blocks) -> tuple[list[Component], list[Component]]:
-    """The inputs and outputs of the only function of *demo* that has both."""
+    """Return the inputs and outputs of the only function of *demo* that has both."""
     found: dict[tuple[tuple[int, ...], tuple[int, ...]], Any] = {}
     for function in demo.fns.values():
         inputs, outputs = _components(function.inputs), _components(function.outputs)

@@ -1,7 +1,7 @@
 """
-Constructors that take what Gradio's take, show it to `help()` and editors, and add keywords.
+Constructors with Gradio's parameters plus our own keywords, visible to `help()` and editors.
 
-What Gradio takes is read off the installed version, so that it is right on each.
+Gradio's parameters are read from the installed version.
 """
 
 import inspect
@@ -17,10 +17,10 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 def takes_all_of(host: type, *, and_of: type) -> Callable[[_Init], _Init]:
     """
-    Decorate the `__init__` of a subclass of *host*: it takes the parameters of *host*, by position
-    where that does, its own keywords, and those of the dataclass *and_of*.
+    Decorate the `__init__` of a subclass of *host* to accept the parameters of *host*, by position
+    where *host* does, its own keywords, and the fields of the dataclass *and_of*.
 
-    The function that is decorated is given all of them as keywords.
+    The decorated function receives all of them as keywords.
     """
 
     def decorate(init: _Init) -> _Init:
@@ -46,10 +46,10 @@ def takes_all_of(host: type, *, and_of: type) -> Callable[[_Init], _Init]:
 
 def takes_the_order_of_gradio_3(init: _Init) -> _Init:
     """
-    Decorate the `__init__` of `HuggingFaceDatasetSaver`, which is in the order of Gradio 4.
+    Decorate the `__init__` of `HuggingFaceDatasetSaver` to accept the order of Gradio 3, too.
 
-    Gradio 3 had `organization` before `private`. They are told apart by their types: text or None,
-    or a bool.
+    Gradio 3 had `organization` before `private`. The type distinguishes them: str or None, or a
+    bool.
     """
 
     @wraps(init)
@@ -73,7 +73,7 @@ _ORDER_OF_GRADIO_3 = ("organization", "private", "info_filename", "separate_dirs
 def _signature_of(
     theirs: inspect.Signature, init: Callable[..., None], and_of: type
 ) -> inspect.Signature:
-    """Their parameters, then ours, all of them keywords; of one on both sides, theirs."""
+    """Return their parameters, then ours as keyword-only; theirs win over ours of the same name."""
     ours = [*_parameters_of(init), *_parameters_of(and_of)]
     variadic = [each for each in theirs.parameters.values() if each.kind in _VARIADIC]
     first = [each for each in theirs.parameters.values() if each.kind not in _VARIADIC]

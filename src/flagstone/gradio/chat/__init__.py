@@ -1,3 +1,3 @@
 """
-Feedback on the replies of a chat.
+Reactions to the replies of a chat, saved as flags.
 """

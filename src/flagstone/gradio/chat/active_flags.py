@@ -1,9 +1,10 @@
 """
-Which flag stands for a reply: what the server remembers of a session, and what the page holds.
+Find the active flag of a reply: from the server's memory, or from receipts that the page holds.
 
-The server remembers the conversation that a session shows now. What came before, or in another tab
-of the same browser, the page tells by its receipts. A receipt counts for a reply if it is not older
-than the place of the reply in the conversation: the same words, said again, are another reply.
+The server remembers the flags of the conversation that a session currently shows. For earlier
+conversations, and for other tabs of the same browser, the page sends its receipts. A receipt is
+valid for a reply if it is not older than the reply's place in the conversation: the same text
+written again is another reply.
 """
 
 import json
@@ -24,10 +25,10 @@ _MAX_PLACES = 1_000
 @dataclass(frozen=True)
 class Standing:
     """
-    The flag that stands for a reply, and its option.
+    The active flag of a reply, and its option.
 
-    `former` is the flag before it, where that is still to be taken back; `said` the comment and the
-    better answer that were entered.
+    `former` is the previous flag, if it still has to be withdrawn. `said` holds the comment and the
+    expected reply that were entered.
     """
 
     flag_id: str
@@ -39,10 +40,10 @@ class Standing:
 @dataclass(frozen=True, kw_only=True)
 class Told:
     """
-    What the page tells of itself, in milliseconds of its own clock.
+    State that the page sends; times are in milliseconds of the page's own clock.
 
-    `receipts` are (flag id, moment) by the key of a reply; `began` says from which message on the
-    conversation is how old; `at` is the moment of the event.
+    `receipts` are (flag id, time) by reply key. `began` are pairs (message position, start time):
+    the conversation from that message on is no older than that. `at` is the time of the event.
     """
 
     receipts: dict[str, tuple[str, float]] = field(default_factory=dict)
@@ -51,7 +52,7 @@ class Told:
 
     @classmethod
     def parse(cls, told: Any) -> "Told":
-        """What the page *told*, a JSON text, without what is no such thing."""
+        """Parse *told*, JSON text from the page; invalid parts are dropped."""
         try:
             told = json.loads(told)
         except (TypeError, ValueError, RecursionError):
@@ -76,19 +77,19 @@ class Told:
         )
 
     def receipt(self, key: str, reply: Reply) -> str | None:
-        """The id of the flag that the page has for this *key* of a *reply*, if it is no older."""
+        """Return the flag id that the page holds for *key* of *reply*, unless it is outdated."""
         flag_id, moment = self.receipts.get(key, (None, 0))
         age = max((begin for place, begin in self.began if place <= reply.first), default=0)
         return flag_id if moment >= age else None
 
 
 def keys_of(reply: Reply) -> tuple[str, str]:
-    """Under which keys a flag of *reply* is found: of the whole one, and of one that still grew."""
+    """Return the keys for flags of *reply*: flagged when complete, flagged while streaming."""
     return reply.key, f"{reply.open_key}+"
 
 
 class Memory:
-    """The flags that stand, by session and key of a reply; the latest."""
+    """The active flags by session and reply key; least recently used sessions are dropped."""
 
     def __init__(self) -> None:
         self._sessions: OrderedDict[str | None, dict[str, Standing]] = OrderedDict()
@@ -97,16 +98,16 @@ class Memory:
         self._turns = [Lock() for _ in range(64)]
 
     def turn(self, request: Any, open_key: str) -> Lock:
-        """What is held while the flag of a reply changes: events may come at once."""
+        """Return the lock to hold while the flag of a reply changes."""
         return self._turns[hash((session_of(request), open_key)) % len(self._turns)]
 
     def find(self, request: Any, key: str) -> Standing | None:
-        """The flag that stands under this *key* in the session of *request*."""
+        """Return the active flag under *key* in the session of *request*."""
         with self._lock:
             return self._sessions.get(session_of(request), {}).get(key)
 
     def remember(self, request: Any, keys: Iterable[str], standing: Standing | None) -> None:
-        """Under the first of *keys* this flag, or none, stands now; under the others none does."""
+        """Set the active flag, or None, under the first of *keys*; clear the other keys."""
         key, *others = keys
         with self._lock:
             flags = self._sessions.setdefault(session_of(request), {})
@@ -121,7 +122,7 @@ class Memory:
                 self._count -= len(self._sessions.popitem(last=False)[1])
 
     def retain(self, request: Any, keys: Iterable[str]) -> None:
-        """Of the conversation of this session nothing is left but what has one of *keys*."""
+        """Forget all flags of this session except those under *keys*."""
         left = set(keys)
         with self._lock:
             flags = self._sessions.get(session_of(request), {})

@@ -1,8 +1,8 @@
 """
-Which call made a reply: of this session, of another one, or none that the server knows.
+Find the call that made a reply: a call of this session, of another session, or none.
 
-Only the chat's own function counts, and an answer that Gradio cached for an example: other
-functions of the page hand on what the page sent them.
+Only calls of the chat's own function count, and answers that Gradio cached for examples: other
+functions of the page may return what the page sent them.
 """
 
 from collections import OrderedDict
@@ -23,14 +23,14 @@ from flagstone.gradio.recording.requester import session_of
 from flagstone.gradio.recording.watcher import watch
 
 _MAX_ANSWERS = 10_000
-"""The latest answers that are remembered of all sessions, to know those that were restored."""
+"""Number of latest answers remembered across all sessions, to recognize restored replies."""
 
-_FORGOTTEN = "the server does not have it any more"
+_FORGOTTEN = "the server no longer has it"
 _ANSWERING = ("_submit_fn", "_stream_fn", "example_clicked")
 
 
 class Answers:
-    """The calls that made the replies of one chat, which is on *page*."""
+    """The calls that made the replies of the chat on *page*."""
 
     def __init__(
         self, page: Blocks, fields: Fields, chatbot: Component, others: Sequence[Component]
@@ -42,7 +42,7 @@ class Answers:
         watch(page).listeners.append(self._hear)
 
     def origin_of(self, reply: Reply, others: Sequence[Any], request: Any) -> Origin:
-        """Where *reply* comes from, with what the page holds of the *others* the model is given."""
+        """Return the origin of *reply*; *others* are the page's values of the additional inputs."""
         payloads = dict(enumerate([reply.before, *others, reply.reply]))
         roles = Roles(outputs=self._fields.declared or frozenset(), known="declared")
         origin = Origin(roles=roles, payloads=payloads)
@@ -65,7 +65,7 @@ class Answers:
         return origin
 
     def _fill(self, origin: Origin, call: Call) -> None:
-        """Say in *origin* that *call* made it, and with which states."""
+        """Record in *origin* that *call* made the reply, and with which states."""
         is_example = call.function.fn.__name__ == "example_clicked" or call.kind == "cached example"
         if is_example:
             origin.word = "cached example"
@@ -79,7 +79,7 @@ class Answers:
                 origin.replace(n, self._fields.names[n], kept)
 
     async def _hear(self, run: Run) -> None:
-        """Remember the answer of a call that has ended."""
+        """Remember the answer of a finished call."""
         call = run.call
         if call is None or not self._answers(call) or self._number not in call.outputs:
             return
@@ -99,7 +99,7 @@ class Answers:
         )
 
     def _answers(self, call: Call) -> bool:
-        """Whether *call* asked the chat's own function for a reply, or a cache of its answers."""
+        """Whether *call* is of the chat's own function, or of its cached answers."""
         fills = any(number_of(c) == self._number for c in call.function.outputs)
         name = getattr(call.function.fn, "__name__", "")
         return fills and (name in _ANSWERING or call.kind == "cached example")

@@ -1,5 +1,5 @@
 """
-What a person may add to their reaction to a reply: a comment, and a better answer.
+Details that a visitor can add to a reaction: a comment and the expected reply.
 """
 
 import json
@@ -23,9 +23,9 @@ logger = logger_of(__name__)
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """
-    What is commented on: the flag of this id, of a reply with this `text`.
+    The flag being commented on; `text` is the text of the flagged reply.
 
-    It stands under `key`; `open_key` is of what came before.
+    `key` is the reply's key; `open_key` is the key of the conversation before it.
     """
 
     flag_id: str
@@ -36,7 +36,7 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Comment:
-    """What was entered, and whether the consent was ticked."""
+    """The comment and expected reply that were entered, and whether consent was ticked."""
 
     text: str | None
     better: str | None
@@ -44,11 +44,11 @@ class Comment:
 
 
 Save = Callable[[Subject, Comment, Any], tuple[dict[str, Any], Subject]]
-"""Keeps a comment for a request: what the page is told, and what is commented on next."""
+"""Save a comment for a request; return the answer to the page, and the next subject."""
 
 
 class Details:
-    """A comment and a better answer, asked for below the conversation after a reaction."""
+    """A form below the conversation for a comment and the expected reply, after a reaction."""
 
     def __init__(self, recorder: Recorder, save: Save, *, comment: bool, correction: bool) -> None:
         self._save_comment = save
@@ -75,7 +75,7 @@ class Details:
         self.subject = gradio.State(None)
 
     def attach(self, notice: gradio.HTML, told: gradio.Textbox) -> None:
-        """Wire it: what became of a comment is said by *notice*, and *told* to the page."""
+        """Attach the events; *notice* shows the result of a comment, *told* carries the answer."""
         name, shown = json.dumps(self.id), [notice, self.box, self.message, self.again]
         inputs = [self.subject, self.comment, self.answer, told, *self.consent]
         gradio.on(
@@ -99,8 +99,8 @@ class Details:
         _told: Any,
         *consented: Any,
     ) -> tuple[dict[str, Any], Subject | None]:
-        """What the page is told, and what is commented on next."""
-        if subject is None:  # the server has begun anew since
+        """Save the comment; return the answer to the page, and the next subject."""
+        if subject is None:  # the server was restarted meanwhile
             return {"refusal": messages.refusal(NoSuchReplyError(index=-1))}, None
         entered = Comment(
             text=str(comment) if comment else None,
@@ -110,5 +110,5 @@ class Details:
         try:
             return self._save_comment(subject, entered, request)
         except Exception as error:
-            logger.exception("A comment was not kept")
+            logger.exception("A comment was not saved")
             return {"refusal": messages.refusal(error)}, subject

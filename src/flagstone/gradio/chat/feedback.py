@@ -1,10 +1,9 @@
 """
-Reactions to the replies of a chat: each is one flag, of the conversation up to a reply, and it.
+Save reactions to chat replies: each is one flag of a reply and the conversation before it.
 
-One flag of a person stands for a reply. Records are only appended: to react otherwise, or to
-comment, makes another flag, and then a review that takes the former back. In this order a crash in
-between loses nothing. `docs/chat.md` has the table of what a person can do, what is recorded and
-what the page then shows.
+Each visitor has at most one active flag per reply. Records are only appended: another reaction, or
+a comment, first saves a new flag, then a review that withdraws the old one. In this order a crash
+loses nothing. `docs/chat.md` lists each action, what it records and what the page then shows.
 """
 
 from collections.abc import Iterable, Sequence
@@ -38,7 +37,7 @@ logger = logger_of(__name__)
 
 
 class ChatFields(Fields):
-    """The fields of a chat's flag: the conversation, what else the model was given, the reply."""
+    """The fields of a chat's flag: the conversation, the additional inputs, the reply."""
 
     def __init__(self, chatbot: Component, others: Sequence[Component]) -> None:
         super().__init__(others)
@@ -47,12 +46,12 @@ class ChatFields(Fields):
         self.names = [first, *between, last]
         described = describe(chatbot)
         self.descriptions = [described, *self.descriptions, described]
-        self.declare_last(1)  # the reply is what the model made
+        self.declare_last(1)  # the reply is the output
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reaction:
-    """A press: of which *reply* it tells which option, or None, and what came with it."""
+    """A press on *reply*: the option, or None to withdraw, and the rest of what the page sent."""
 
     reply: Reply
     others: list[Any]
@@ -65,14 +64,14 @@ _NOTHING: dict[str, Any] = {
     "option": None, "width": 0, "place": 0, "notice": None, "opens": None,
     "taken": False, "idle": False,
 }  # fmt: skip
-"""What the page is told of a press that had no effect."""
+"""The answer to a press that had no effect."""
 
 _NONE = "No reaction to this reply is saved."
-_FORMER = "The reaction before it is not taken back yet; your next press tries again."
+_FORMER = "Your previous reaction could not be withdrawn yet; the next press tries again."
 
 
 class Reactions:
-    """What people think of the replies of one chat, kept as flags."""
+    """The reactions to the replies of one chat, saved as flags."""
 
     def __init__(
         self,
@@ -96,7 +95,7 @@ class Reactions:
         self._answers = Answers(page, fields, self._chatbot, self._others)
 
     def place(self, *, comment: bool, correction: bool) -> None:
-        """Put what the reactions need on the page, and wire it."""
+        """Place the components for reactions on the page, and attach the events."""
         page = ChatPage(self._demo, self._others)
         self._details = page.place(
             lambda: Details(self.recorder, self._comment, comment=comment, correction=correction)
@@ -112,7 +111,7 @@ class Reactions:
         )
 
     def _react(self, request: gradio.Request, like: gradio.LikeData, *values: Any) -> Any:
-        """What the page is told after a press, and what is commented on next."""
+        """Handle a press; return the answer to the page, and the subject of a comment."""
         payload, *rest = values
         others, (told, *consented) = rest[: len(self._others)], rest[len(self._others) :]
         option = option_of(like.liked)
@@ -126,13 +125,13 @@ class Reactions:
                 consented=consented == [True],
             )
         except Exception as error:
-            logger.exception("A reaction was not kept")
+            logger.exception("A reaction was not saved")
             return answer | {"notice": messages.refusal(error)}, gradio.skip()
         with self._memory.turn(request, reaction.reply.open_key):
             try:
                 changed, subject = self._settle(reaction, request)
             except Exception as error:
-                logger.exception("A reaction was not kept")
+                logger.exception("A reaction was not saved")
                 changed, subject = {"notice": messages.refusal(error)}, None
             answer |= changed | self._recorded(reaction, request)
         return answer, gradio.skip() if subject is None else subject
@@ -140,11 +139,11 @@ class Reactions:
     def _settle(
         self, reaction: Reaction, request: gradio.Request
     ) -> tuple[dict[str, Any], Subject | None]:
-        """Let the flag of the option, or none, stand for the reply; what `_react` gives."""
+        """Make the pressed option, or none, the active flag; return what `_react` returns."""
         key, standing = self._find(reaction, request)
         if standing and standing.former:
             self._take_former_back(key, standing, request)
-        if standing and standing.option == reaction.option:  # Gradio 6 tells of some twice
+        if standing and standing.option == reaction.option:  # Gradio 6 sends some events twice
             again = messages.receipt(FlagReceipt(0, standing.flag_id))
             return {"notice": again, "idle": True}, None
         if reaction.option is not None:
@@ -153,12 +152,12 @@ class Reactions:
             return {"notice": messages.status(_NONE), "idle": True}, None
         self.recorder.withdraw(standing.flag_id, request)
         self._memory.remember(request, keys_of(reaction.reply), None)
-        return {"notice": messages.status("Taken back."), "taken": True}, None
+        return {"notice": messages.status("Reaction withdrawn."), "taken": True}, None
 
     def _keep(
         self, reaction: Reaction, option: str, request: Any, *, before: Standing | None
     ) -> tuple[dict[str, Any], Subject | None]:
-        """Let a new flag stand in the place of the one *before*."""
+        """Save a new flag that replaces the one *before*."""
         reply = reaction.reply
         origin = self._answers.origin_of(reply, reaction.others, request)
         key, other = keys_of(reply)
@@ -176,14 +175,14 @@ class Reactions:
         return {"notice": self._replaced(key, standing, kept, request), "opens": opens}, subject
 
     def _replaced(self, key: str, standing: Standing, kept: FlagReceipt, request: Any) -> str:
-        """The notice that *kept* was kept and stands, now that the former flag is withdrawn."""
+        """Withdraw the former flag, if any, and return the notice that *kept* was saved."""
         saved = messages.receipt(kept)
         if standing.former is None:
             return saved
         try:
             self._take_former_back(key, standing, request)
         except FlagstoneError:
-            logger.exception("A former reaction was not taken back; the next press tries again")
+            logger.exception("A former reaction was not withdrawn; the next press tries again")
             return saved + messages.status(_FORMER)
         return saved
 
@@ -195,7 +194,7 @@ class Reactions:
     def _comment(
         self, subject: Subject, entered: Comment, request: Any
     ) -> tuple[dict[str, Any], Subject]:
-        """Let a flag with this comment stand in the place of the one that is commented on."""
+        """Save a flag with this comment that replaces the one being commented on."""
         with self._memory.turn(request, subject.open_key):
             standing = self._memory.find(request, subject.key)
             if standing is None:
@@ -218,7 +217,7 @@ class Reactions:
         return told, replace(subject, flag_id=kept.flag_id)
 
     def _still_grows(self, reply: Reply, request: Any) -> bool:
-        """Whether the chat's own function still works on *reply*, for this session."""
+        """Whether the chat's own function is still producing *reply* for this session."""
         queue: Any = getattr(running_blocks(), "_queue", None)
         if queue is None or not reply.is_last:
             return False
@@ -239,13 +238,13 @@ class Reactions:
         raise NoSuchReplyError(index=position)
 
     def _payload_of(self, text: str) -> Any:
-        """A reply of this *text* as a payload of the chatbot."""
+        """Return a reply with this *text* as a payload of the chatbot."""
         pairs = getattr(self._chatbot, "type", "messages") == "tuples"
         value: Any = [[None, text]] if pairs else [{"role": "assistant", "content": text}]
         return self._chatbot.postprocess(value)
 
     def _find(self, reaction: Reaction, request: Any) -> tuple[str, Standing | None]:
-        """The flag that stands for the reply, and under which of its keys."""
+        """Return the key and the active flag of the reply; None if there is no flag."""
         reply, told = reaction.reply, reaction.told
         found = self._remembered(reply, request)
         if found is not None:
@@ -266,7 +265,7 @@ class Reactions:
         return None
 
     def _read(self, flag_ids: Iterable[str | None], request: Any) -> dict[str | None, Standing]:
-        """Those of these flags that stand in the store, and are not of another user."""
+        """Return those of these flags that are active in the store and not of another user."""
         asked = [each for each in flag_ids if each and each not in self.recorder.withdrawn]
         if not asked:
             return {}
@@ -278,7 +277,7 @@ class Reactions:
         }
 
     def _recorded(self, reaction: Reaction, request: Any) -> dict[str, Any]:
-        """Of the answer to a press, what is recorded now, whatever became of the press."""
+        """Return the part of the answer that says what is recorded now, even after a failure."""
         reply = reaction.reply
         key, standing = self._remembered(reply, request) or (reply.key, None)
         return {
@@ -292,18 +291,18 @@ class Reactions:
         }
 
     def _show(self, request: gradio.Request, payload: Any, told: Any) -> dict[str, Any]:
-        """The reactions of the conversation that the page shows."""
+        """Return the reactions of the conversation that the page shows."""
         return self._reactions_of(payload, Told.parse(told), request)
 
     def _show_loaded(self, request: gradio.Request, payload: Any, told: Any) -> dict[str, Any]:
-        """The same of one that the page begins with."""
+        """Return the reactions of the conversation that a page starts with."""
         self._forget(request)
         return self._reactions_of(payload, Told.parse(told), request) | {"another": True}
 
     def _show_saved(
         self, request: gradio.Request, index: int, saved: list[Any], told: Any
     ) -> dict[str, Any]:
-        """The same of one that was chosen among those *saved*."""
+        """Return the reactions of the conversation chosen from *saved*."""
         conversation = saved[index] if saved and 0 <= index < len(saved) else []
         return self._show_loaded(
             request, self._chatbot.postprocess(conversation).model_dump(), told
@@ -322,7 +321,7 @@ class Reactions:
         try:
             read = self._read(wanted.values(), request)
         except FlagstoneError:
-            logger.exception("Reactions cannot be shown again")
+            logger.exception("Saved reactions could not be read")
             read = {}
         for (name, key), flag_id in wanted.items():
             if flag_id in read:
@@ -341,7 +340,7 @@ class Reactions:
         payload: Any,
         _told: Any,
     ) -> dict[str, Any]:
-        """From which message on the conversation begins anew, after Retry, Undo or an edit."""
+        """Return the message from which the conversation restarts after Retry, Undo or an edit."""
         told = event._data if isinstance(event._data, dict) else {}  # noqa: SLF001 - it has no other
         place = position_of(told.get("index"))
         if place < 0:
@@ -351,11 +350,11 @@ class Reactions:
         return {"place": place, "replies": sum(reply.width for reply in left)}
 
     def _forget(self, request: gradio.Request) -> None:
-        """Another conversation begins."""
+        """Forget the conversation of this session; another one begins."""
         self._memory.retain(request, [])
 
 
 def _is_answering(function: Any, chatbot: int) -> bool:
-    """Whether *function* is the one that asks the chat's own for a reply."""
+    """Whether *function* is Gradio's wrapper that calls the chat's own function."""
     fills = any(number_of(component) == chatbot for component in function.outputs)
     return fills and getattr(function.fn, "__name__", "") in ("_submit_fn", "_stream_fn")

@@ -1,5 +1,5 @@
 """
-The chat of Gradio, ours or somebody else's, with reactions that are kept.
+Gradio's ChatInterface, with reactions that are saved as flags.
 """
 
 import functools
@@ -26,11 +26,12 @@ from flagstone.stores.base import Store
 
 class ChatInterface(gradio.ChatInterface):
     """
-    Gradio's ChatInterface, whose reactions are kept by *flagging_callback*, as an Interface's are.
+    Gradio's ChatInterface, whose reactions are saved by *flagging_callback*.
 
-    With "manual", or a callback, each reply has *flagging_options*: "Like" and "Dislike" are
-    thumbs, others stand below a flag. *flag_comment* and *flag_correction* then ask for a comment
-    and a better answer. The `Rules` are keywords, too.
+    With `flagging_mode="manual"`, or with a callback, each reply has *flagging_options*: "Like" and
+    "Dislike" are thumbs, other options are listed under a flag icon. *flag_comment* and
+    *flag_correction* then ask for a comment and the expected reply. The fields of `Rules` are
+    accepted as keywords.
     """
 
     _reactions: Reactions | None = None
@@ -71,7 +72,7 @@ class ChatInterface(gradio.ChatInterface):
         self._settle()
 
     def render(self) -> Any:
-        """As in Gradio; flags then go by the page that this is put in, such as a tab."""
+        """As in Gradio; flags are then recorded under the enclosing page, for example its tab."""
         rendered = super().render()  # type: ignore[no-untyped-call]
         self._settle()
         return rendered
@@ -92,7 +93,7 @@ def attach_to_chat(
     app: str | None = None,
     **rules: Any,
 ) -> None:
-    """Keep the reactions to the replies of *demo* in *store*."""
+    """Save the reactions to the replies of *demo* in *store*."""
     names = [value for _, value in Asking(options=options).choices()]
     reactions = Reactions(
         demo, FlagLogger(store), DEFAULT_FOLDER, names or list(THUMBS), Rules(**rules)
@@ -102,14 +103,14 @@ def attach_to_chat(
 
 
 def _name_by_function(demo: gradio.ChatInterface) -> str | None:
-    """Name *demo* as Gradio names an Interface, by its function; its title goes before that."""
+    """Return the title of *demo*, else its function's name, as Gradio names an Interface."""
     if not getattr(demo, "__name__", None):
         cast(Any, demo).__name__ = function_name(demo.fn)
     return name_of(demo) or None
 
 
 def function_name(function: Any) -> str:
-    """The name of *function*: what a partial calls, the class of an object that can be called."""
+    """Return the name of *function*, looking through partials; else the name of its class."""
     while isinstance(function, functools.partial | functools.partialmethod):
         function = function.func
     return str(getattr(function, "__name__", None) or type(function).__name__)

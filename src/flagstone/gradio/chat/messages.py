@@ -1,8 +1,8 @@
 """
-A conversation as a page has it: its replies, and what an event says of one.
+Split a conversation, as the page posts it, into replies, and read the chatbot's events.
 
-Gradio 6 has messages of parts, 5 messages or pairs, 4 pairs of what was said and answered. The page
-puts messages that follow each other in one bubble, with one set of reactions: that is a reply.
+Gradio 6 has messages made of parts, Gradio 5 messages or pairs, Gradio 4 pairs of question and
+answer. The page shows consecutive messages in one bubble with one set of reactions: a reply.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from flagstone.gradio.recording.digests import digest_of
 THUMBS = ("Like", "Dislike")
 
 _MAX_MESSAGES = 10_000
-"""Replies beyond it take no reactions: a page that shows so many is nobody's."""
+"""Replies after so many messages take no reactions; no real page shows that many."""
 
 _MAX_INDEX = 2**31
 
@@ -27,9 +27,10 @@ class Reply:
     """
     One reply in a *conversation*, which is a payload of the *chatbot*.
 
-    It was told by the `first` to the `last` message, or pair. `place` is its position among the
-    reactions of the page, of which it has `width`. `key` tells it, with all that came before, from
-    any other; `open_key` tells only what came before, and so is that of a reply that still grows.
+    It spans the messages, or pairs, `first` to `last`. `place` is the index of its first reaction
+    on the page, `width` the number of its reactions. `key` identifies the reply together with the
+    conversation before it; `open_key` identifies only the conversation before it, so it does not
+    change while the reply is streamed.
     """
 
     chatbot: Component
@@ -43,7 +44,7 @@ class Reply:
 
     @property
     def before(self) -> list[Any]:
-        """What came before it."""
+        """The conversation before the reply."""
         earlier = list(self.conversation[: self.first])
         if _are_pairs(self.conversation) and self.conversation[self.first][0] is not None:
             earlier.append([self.conversation[self.first][0], None])
@@ -59,22 +60,22 @@ class Reply:
 
     @property
     def upto(self) -> list[Any]:
-        """The conversation that ends with it."""
+        """The conversation up to and including the reply."""
         return list(self.conversation[: self.last + 1])
 
     @property
     def is_last(self) -> bool:
-        """Whether the conversation ends with it."""
+        """Whether it is the end of the conversation."""
         return self.last == len(self.conversation) - 1
 
     @property
     def digest(self) -> bytes:
-        """What the capture remembers of the conversation that ends with it."""
+        """The digest that the capture remembers for the conversation up to this reply."""
         return digest_of(self.chatbot, self.upto)
 
     @property
     def text(self) -> str:
-        """Its text, where it has one."""
+        """The text of the reply; "" if it has none."""
         if _are_pairs(self.conversation):
             return "\n".join(answer for _, answer in self.reply if isinstance(answer, str))
         return "\n".join(_texts(self.reply))
@@ -82,7 +83,7 @@ class Reply:
 
 @dataclass(frozen=True, kw_only=True)
 class _Message:
-    """Who said it, where, as a payload of its own; the page shows it as so many `parts`."""
+    """A message as a payload of its own; the page shows it as `parts` parts."""
 
     role: str
     index: int
@@ -101,7 +102,7 @@ class _Bubble:
 
 
 def replies_of(chatbot: Component, conversation: Any) -> Iterator[Reply]:
-    """Each reply of the *conversation*, in order, in linear time; none where it is none."""
+    """Yield each reply of *conversation* in order, in linear time; none if it is not valid."""
     place = 0
     for bubble in _bubbles(chatbot, conversation):
         if bubble.role == "assistant":
@@ -119,26 +120,26 @@ def replies_of(chatbot: Component, conversation: Any) -> Iterator[Reply]:
 
 
 def option_of(liked: Any) -> str | None:
-    """The option that a like event tells of; None where the person took theirs back."""
+    """Return the option of a like event; None if the visitor withdrew the reaction."""
     if isinstance(liked, bool):
         return THUMBS[0] if liked else THUMBS[1]
     return None if liked is None or liked == "" else str(liked)
 
 
 def position_of(index: Any) -> int:
-    """Of which message, or pair, an event tells; -1 where its *index* is no such number."""
+    """Return the message, or pair, that an event's *index* refers to; -1 if it is not valid."""
     first = index[0] if isinstance(index, list | tuple) and index else index
     return first if type(first) is int and 0 <= first < _MAX_INDEX else -1
 
 
 def last_question(conversation: Any) -> int:
-    """The position of the latest message, or pair, that the person said; 0 where there is none."""
+    """Return the position of the user's latest message, or pair; 0 if there is none."""
     messages = list(_messages(conversation))
     return next((m.index for m in reversed(messages) if m.role == "user"), 0)
 
 
 def _bubbles(chatbot: Component, conversation: Any) -> Iterator[_Bubble]:
-    """The messages as the page puts them together, as Gradio's `group_messages` does."""
+    """Group messages as the page does, following Gradio's `group_messages`."""
     in_pairs = getattr(chatbot, "type", "messages") == "tuples"
     together = getattr(chatbot, "group_consecutive_messages", not in_pairs)
     bubble: _Bubble | None = None
@@ -191,7 +192,7 @@ def _messages_of_pairs(pairs: list[Any]) -> Iterator[_Message]:
 
 
 def _parts(message: dict[str, Any], thoughts: set[str]) -> int:
-    """As how many parts the page shows *message*; a thought within one of *thoughts* as none."""
+    """Return how many parts the page shows for *message*; 0 if nested in one of *thoughts*."""
     metadata = message.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     is_within = str(metadata.get("parent_id") or "") in thoughts

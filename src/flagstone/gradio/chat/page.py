@@ -1,7 +1,7 @@
 """
-What the reactions of a chat need on its page: a place for notices, and wires between the events.
+Place the components for reactions on a chat's page, and attach the events.
 
-The server answers each event with what is recorded; `chat.js` lets the page show just that.
+The server answers each event with what is recorded; `chat.js` makes the page show exactly that.
 """
 
 import inspect
@@ -24,11 +24,11 @@ Handler = Callable[..., Any]
 _SHOWS_REACTIONS = "feedback_value" in inspect.signature(gradio.Chatbot.__init__).parameters
 
 _FORGETS_REACTIONS = _SHOWS_REACTIONS and gradio.__version__.startswith("5.")
-"""Whether a conversation that is loaded from the history resets the reactions that are shown."""
+"""Whether loading a conversation from the history resets the reactions on the page."""
 
 
 class ChatPage:
-    """The page of *demo*; *others* are what else its model is given."""
+    """The page of *demo*; *others* are its additional inputs."""
 
     def __init__(self, demo: gradio.ChatInterface, others: Sequence[Component]) -> None:
         self._demo: Any = demo
@@ -36,7 +36,7 @@ class ChatPage:
         self._others = others
 
     def place(self, make: Callable[[], Details]) -> Details:
-        """Place, right below the conversation, what *make* places, and a notice."""
+        """Place what *make* creates, and a notice, directly below the conversation."""
         column = self._chatbot.parent
         before = list(column.children)
         with inside(self._demo, column):
@@ -60,7 +60,7 @@ class ChatPage:
         shorten: Handler,
         forget: Handler,
     ) -> None:
-        """Wire the events of the chat to what handles them."""
+        """Attach the events of the chat to their handlers."""
         self._details, self._name = details, json.dumps(details.id)
         with inside(self._demo, self._demo):
             details.attach(self._notice, self._told)
@@ -104,19 +104,19 @@ class ChatPage:
 
     def _then(self, event: Handler, expression: str, shown: list[Any]) -> None:
         """
-        Show what *expression* gives; and then, since Gradio sees only changes, the reactions.
+        Show the result of *expression*, then the reactions, since Gradio notices only changes.
 
-        Both follow *event*: in Gradio 5 nothing follows an event that only the browser handles.
+        Both are chained to *event*: in Gradio 5 nothing can follow a browser-only event.
         """
         event(None, self._told, shown, js=chat_script(expression), **HIDDEN)
-        shows = "" if self._reactions() else ", []"  # what has no outputs gives none
+        shows = "" if self._reactions() else ", []"  # an event without outputs returns []
         listening = f"(listen({self._name}), await settled({self._name}){shows})"
         event(None, None, self._reactions(), js=chat_script(listening), **HIDDEN)
 
     def _attach_shown(
         self, event: Any, show: Handler, inputs: list[Any], *, another: bool = False, **how: Any
     ) -> None:
-        """Show the reactions of the conversation that the page shows, whenever it is another."""
+        """Show the recorded reactions whenever the page shows another conversation."""
         if event is not None and _SHOWS_REACTIONS:
             js = self._telling(inputs, another=another)
             called = event(
@@ -126,7 +126,7 @@ class ChatPage:
             called.then(None, self._told, self._chatbot, js=js, **HIDDEN)
 
     def _attach_shortened(self, shorten: Handler) -> None:
-        """What is answered anew has no reactions yet; what was said of the old reply stays."""
+        """Clear the reactions of messages that are regenerated; flags of the old reply stay."""
         demo, chatbot = self._demo, self._chatbot
         events = [getattr(chatbot, name, None) for name in ("undo", "retry", "edit")]
         events += [_click_of(demo, name) for name in ("undo_btn", "retry_btn")]  # Gradio 4
@@ -153,17 +153,17 @@ class ChatPage:
         return [self._notice, self._details.box, self._details.again, *self._reactions()]
 
     def _reactions(self) -> list[Any]:
-        """Where the page shows reactions, if this Gradio can be told to."""
+        """Return the components that show reactions; none if this Gradio cannot set them."""
         return [self._chatbot] if _SHOWS_REACTIONS else []
 
     def _telling(self, inputs: list[Any], *, another: bool = False) -> str:
-        """A function for the browser that says, among *inputs*, what the page knows."""
-        values = f"values.slice(0, {len(inputs)})"  # Gradio 4 has the outputs behind them
+        """Return a browser function that adds the page's own state to *inputs*."""
+        values = f"values.slice(0, {len(inputs)})"  # Gradio 4 appends the outputs
         known = f"{inputs.index(self._told)}, {json.dumps(another)}"
         return chat_script(f"telling({self._name}, {values}, {known})")
 
     def _call(self) -> dict[str, Any]:
-        """How the server is asked."""
+        """Return the arguments of an event that calls the server."""
         return {"preprocess": False, "queue": False, "show_progress": "hidden", **HIDDEN}
 
 

@@ -1,3 +1,3 @@
 """
-A demo that is loaded from its file, and what it says about its log.
+Load a demo from its file, and read the fields of its log from its components.
 """

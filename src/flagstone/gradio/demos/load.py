@@ -1,7 +1,7 @@
 """
-A demo out of its file, which is not served: `app.py:demo`.
+Load a demo from its file, `app.py:demo`, without serving it.
 
-A demo's file ends with `demo.launch()`. While it is loaded, that does nothing.
+While the file is loaded, `demo.launch()` does nothing.
 """
 
 import importlib
@@ -24,20 +24,20 @@ _DEFAULT = "demo"
 
 def load_demo(target: str) -> Blocks:
     """
-    The demo that *target* names: a file and a name in it, `app.py:demo`, or `package.module:demo`.
+    Return the demo that *target* names: `app.py:demo` or `package.module:demo`.
 
-    Without a name it is `demo`, or the only one there. Nothing is served. Raises
+    Without a name it is `demo`, or the only demo in the module. Nothing is served. Raises
     `UnloadableDemoError`.
     """
     place, name = _parts_of(target)
-    # What it prints is no output of ours.
+    # Its output must not mix with ours.
     with _not_serving() as launched, redirect_stdout(sys.stderr):
         module = _load(place, target)
     return _demo_in(module, name, launched, target)
 
 
 def _parts_of(target: str) -> tuple[str, str]:
-    """The file or module, and the name in it; the colon of a Windows drive parts nothing."""
+    """Return the file or module, and the name in it; a Windows drive colon does not count."""
     place, colon, name = target.rpartition(":")
     if not colon or "/" in name or "\\" in name:
         return target, ""
@@ -63,7 +63,7 @@ def _load(place: str, target: str) -> ModuleType:
 
 
 def _run(path: Path) -> ModuleType:
-    """The module in the file *path*, which may import what lies beside it."""
+    """Run the file *path* as a module, which may import files of its folder."""
     folder = str(path.resolve().parent)
     name = path.stem if path.stem.isidentifier() and path.stem not in sys.modules else "_demo"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -71,7 +71,7 @@ def _run(path: Path) -> ModuleType:
     assert spec.loader is not None, path
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, folder)
-    sys.modules[name] = module  # where dataclasses and pickle look for it
+    sys.modules[name] = module  # dataclasses and pickle look it up there
     try:
         spec.loader.exec_module(module)
     except BaseException:
@@ -83,14 +83,14 @@ def _run(path: Path) -> ModuleType:
 
 
 def _import(place: str, target: str) -> ModuleType:
-    """The module *place*, below the folder that we are in or installed."""
+    """Import the module *place*, from the working directory or installed."""
     folder = str(Path.cwd())
     sys.path.insert(0, folder)
     try:
         return importlib.import_module(place)
     except ModuleNotFoundError as error:
         if error.name and (place == error.name or place.startswith(f"{error.name}.")):
-            reason = f"there is no file and no module {place}"
+            reason = f"there is no file or module {place}"
             raise UnloadableDemoError(target=target, reason=reason) from error
         raise
     finally:
@@ -102,20 +102,20 @@ def _demo_in(module: ModuleType, name: str, launched: list[Blocks], target: str)
     if isinstance(found, Blocks):
         return found
     if name and found is not None:
-        reason = f"its {name} is a {type(found).__name__}, and no demo of Gradio"
+        reason = f"its {name} is a {type(found).__name__}, not a Gradio demo"
         raise UnloadableDemoError(target=target, reason=reason)
     demos = {n: demo for n, demo in vars(module).items() if isinstance(demo, Blocks)}
     only = {id(demo): demo for demo in (*demos.values(), *launched)}
     if not name and len(only) == 1:
         return next(iter(only.values()))
-    there = f"its demos are {', '.join(demos)}" if demos else "it has no demo at all"
-    reason = f"there is no {name or _DEFAULT} in it: {there}"
+    there = f"its demos are {', '.join(demos)}" if demos else "it contains no demos"
+    reason = f"it has no {name or _DEFAULT}: {there}"
     raise UnloadableDemoError(target=target, reason=reason)
 
 
 @contextmanager
 def _not_serving() -> Iterator[list[Blocks]]:
-    """Let nothing that is loaded serve; gives the demos that would have been."""
+    """Keep loaded code from serving; yield the list of demos that it tried to launch."""
     launched: list[Blocks] = []
 
     def launch(self: Blocks, *_: Any, **__: Any) -> tuple[None, str, str]:
@@ -123,7 +123,7 @@ def _not_serving() -> Iterator[list[Blocks]]:
         return None, "", ""
 
     def pass_over(*_: Any, **__: Any) -> None:
-        """In place of what would serve, or wait for those who are served."""
+        """Replace functions that would serve, or block while serving."""
 
     replaced: list[tuple[Any, str, Any]] = [
         (owner, name, vars(owner)[name])
@@ -145,7 +145,7 @@ def _not_serving() -> Iterator[list[Blocks]]:
 
 
 def _classes_of_demos() -> set[type[Blocks]]:
-    """Blocks, and every class of its kind that there is, as one may launch in a way of its own."""
+    """Return Blocks and all its subclasses, since each may have its own `launch`."""
     found: set[type[Blocks]] = set()
     waiting: list[type[Blocks]] = [gradio.Blocks]
     while waiting:

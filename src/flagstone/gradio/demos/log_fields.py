@@ -1,7 +1,7 @@
 """
-What a demo tells of the columns of a log: its components' labels, kinds and sides.
+Derive the columns of a log from a demo: labels, kinds, and inputs or outputs.
 
-With it an import need not guess: a Textbox holds text, also where that is digits or JSON.
+With a demo an import need not guess: a Textbox holds text, even if that is digits or JSON.
 """
 
 import json
@@ -25,13 +25,13 @@ _MEDIA = frozenset({"image", "audio", "video", "file", "gallery", "model3d", "pa
 
 def fields_of_demo(demo: Blocks) -> list[Field]:
     """
-    The fields of *demo* as a log of Gradio's has them: of an Interface its inputs and outputs, of
-    other Blocks all that its functions take and fill.
+    Return the fields of *demo* in a Gradio log: the inputs and outputs of an Interface, or all
+    components that the functions of other Blocks take and fill.
     """
     inputs, outputs = _sides_of(demo)
     made = {number_of(component) for component in outputs}
     taken = [component for component in inputs if number_of(component) not in made]
-    if isinstance(demo, gradio.Interface):  # a component may be on both sides, and is one column
+    if isinstance(demo, gradio.Interface):  # a component on both sides is one column
         taken, made = inputs, {number_of(c) for c in outputs} - {number_of(c) for c in inputs}
     unique = {number_of(component): component for component in (*taken, *outputs)}
     return [
@@ -47,7 +47,7 @@ def _sides_of(demo: Blocks) -> tuple[list[Component], list[Component]]:
     outputs: dict[int, Component] = {}
     for function in demo.fns.values():
         taken, filled = _shown(function.inputs), _shown(function.outputs)
-        # Not the clear button, which takes nothing, nor the flag button, which fills nothing.
+        # Excludes the clear button, which takes nothing, and the flag button, which fills nothing.
         if function.fn is not None and taken and filled:
             inputs |= {number_of(component): component for component in taken}
             outputs |= {number_of(component): component for component in filled}
@@ -74,9 +74,9 @@ def _field_of(component: Component, number: int, *, is_output: bool) -> Field:
 
 
 def _parse_for(component: Component, kind: str) -> Callable[[str], Any] | None:
-    """What makes data of the text of a cell; None where the text is the data."""
+    """Return a function that parses the text of a cell; None if the text is the data."""
     own = type(component).read_from_flag
-    if not own.__module__.startswith("gradio."):  # it knows best what its `flag` wrote
+    if not own.__module__.startswith("gradio."):  # a custom component parses its own format
         return partial(_read_from_flag, component)
     if kind in _TEXTS:
         return None
@@ -90,7 +90,7 @@ def _parse_for(component: Component, kind: str) -> Callable[[str], Any] | None:
 def _read_from_flag(component: Component, text: str) -> Any:
     try:
         return as_plain(component, component.read_from_flag(text))
-    except Exception as error:  # it is anybody's code
+    except Exception as error:  # third-party code
         raise ValueError(str(error)) from error
 
 
@@ -99,7 +99,7 @@ def _as_written(value: Any) -> str:
 
 
 def _parse_choice(values: dict[str, Any], text: str) -> Any:
-    """One of a component's choices, or a list of them; else the text, as one may type others."""
+    """Return a choice, or a list of choices; else the text, since custom values are possible."""
     if text in values:
         return values[text]
     data = parse(text, literals=True)
@@ -110,7 +110,7 @@ _BOOLEANS = {"true": True, "True": True, "false": False, "False": False}
 
 
 def _parse_as(kind: str, text: str) -> Any:
-    """The data that *text* is, of a component whose values are of this *kind*."""
+    """Parse *text* as data of this *kind*."""
     if kind == "boolean":
         if text not in _BOOLEANS:
             raise ValueError("it is neither true nor false")
@@ -118,23 +118,23 @@ def _parse_as(kind: str, text: str) -> Any:
     if kind == "number":
         number = json.loads(text)
         if type(number) not in (int, float):
-            raise ValueError("it is no number")
+            raise ValueError("it is not a number")
         return number
     try:
         data = json.loads(text)
     except ValueError:
         data = parse(text, literals=True)
         if data is None:
-            raise ValueError("it is no JSON") from None
+            raise ValueError("it is not valid JSON") from None
     if kind == "label" and isinstance(data, dict) and "label" not in data:
         return _label_of(data)
     return data
 
 
 def _label_of(confidences: dict[str, Any]) -> dict[str, Any]:
-    """A label as Gradio has had it since 3.4: before, it was what is *confidences*, by name."""
+    """Return a label in the format since Gradio 3.4; earlier logs hold only *confidences*."""
     if not all(isinstance(each, int | float) for each in confidences.values()):
-        raise ValueError("it is no label")
+        raise ValueError("it is not a label")
     ranked = sorted(confidences.items(), key=lambda each: -cast(float, each[1]))
     parts = [{"label": label, "confidence": confidence} for label, confidence in ranked]
     return {"label": ranked[0][0] if ranked else None, "confidences": parts}

@@ -1,3 +1,3 @@
 """
-What a component sends and receives, as values.
+Convert between the payloads of components and values.
 """

@@ -1,9 +1,9 @@
 """
-A component's payload, as the page posts it, as a `Value`, and a `Value` as a payload again.
+Convert a component's payload, as the page posts it, to a `Value`, and back.
 
-A payload comes from a browser, so it may say anything. Only what the component's own data model
-calls a file is one, and only a file that the demo took in, by upload or as an output, is read.
-A value may come from anybody's store: of its files, only those the store has are handed on.
+A payload comes from a browser and is not trusted. Only what the component's data model declares as
+a file is treated as a file, and only uploads and outputs of the demo are read. A value may come
+from an untrusted store: only files that the store contains are passed on.
 """
 
 import io
@@ -43,11 +43,12 @@ def to_value(
     files: Files,
 ) -> Value:
     """
-    What *component* held, with its files put in *files*.
+    Return *payload* of *component* as a `Value`; save its files in *files*.
 
-    Raises `RejectedFlagError` for what cannot be kept as it is, `StoreError` where a file cannot.
+    Raises `RejectedFlagError` if it cannot be saved exactly, `StoreError` if a file cannot be
+    saved.
     """
-    if is_update(payload):  # of the component's looks: no value, but kept as it is
+    if is_update(payload):  # changes the component, not its value; saved as it is
         return Value(kind="json", data=payload, component=description, files=files)
     try:
         if is_disguised(component, payload):
@@ -61,7 +62,7 @@ def to_value(
         ) from error
     if hasattr(component, "blob_storage"):
         data = _keep_drawing(data, component, field, files)
-    if component.data_model is not None:  # else what looks like a file is data all the same
+    if component.data_model is not None:  # without a model, what looks like a file is data
         data = _keep_files(data, component, field, files)
     try:
         return Value(kind=kind_of(component), data=data, component=description, files=files)
@@ -72,19 +73,19 @@ def to_value(
 
 def to_payload(value: Value, component: Component) -> Any:
     """
-    What the page holds when *component* shows *value*: what `component.preprocess` takes, and
-    what a function with `postprocess=False` may return.
+    Return the payload with which *component* shows *value*: the input of `component.preprocess`,
+    or the result of a function with `postprocess=False`.
 
-    Files are copied to where Gradio serves files from. Raises `UnreadableValueError` for a value
-    that is not of such a component.
+    Files are copied to the folder from which Gradio serves files. Raises `UnreadableValueError` if
+    the value does not fit the component.
     """
     if value.data is None or is_update(value.data):
         return None
     served: set[str] = set()
     payload = _with_served_files(value, value.data, Path(component.GRADIO_CACHE), served)
     paths = set(_paths_in(payload, needs_mark=component.data_model is None))
-    if not paths <= served:  # a component would read them, and Gradio serve them
-        raise UnreadableValueError(kind=value.kind, reason="it names a file that its store has not")
+    if not paths <= served:  # the component would read them, and Gradio would serve them
+        raise UnreadableValueError(kind=value.kind, reason="it names a file that its store lacks")
     try:
         return _as_model(component, payload)
     except _NotItsValueError as error:
@@ -92,11 +93,11 @@ def to_payload(value: Value, component: Component) -> Any:
 
 
 class _NotItsValueError(ValueError):
-    """A payload is not what its component's data model says."""
+    """A payload does not fit its component's data model."""
 
 
 def _as_model(component: Component, payload: Any) -> Any:
-    """*payload* as the data model of *component*, if it has one."""
+    """Return *payload* as an instance of the data model of *component*, if it has one."""
     model = component.data_model
     if model is None or payload is None or isinstance(payload, BaseModel):
         return payload
@@ -112,9 +113,9 @@ def _not_its_value(component: Component) -> _NotItsValueError:
 
 def as_plain(component: Component, payload: Any) -> Any:
     """
-    *payload* of *component* as plain data, with all keys of its data model.
+    Return *payload* of *component* as plain data, with all keys of its data model.
 
-    Raises `ValueError` for what is no value of such a component.
+    Raises `ValueError` if it is not a value of such a component.
     """
     payload = _as_model(component, payload)
     return payload.model_dump() if isinstance(payload, BaseModel) else payload
@@ -122,10 +123,10 @@ def as_plain(component: Component, payload: Any) -> Any:
 
 def as_sent(data: Any, *, streamed: bool = False) -> Any:
     """
-    A copy of *data* as Gradio sends it to a page, but for numbers that JSON has no word for.
+    Return a copy of *data* as Gradio sends it to a page, except for numbers JSON cannot represent.
 
-    What is no JSON of itself is what Gradio makes of it: a model its fields, a number of NumPy's a
-    number, or text where Gradio has *streamed* it, anything else text.
+    Other types are converted as Gradio does: a model to its fields, a NumPy number to a number, or
+    to text if *streamed*, anything else to text.
     """
     match data:
         case BaseModel():
@@ -138,7 +139,7 @@ def as_sent(data: Any, *, streamed: bool = False) -> Any:
 
 
 def differs_streamed(data: Any) -> bool:
-    """Whether Gradio may stream *data* otherwise than it answers with it."""
+    """Whether Gradio may stream *data* in another form than in a plain answer."""
     match data:
         case BaseModel():
             return differs_streamed(data.model_dump())
@@ -161,17 +162,17 @@ def _rendered(data: Any, *, streamed: bool) -> Any:
     option = numbers | orjson.OPT_PASSTHROUGH_DATETIME
     try:
         return orjson.loads(orjson.dumps(data, default=str, option=option))
-    except orjson.JSONEncodeError:  # what no page can be sent, such as text with a lone surrogate
+    except orjson.JSONEncodeError:  # cannot be sent to a page, such as a lone surrogate
         return str(data)
 
 
 def is_update(payload: Any) -> bool:
-    """Whether Gradio would take *payload* for a change of a component's looks, and code."""
+    """Whether Gradio would treat *payload* as a component update."""
     return isinstance(payload, dict) and "update" in str(payload.get("__type__"))
 
 
 def _keep_drawing(data: Any, component: Component, field: str, files: Files) -> Any:
-    """*data* of an ImageEditor, with the images that it names by an id, known to the demo only."""
+    """Return *data* of an ImageEditor with the images that it refers to by an id."""
     if data is None or data["id"] is None:
         return data
     drawing = held_drawing(component, data["id"])
@@ -200,7 +201,7 @@ def _keep_files(data: Any, component: Component, field: str, files: Files) -> An
             if is_file_data(data):
                 return _keep_file(data, component, field, files)
             if type(component).__module__.startswith("gradio."):
-                reason = "the page does not mark it as a file of the demo's"
+                reason = "the page does not mark it as a file of the demo"
                 raise UntrustedFileError(field=field, path=data["path"], reason=reason)
         return {key: _keep_files(part, component, field, files) for key, part in data.items()}
     if isinstance(data, list | tuple):
@@ -209,7 +210,7 @@ def _keep_files(data: Any, component: Component, field: str, files: Files) -> An
 
 
 def is_file_data(data: dict[str, Any]) -> bool:
-    """Whether *data* is what Gradio calls a file."""
+    """Whether *data* is Gradio's representation of a file."""
     meta = data.get("meta")
     return isinstance(meta, dict) and meta.get("_type") == "gradio.FileData"
 
@@ -219,7 +220,7 @@ def _keep_file(data: dict[str, Any], component: Component, field: str, files: Fi
     if data.get("is_stream"):
         found = held_stream(path)
         if found is None:
-            reason = "it is a stream that has not ended, or that the demo has not"
+            reason = "the stream has not ended, or the demo does not have it"
             raise UntrustedFileError(field=field, path=path, reason=reason)
         path, name = str(found), found.name
     try:
@@ -227,7 +228,9 @@ def _keep_file(data: dict[str, Any], component: Component, field: str, files: Fi
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise UntrustedFileError(field=field, path=path, reason="there is no such file") from error
     if not real.startswith(_roots(component)):
-        raise UntrustedFileError(field=field, path=path, reason="the demo never took it in")
+        raise UntrustedFileError(
+            field=field, path=path, reason="it is neither an upload nor an output"
+        )
     if not os.path.isfile(real):  # noqa: PTH113
         raise UntrustedFileError(field=field, path=path, reason="it is not a regular file")
     name = name or os.path.basename(real)  # noqa: PTH119
@@ -235,7 +238,7 @@ def _keep_file(data: dict[str, Any], component: Component, field: str, files: Fi
 
 
 def _roots(component: Component) -> tuple[str, ...]:
-    """Where Gradio puts what was uploaded and what functions returned."""
+    """Return the folders of Gradio's uploads and of files returned by functions."""
     return _resolved(get_upload_folder()), _resolved(component.GRADIO_CACHE)
 
 
@@ -245,7 +248,7 @@ def _resolved(place: str) -> str:
 
 
 def _with_served_files(value: Value, data: Any, cache_dir: Path, served: set[str]) -> Any:
-    """*data* with FileData for each file, copied into *cache_dir*; *served* gets the paths."""
+    """Return *data* with files copied to *cache_dir*, as FileData; add their paths to *served*."""
     match data:
         case FileRef():
             try:
@@ -273,7 +276,7 @@ def _with_served_files(value: Value, data: Any, cache_dir: Path, served: set[str
 
 
 def _paths_in(data: Any, *, needs_mark: bool) -> Iterator[str]:
-    """The path of everything in *data* that Gradio may take for a file."""
+    """Yield the path of everything in *data* that Gradio may treat as a file."""
     if isinstance(data, dict):
         if isinstance(data.get("path"), str) and (is_file_data(data) or not needs_mark):
             yield data["path"]

@@ -1,8 +1,8 @@
 """
-Which components a flag is of: their names, what each is, and which of them are outputs.
+The fields of a flag: its components, their names and descriptions, and which are outputs.
 
-A callback is given a list of components and is not told which the model saw and which it made.
-The running Blocks knows: it has the functions that the page calls, with their inputs and outputs.
+A callback receives a list of components that does not distinguish inputs from outputs. The running
+Blocks does: it has the functions that the page calls, with their inputs and outputs.
 """
 
 import copy
@@ -25,10 +25,10 @@ _NOT_SHOWN = {"value", "render", "every", "inputs", "load_fn", "key", "preserved
 @dataclass(frozen=True, kw_only=True)
 class Roles:
     """
-    Which fields are outputs, by position, and how that is known.
+    The positions of the outputs, and how they are known.
 
-    The demo's author declared it, a run of the session told, the functions of the page did, or it
-    is unknown.
+    `known` is "declared" by the demo's author, "run" (from a run of the session), "found" (from the
+    functions of the page), or "unknown".
     """
 
     outputs: frozenset[int]
@@ -37,11 +37,11 @@ class Roles:
 
 class Fields:
     """
-    The components that one `setup` was given.
+    The components that one `setup` received.
 
-    *outputs* are those of them that the model made, if the caller says so; `declared` has their
-    positions. `optional` are the positions of outputs that a page posts only as inputs: one
-    component is both.
+    *outputs* are the components that the model fills, if known; `declared` has their positions.
+    `optional` are the positions of outputs that a page posts only as inputs, because one component
+    is both.
     """
 
     def __init__(
@@ -56,37 +56,37 @@ class Fields:
             self.declare(outputs)
 
     def declare(self, outputs: Iterable[Block]) -> None:
-        """Say which of the components the model made."""
+        """Declare which of the components are outputs."""
         self.declared = self.positions(outputs)
 
     def declare_last(self, count: int) -> None:
-        """Say that the model made the last *count* fields; a component may be on both sides."""
+        """Declare the last *count* fields as outputs; a component may be on both sides."""
         total = len(self.components)
         self.declared = frozenset(range(total - count, total))
 
     def are_running(self) -> bool:
-        """Whether all of them belong to the Blocks that is running."""
+        """Whether all of them belong to the running Blocks."""
         blocks = running_blocks()
         return blocks is not None and all(number_of(c) in blocks.blocks for c in self.components)
 
     def take(self, count: int) -> bool:
-        """Whether *count* values are one for each field, or for each that a page posts."""
+        """Whether *count* is the number of fields, or of those that a page posts."""
         total = len(self.components)
         return count in (total, total - len(self.optional))
 
     def positions(self, components: Iterable[Block]) -> frozenset[int]:
-        """The positions of those fields that are among *components*."""
+        """Return the positions of the fields that are among *components*."""
         numbers = {number_of(component) for component in components}
         return frozenset(n for n, c in enumerate(self.components) if number_of(c) in numbers)
 
 
 def components_of(interface: gradio.Interface) -> tuple[list[Component], list[Component]]:
-    """The inputs and the outputs of *interface*, both of which Gradio fills as it is made."""
+    """Return the input and the output components of *interface*."""
     return cast(Any, interface.input_components), cast(Any, interface.output_components)
 
 
 def page_of(components: Iterable[Component]) -> Blocks | None:
-    """The page that is being built, else the one that *components* stand in, if they do."""
+    """Return the page that is being built, else the outermost one that contains *components*."""
     page: Blocks | None = Context.root_block
     for component in () if page is not None else components:
         block: Any = component
@@ -96,12 +96,12 @@ def page_of(components: Iterable[Component]) -> Blocks | None:
 
 
 def running_blocks() -> Blocks | None:
-    """The Blocks whose event this thread works on, if any."""
+    """Return the Blocks whose event is being handled, if any."""
     return LocalContext.blocks.get(None)
 
 
 def describe(component: Component) -> Mapping[str, Any]:
-    """The class of *component* and the arguments that make another one like it."""
+    """Return the class of *component* and the arguments that create a copy of it."""
     kind = type(component)
     arguments = arguments_of(component)
     if component.label is not None:
@@ -110,9 +110,9 @@ def describe(component: Component) -> Mapping[str, Any]:
 
 
 def arguments_of(component: Component) -> dict[str, Any]:
-    """What *component* was made with, but for its value and what cannot be kept as data."""
+    """Return the arguments of *component*, except its value and those that are not data."""
     return {
-        name: copy.deepcopy(argument)  # which a function may be given, and change
+        name: copy.deepcopy(argument)  # a function could change the original
         for name, argument in component.constructor_args.items()
         if name not in _NOT_SHOWN and _is_keepable(argument)
     }
@@ -131,20 +131,20 @@ def _label_of(component: Component, number: int) -> str:
 
 
 def text_of(label: Any) -> str:
-    """*label*, or the key under which its translations are found."""
+    """Return *label* as text; for a translated label, its translation key."""
     if label is None:
         return ""
     return label if isinstance(label, str) else str(getattr(label, "key", label))
 
 
 def title_of(demo: Any) -> str:
-    """The title of *demo*; "" where it has none, for which Gradio puts its own name."""
+    """Return the title of *demo*; "" if it has none, which Gradio shows as "Gradio"."""
     title = text_of(getattr(demo, "title", None))
     return "" if title == "Gradio" else title
 
 
 def title_here() -> str:
-    """The title of the innermost demo that is being built and has one; "" where none has."""
+    """Return the title of the innermost titled demo that is being built; "" if none has one."""
     block: Any = Context.block
     while block is not None:
         if isinstance(block, Blocks) and title_of(block):
@@ -154,11 +154,11 @@ def title_here() -> str:
 
 
 def name_of(demo: Any) -> str:
-    """The title of *demo*, else the name of its function."""
+    """Return the title of *demo*, else the name of its function."""
     return title_of(demo) or str(getattr(demo, "__name__", None) or "")
 
 
 def number_of(component: Block) -> int:
-    """The number by which Gradio tells *component* from all others."""
+    """Return Gradio's unique number of *component*."""
     number: int = component._id  # noqa: SLF001 - it has no other name
     return number

@@ -1,5 +1,5 @@
 """
-What the value of a component is to a person: its kind.
+The kind of a component's values, such as "image" or "label".
 """
 
 from functools import cache
@@ -58,8 +58,7 @@ _KINDS = {
 
 def kind_of(component: Component) -> str:
     """
-    What the value of *component* is to a person: the kind of the nearest class we know, else of
-    its data model.
+    Return the kind of *component*: that of its nearest known base class, else of its data model's.
     """
     models = component.data_model.__mro__ if component.data_model else ()
     names = (base.__name__ for base in (*type(component).__mro__, *models))
@@ -71,7 +70,7 @@ def kind_of(component: Component) -> str:
 def _unknown_kind(component: type[Component]) -> str:
     if not component.__module__.startswith("gradio."):
         logger.warning(
-            "%s is new to Flagstone: its values are kept as JSON, exactly, and shown as such",
+            "%s is new to Flagstone: its values are saved as exact JSON, and shown as JSON",
             component.__qualname__,
         )
     return "json"

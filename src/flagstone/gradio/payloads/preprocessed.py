@@ -1,8 +1,8 @@
 """
-Whether a value is what Gradio gives a function, and not what the page holds.
+Detect preprocessed values: what Gradio passes to a function, rather than what the page holds.
 
-An event that calls `flag()` without `preprocess=False` gets images, arrays and paths. Most are no
-payload of their component; some would pass for one, and be kept as what nobody saw.
+An event that calls `flag()` without `preprocess=False` gets images, arrays and paths. Most are not
+valid payloads of their component; some are, and would be saved as values that the page never held.
 """
 
 from collections.abc import Iterable
@@ -18,9 +18,9 @@ _OF_A_PAGE = (str, bool, int, float, type(None), BaseModel)
 
 def find_preprocessed(payload: Any, roots: tuple[str, ...]) -> str:
     """
-    What in *payload* only a function gets, in words; "" for nothing.
+    Return, in words, what in *payload* only a function gets; "" if there is nothing.
 
-    *roots* are where Gradio keeps files: a page names them within an object, never as a text.
+    *roots* are the folders of Gradio's files: a page names these in an object, never as plain text.
     """
     match payload:
         case str() if payload.startswith(roots):
@@ -41,7 +41,7 @@ def _first(parts: Iterable[Any], roots: tuple[str, ...]) -> str:
 
 
 def is_disguised(component: Component, payload: Any) -> bool:
-    """Whether *payload* would pass for one of *component*, and is what a function gets of it."""
+    """Whether *payload* is preprocessed, although it is also a valid payload of *component*."""
     if payload is None:
         return False
     if isinstance(component, Dataset):
@@ -52,8 +52,8 @@ def is_disguised(component: Component, payload: Any) -> bool:
     if kind in ("choice", "choices") and getattr(component, "type", "") == "index":
         chosen = payload if isinstance(payload, list) else [payload]
         values = [value for _, value in getattr(component, "choices", None) or ()]
-        are_texts = all(isinstance(value, str) for value in values)  # else who knows
+        are_texts = all(isinstance(value, str) for value in values)  # else it is ambiguous
         return are_texts and any(type(index) is int for index in chosen)
     fields = getattr(component.data_model, "model_fields", {})
     is_object = isinstance(payload, dict) and payload and fields and "root" not in fields
-    return bool(is_object) and not (payload.keys() & fields.keys())  # the model drops all of it
+    return bool(is_object) and not (payload.keys() & fields.keys())  # the model would drop all keys

@@ -1,5 +1,5 @@
 """
-What the running demo holds for a page that names it only: drawings sent ahead, and streams.
+Data that the server holds and a page refers to only by name: uploaded drawings, and streams.
 """
 
 import asyncio
@@ -15,19 +15,19 @@ from flagstone.gradio.payloads.fields import running_blocks
 
 def held_drawing(component: Component, name: str) -> Any:
     """
-    What the page of an ImageEditor sent ahead under this *name*: Gradio's `EditorDataBlobs`.
+    Return the drawing that an ImageEditor uploaded under *name*: Gradio's `EditorDataBlobs`.
 
-    None where there are none: a submit takes them away, and the page sends files then.
+    Returns None if there is none: a submit removes it, and the page then posts files.
     """
     return cast(Any, component).blob_storage.get(name)
 
 
 def held_stream(path: str) -> Path | None:
     """
-    The file of all that was streamed to *path*: `…/session/run/component/playlist.m3u8`.
+    Return a file of the complete stream at *path*: `…/session/run/component/playlist.m3u8`.
 
-    None where the running demo has no such stream of this session, or has not ended it. Gradio 4
-    forgets each part as it is played, and so never has one.
+    Returns None if the running demo has no such stream of this session, or it has not ended. It is
+    always None in Gradio 4, which drops each part once it is played.
     """
     blocks = running_blocks()
     request = LocalContext.request.get(None)
@@ -40,14 +40,14 @@ def held_stream(path: str) -> Path | None:
         for output, stream in outputs.items()
     }
     stream: Any = streams.get((run, component))
-    if not getattr(stream, "ended", False):  # none, or Gradio 4's list of what is not played yet
+    if not getattr(stream, "ended", False):  # None, or Gradio 4's list of unplayed parts
         return None
     combining = cast(Any, blocks.blocks[int(component)]).combine_stream(
         [segment["data"] for segment in stream.segments],
         desired_output_format=stream.desired_output_format,
         only_file=True,
     )
-    # A thread of its own: where we are called from, a loop may be running.
+    # In a separate thread: an event loop may be running in this one.
     with ThreadPoolExecutor(1) as thread:
         combined = thread.submit(asyncio.run, combining).result()
     return Path(combined.path)

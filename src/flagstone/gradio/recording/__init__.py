@@ -1,3 +1,3 @@
 """
-From a call or a press to a record in a store.
+Record the calls of a page's functions, and save presses as flags in a store.
 """

@@ -1,10 +1,9 @@
 """
-The calls of a page's functions, remembered for a while: what went in and what came out.
+A bounded log of the calls of a page's functions: inputs and outputs.
 
-What is remembered are digests, and the data only of the few values that a page loses: a state,
-an input that a call overwrites, a number that JavaScript cannot hold. For each session the latest
-calls are kept, and for all sessions together a bounded number, those seen least recently going
-first.
+The log stores digests. It stores data only for values that a page loses: a state, an input that a
+call overwrites, a number that JavaScript cannot represent. Each session keeps its latest calls;
+if all sessions together exceed the limit, the least recently active sessions are dropped.
 """
 
 import hashlib
@@ -19,7 +18,7 @@ from flagstone.errors import UnserializableValueError
 from flagstone.gradio.recording.digests import Digest
 
 MAX_KEPT_SIZE = 1_000_000
-"""The most characters of JSON that are kept of one value."""
+"""Maximum size of one stored value, in characters of JSON."""
 
 MAX_KEPT_SIZE_OF_ALL = 64_000_000
 
@@ -27,23 +26,23 @@ Kind = Literal["run", "cached example"]
 
 
 class Kept(NamedTuple):
-    """A value as it was at one moment, as `codec` writes it; or why it is not here."""
+    """A snapshot of a value, as `codec` writes it; or the reason why there is none."""
 
     text: str | None
     reason: str = ""
 
     def value(self) -> Any:
-        """A copy of the value; None where it is not here."""
+        """Return a copy of the value; None if there is none."""
         return None if self.text is None else codec.loads(self.text)
 
 
 def keep(value: Any) -> Kept:
-    """A copy of *value*, as long as it is small enough and can be written."""
+    """Return a snapshot of *value*, if it is small enough and can be written as JSON."""
     try:
         text = "" if _is_larger(value, MAX_KEPT_SIZE) else codec.dumps(value)
     except UnserializableValueError as error:
         return Kept(None, f"it cannot be written as JSON: {error.reason}")
-    except RuntimeError:  # another thread changes it
+    except RuntimeError:  # another thread changed it
         return Kept(None, "it changed while it was copied")
     if not 0 < len(text) <= MAX_KEPT_SIZE:
         return Kept(None, f"it is larger than {MAX_KEPT_SIZE // 1_000_000} MB")
@@ -51,7 +50,7 @@ def keep(value: Any) -> Kept:
 
 
 def _is_larger(value: Any, size: int) -> bool:
-    """Whether *value* takes more than about *size* characters; looks no further than that."""
+    """Whether *value* takes more than about *size* characters; stops as soon as it does."""
     parts = [value]
     while parts and size >= 0:
         part = parts.pop()
@@ -66,12 +65,13 @@ def _is_larger(value: Any, size: int) -> bool:
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Call:
     """
-    One call, with digests and kept values by the number of the component.
+    One call, with digests and stored values by component number.
 
-    `function` is Gradio's `BlockFunction`. `blank` are the inputs that held no value, `reset` the
-    outputs that were given none.
-    `steps` are the outputs of the steps of a generator that has not ended. `error` is what it
-    raised. `made_up` are the inputs in which somebody says what the server never said.
+    `function` is Gradio's `BlockFunction`. `taken` and `given` are stored values of inputs and
+    outputs. `blank` are the inputs that were empty or had their initial value, `reset` the outputs
+    that the call set to such a value.
+    `steps` are the outputs of each step of a generator that has not ended. `error` describes the
+    exception. `made_up` are the inputs with messages that the server never wrote.
     """
 
     function: Any
@@ -89,16 +89,16 @@ class Call:
 
     @property
     def fields(self) -> int:
-        """How many fields are remembered, and one for the call."""
+        """The number of remembered fields, plus one for the call."""
         return len(self.inputs) + len(self.outputs) + 1
 
     @property
     def size(self) -> int:
-        """The characters of all values kept."""
+        """The number of characters of all stored values."""
         return sum(len(kept.text or "") for kept in (*self.taken.values(), *self.given.values()))
 
     def made(self, number: int, posted: bytes) -> bool:
-        """Whether this is what component *number* was given, by the end or by a step so far."""
+        """Whether the call, or a step of it, set component *number* to the *posted* value."""
         return any(
             digest is not None and digest.matches(posted)
             for digest in (outputs.get(number) for outputs in (self.outputs, *self.steps))
@@ -109,7 +109,7 @@ class CallLog:
     """
     The calls of all sessions of one page.
 
-    At most *calls* and *fields* of one session, and *fields_of_all* fields of all sessions.
+    It holds at most *calls* and *fields* per session, and *fields_of_all* fields in total.
     """
 
     def __init__(self, *, calls: int, fields: int, fields_of_all: int) -> None:
@@ -121,7 +121,7 @@ class CallLog:
         self._size = 0
 
     def add(self, session: str, call: Call, *, instead_of: Call | None = None) -> None:
-        """Remember *call* as the latest of *session*; it may replace a generator's step before."""
+        """Add *call* as the latest of *session*; it replaces *instead_of*, an earlier step."""
         calls, fields, fields_of_all = self._limits
         with self._lock:
             found = self._sessions.setdefault(_key(session), deque())
@@ -139,14 +139,14 @@ class CallLog:
                     self._count(each, -1)
 
     def calls_of(self, session: str | None) -> list[Call]:
-        """The calls of *session*, the latest last."""
+        """Return the calls of *session*, latest last."""
         with self._lock:
             return list(self._sessions.get(_key(session), ()))
 
     def find_elsewhere(
         self, *, inputs: Mapping[int, bytes], outputs: Mapping[int, bytes]
     ) -> Call | None:
-        """A call of any session that made all of *outputs* from *inputs*."""
+        """Return a call of any session that made all of *outputs* from *inputs*."""
         if not outputs:
             return None
         with self._lock:
@@ -176,11 +176,11 @@ def find_calls(
     calls: Collection[Call], *, inputs: Mapping[int, bytes], outputs: Mapping[int, bytes]
 ) -> list[Call] | None:
     """
-    Those of *calls*, of one session in order, that made *outputs* from *inputs*.
+    Return those of *calls*, one session's in order, that made *outputs* from *inputs*.
 
-    Both are digests of what is posted, by the number of the component. Where a call took what an
-    earlier one gave, the earlier one counts, too, as far as it takes to reach the inputs. None
-    where any output was not made, or not from these inputs.
+    Both are posted digests by component number. If a call took the output of an earlier call, the
+    earlier call is included, too, as far back as needed to reach the inputs. Returns None if any
+    output was not made, or not from these inputs.
     """
     ordered = list(calls)
     places: set[int] = set()
@@ -211,7 +211,7 @@ def find_calls(
 
 
 def _givers(calls: list[Call], place: int) -> Iterator[int]:
-    """The places of the calls that gave the call at *place* what it took."""
+    """Yield the places of the earlier calls whose outputs the call at *place* took."""
     for number, taken in calls[place].inputs.items():
         for earlier in range(place - 1, -1, -1):
             given = calls[earlier].outputs.get(number)
@@ -222,7 +222,7 @@ def _givers(calls: list[Call], place: int) -> Iterator[int]:
 
 
 def _agrees(calls: list[Call], place: int, inputs: Mapping[int, bytes]) -> bool:
-    """Whether the call at *place* took *inputs*, or the page lost those since."""
+    """Whether the call at *place* took *inputs*, or later calls overwrote them on the page."""
     call = calls[place]
     shown = _shown_by_example(call, calls)
     for number, posted in inputs.items():
@@ -239,7 +239,7 @@ def _agrees(calls: list[Call], place: int, inputs: Mapping[int, bytes]) -> bool:
 
 
 def _shown_by_example(call: Call, calls: list[Call]) -> dict[int, Digest]:
-    """What the example filled whose cached answer *call* gave; empty for any other call."""
+    """Return what the example filled in, if *call* returned its cached answer; else empty."""
     return {
         number: digest
         for other in (calls if call.kind == "cached example" else ())
@@ -249,13 +249,13 @@ def _shown_by_example(call: Call, calls: list[Call]) -> dict[int, Digest]:
 
 
 def _was_given(calls: list[Call], number: int, posted: bytes) -> bool:
-    """Whether the latest of *calls* that gave component *number* a value gave it this one."""
+    """Whether the latest of *calls* that set component *number* set it to the *posted* value."""
     giver = next((call for call in reversed(calls) if number in call.outputs), None)
     return giver is not None and giver.made(number, posted)
 
 
 def _covered(calls: list[Call], places: set[int]) -> set[int]:
-    """What the calls at *places* took or filled; with a cached answer, what its example filled."""
+    """Return the components that the calls at *places* took, or filled directly or by example."""
     covered: set[int] = set()
     for call in (calls[place] for place in places):
         covered |= {*call.inputs, *call.outputs, *_shown_by_example(call, calls)}
@@ -269,5 +269,5 @@ def _keys_of(call: Call) -> Iterator[tuple[int, bytes]]:
 
 
 def _key(session: str | None) -> bytes:
-    """A key for *session*, whose name the page makes up, as long as it likes."""
+    """Return a key of fixed size for *session*, whose name the page chooses freely."""
     return hashlib.blake2b(str(session).encode("utf-8", "replace"), digest_size=16).digest()

@@ -1,8 +1,8 @@
 """
-What the server itself produced, so that a flag can be told from a forged one.
+Remember what the server produced, to distinguish genuine flags from forged ones.
 
-A flag says what its page saw, and anybody can post one. So each call of a function of the page is
-remembered (`call_log.py`).
+A flag contains what the page claims to have seen, and any client can post one. So each call of a
+function of the page is recorded (`call_log.py`).
 """
 
 import copy
@@ -25,13 +25,13 @@ from flagstone.gradio.recording.server_messages import Spoken, carriers_of, repl
 
 RUNS_OF_A_SESSION = 50
 FIELDS_OF_A_SESSION = 500
-"""The most calls of a session that are remembered, and the most fields of them together."""
+"""Maximum number of remembered calls per session, and of their fields in total."""
 
 FIELDS_OF_ALL = 200_000
-"""The most fields that are remembered of all sessions together; each takes 200 to 500 bytes."""
+"""Maximum number of remembered fields of all sessions; each takes 200 to 500 bytes."""
 
 _MAX_STEPS = 16
-"""The latest steps of a generator that are remembered until it ends."""
+"""Number of latest steps of a generator that are remembered until it ends."""
 
 
 @dataclass(kw_only=True)
@@ -39,12 +39,12 @@ class Run:
     """
     One call of a function of the page, with payloads as the page has them.
 
-    `function` is Gradio's `BlockFunction`, with the function as `fn` and components on both sides.
-    `states` and `made_states` are copies of the states that it was given, and that it made, by the
-    number of the component. `outputs` of a generator are those of its last step; `streamed` is what
-    Gradio streams in place of them, where that may differ. `seconds` is the
-    time that the calls took. `heard` are the messages that it was given, `spoken` those that it
-    wrote (`spoken.py`), `made_up` the inputs with messages that no function wrote.
+    `function` is Gradio's `BlockFunction`, with `fn`, `inputs` and `outputs`. `states` and
+    `made_states` are copies of the states that it took and returned, by component number. For a
+    generator, `outputs` are those of its last step; `streamed` is what Gradio streams in place of
+    them, if that may differ. `seconds` is the duration. `heard` are the messages that it took,
+    `spoken` those that it wrote (`server_messages.py`), `made_up` the inputs with messages that no
+    function wrote.
     """
 
     function: Any
@@ -71,10 +71,10 @@ Listener = Callable[[Run], Awaitable[None]]
 
 class Capture(CallLog):
     """
-    What one running page produced.
+    The recorded calls of one running page.
 
-    `listeners` hear of each call that has ended. `apps` are the names of the demos on the page.
-    *overwritten* names the components that functions of the page write to.
+    `listeners` are called with each finished call. `apps` are the names of the demos on the page.
+    *overwritten* returns the numbers of the components that functions of the page write to.
     """
 
     def __init__(self, overwritten: Callable[[], set[int]] = set) -> None:
@@ -96,9 +96,9 @@ class Capture(CallLog):
         functions: set[Any] | None = None,
     ) -> float | None:
         """
-        How long the server took to make *outputs* from *inputs*; None where it did not.
+        Return how long the server took to make *outputs* from *inputs*; None if it did not.
 
-        Both are digests by the number of the component. With *functions* only their calls count.
+        Both are digests by component number. With *functions*, only calls of these count.
         """
         calls = self.calls_of(session)
         if functions is not None:
@@ -107,7 +107,7 @@ class Capture(CallLog):
         return None if used is None else sum(call.seconds for call in used)
 
     def listen(self, run: Run, left: Iterable[Any]) -> None:
-        """Remember the messages that *run* gave, and those in the states that it *left* behind."""
+        """Remember the messages that *run* wrote to outputs, and to the states *left* after it."""
         if run.heard is None:  # its first step
             states = {c: kept.value() for c, kept in _by_component(run.function.inputs, run.states)}
             taken = carriers_of(zip(run.function.inputs, run.inputs, strict=False)) | states
@@ -122,7 +122,7 @@ class Capture(CallLog):
         )
 
     def remember(self, session: str, run: Run, *, goes_on: bool = False) -> None:
-        """Remember *run* as far as it came."""
+        """Remember *run* up to its latest step."""
         made = {} if run.error else {number_of(c): (c, payload) for _, c, payload in filled(run)}
         streamed = {number_of(c): [payload] for _, c, payload in filled(run, run.streamed or [])}
         digests = {
@@ -152,7 +152,7 @@ class Capture(CallLog):
         run.call = call
 
     def begin(self, function: Any, inputs: list[Any], request: Any, iterator: Any) -> Run:
-        """The run that a call begins, or, with the *iterator* of a generator, goes on with."""
+        """Return a new run, or the one that a generator's *iterator* continues."""
         run = self._unfinished.pop(iterator, None) if iterator is not None else None
         if run is None:
             run = Run(function=function, inputs=copy.deepcopy(inputs), request=request)
@@ -168,18 +168,18 @@ class Capture(CallLog):
         return run
 
     def suspend(self, run: Run, iterator: Any) -> None:
-        """*run* goes on when *iterator* is called again; it goes with it, too."""
+        """Store *run* until *iterator* is called again; it is dropped along with *iterator*."""
         self._unfinished[iterator] = run
 
 
 def capture_of(blocks: Blocks | None) -> Capture | None:
-    """What remembers for *blocks*, if anything does."""
+    """Return the capture of *blocks*, or None."""
     watched = getattr(getattr(blocks, "process_api", None), "__self__", None)
     return getattr(watched, "capture", None)
 
 
 def filled(run: Run, outputs: list[Any] | None = None) -> Iterator[tuple[int, Component, Any]]:
-    """Those of *outputs*, by default the run's, that have a value: position, component, payload."""
+    """Yield (position, component, payload) for each output with a value; default: the run's."""
     outputs = run.outputs if outputs is None else outputs
     for n, (component, payload) in enumerate(zip(run.function.outputs, outputs, strict=False)):
         if isinstance(component, Component) and not component.stateful:
@@ -190,7 +190,7 @@ def filled(run: Run, outputs: list[Any] | None = None) -> Iterator[tuple[int, Co
 
 
 def predictors_of(blocks: Blocks) -> list[Any]:
-    """The functions of *blocks* that are neither Flagstone's nor only the browser's."""
+    """Return the functions of *blocks* that are neither Flagstone's nor browser-only."""
     return [function for function in blocks.fns.values() if not is_ours(function)]
 
 
@@ -201,7 +201,7 @@ def _by_component(components: Any, kept: Mapping[int, Kept]) -> Iterator[tuple[C
 
 
 def is_reset(component: Component, payload: Any) -> bool:
-    """Whether *payload* is no value, or the one that *component* begins with."""
+    """Whether *payload* is empty, or the initial value of *component*."""
     return _is_blank(payload) or payload == as_sent(getattr(component, "value", None))
 
 
@@ -215,7 +215,7 @@ def _is_blank(payload: Any) -> bool:
 
 
 def written_by(blocks: Blocks) -> set[int]:
-    """The numbers of the components that functions of *blocks* write to."""
+    """Return the numbers of the components that functions of *blocks* write to."""
     return {
         number_of(component)
         for function in predictors_of(blocks)
@@ -225,19 +225,19 @@ def written_by(blocks: Blocks) -> set[int]:
 
 
 def is_ours(function: Any) -> bool:
-    """Whether it is no prediction: a function of Flagstone's, or one of the browser's."""
+    """Whether *function* is Flagstone's or browser-only, so not a prediction."""
     called = function.fn
     return called is None or _module_of(called).startswith("flagstone.gradio.")
 
 
 def _is_cached_example(function: Any) -> bool:
-    """Whether Gradio shows an example by *function*: its inputs, or the answer from its cache."""
+    """Whether *function* is Gradio's for showing an example: its inputs, or its cached answer."""
     is_example = _module_of(function.fn).startswith("gradio.helpers")
     return is_example and any(isinstance(c, gradio.Dataset) for c in function.inputs)
 
 
 def error_facts(error: Exception) -> dict[str, str]:
-    """What a record says of what a prediction raised."""
+    """Return the entries of a record for an exception that a prediction raised."""
     return {
         "type": type(error).__name__,
         "message": str(error),

@@ -1,9 +1,9 @@
 """
-What a component held, as a digest that is equal for what a page cannot tell apart.
+Digests of component values; equal for values that a page cannot distinguish.
 
-JavaScript has one kind of number, 64 bits wide, and JSON has no word for those that are not
-finite. So a page that is sent 1.0, NaN or 2^53+1 holds 1, null and 2^53. What the server had is
-compared as a page sees it; what a page posts is compared as it is.
+JavaScript numbers are 64-bit floats, and JSON cannot represent NaN or infinity. So a page that is
+sent 1.0, NaN or 2^53+1 holds 1, null and 2^53. Values of the server are compared as a page sees
+them; values that a page posts are compared as posted.
 """
 
 import hashlib
@@ -26,40 +26,40 @@ from flagstone.gradio.payloads.server_side import held_drawing
 logger = logger_of(__name__)
 
 _MAX_EXACT = 2**53
-"""Up to here JavaScript tells all integers apart."""
+"""JavaScript represents all integers up to this one exactly."""
 
 _MAX_NUMBER = 2**1023
-"""Beyond it an integer is no number of JavaScript's."""
+"""JavaScript cannot represent larger integers as numbers."""
 
 
 class Digest(NamedTuple):
     """
-    What the server had: `seen` is the digest of what a page makes of it.
+    The digests of a server value: `seen` is the digest of the value as a page sees it.
 
-    `others` are those of what a page or a program may post all the same: the value itself, where a
-    page would post another one, and the text that Gradio streams in place of some numbers.
+    `others` are digests of other forms that may be posted: the exact value, if a page would post a
+    different one, and the text that Gradio streams in place of some numbers.
     """
 
     seen: bytes
     others: tuple[bytes, ...] = ()
 
     def matches(self, posted: bytes) -> bool:
-        """Whether a page, or a program that keeps numbers exact, would post this."""
+        """Whether a page, or a client with exact numbers, would post a value with this digest."""
         return posted == self.seen or posted in self.others
 
 
 def digest_of(component: Component, payload: Any) -> bytes:
-    """128 bits that are equal for what a page cannot tell apart as the value of *component*."""
+    """Return a 128-bit digest of *payload*, equal for values that a page cannot distinguish."""
     return _digest(component, payload, _as_javascript)
 
 
 def posted_digest_of(component: Component, payload: Any) -> bytes:
-    """The digest of what a page posts: equal to `digest_of` what it was sent, if it is that."""
+    """Return the digest of a posted value; equals `digest_of` the value that the page was sent."""
     return _digest(component, payload, _as_posted)
 
 
 def digests_of(component: Component, payload: Any, streamed: Iterable[Any] = ()) -> Digest:
-    """All digests of what the server had; *streamed* are forms that Gradio streams in its place."""
+    """Return all digests of a server value; *streamed* are the forms that Gradio streams of it."""
     changed: list[float] = []
 
     def number(value: float) -> float | None:
@@ -84,8 +84,8 @@ def _digest(component: Component, payload: Any, number: Number) -> bytes:
         if isinstance(seen, dict) and seen.get("id") and drawn:
             seen = _as_drawn(held_drawing(component, seen["id"]))
         text = _written(seen)
-    except (ValueError, TypeError, RecursionError) as error:  # no page can have sent this
-        logger.debug("A value of %s cannot be remembered: %s", component, error)
+    except (ValueError, TypeError, RecursionError) as error:  # no page can post this
+        logger.debug("A value of %s has no digest: %s", component, error)
         text = os.urandom(16)
     return hashlib.blake2b(text, digest_size=16).digest()
 
@@ -98,14 +98,14 @@ def _written(seen: Any) -> bytes:
 
 
 def _as_javascript(number: float) -> float | None:
-    """What a page holds that is sent *number*."""
+    """Return *number* as a page holds it."""
     if not (abs(number) < _MAX_NUMBER and math.isfinite(number)):
         return None
     return _short(float(number))
 
 
 def _as_posted(number: float) -> float | None:
-    """*number* as it was posted; a float where JavaScript would have written that integer."""
+    """Return *number* as posted; a float if JavaScript writes that float as this integer."""
     if not isinstance(number, int):
         if not math.isfinite(number):
             raise ValueError("a page cannot post a number that is not finite")
@@ -113,7 +113,7 @@ def _as_posted(number: float) -> float | None:
     if abs(number) <= _MAX_EXACT or abs(number) >= _MAX_NUMBER:
         return number
     nearest = float(number)
-    # JavaScript writes the fewest digits that tell the number from its neighbours, then zeros.
+    # JavaScript writes the fewest digits that identify the float, then zeros.
     return nearest if number in (int(nearest), int(Decimal(repr(nearest)))) else number
 
 
@@ -122,7 +122,7 @@ def _short(number: float) -> float:
 
 
 def _as_seen(data: Any, number: Number, *, drawn: bool) -> Any:
-    """*data* with numbers by *number*, files by where the demo has them, drawn ones by content."""
+    """Return *data* with numbers mapped by *number*, files by path, drawings by content."""
     match data:
         case bool() | str() | None:
             return data
@@ -131,7 +131,7 @@ def _as_seen(data: Any, number: Number, *, drawn: bool) -> Any:
         case dict():
             if is_file_data(data) and isinstance(
                 data.get("path"), str
-            ):  # else all of it is what it holds
+            ):  # otherwise it is plain data
                 return _file_as_seen(data, drawn=drawn)
             return {str(key): _as_seen(part, number, drawn=drawn) for key, part in data.items()}
         case list() | tuple():
@@ -140,15 +140,15 @@ def _as_seen(data: Any, number: Number, *, drawn: bool) -> Any:
 
 
 def _file_as_seen(data: dict[str, Any], *, drawn: bool) -> Any:
-    if data.get("is_stream"):  # which `to_value` takes only if the demo has it, for this session
+    if data.get("is_stream"):  # `to_value` accepts only streams of this session
         return "a stream"
-    if drawn:  # sent again by each event, each time under another name
-        return PurePath(data["path"]).parent.name  # which is the hash of what was uploaded
+    if drawn:  # each event uploads it again under another name
+        return PurePath(data["path"]).parent.name  # the hash of the upload
     return [data["path"], data.get("orig_name"), data.get("mime_type")]
 
 
 def _as_drawn(drawing: Any) -> Any:
-    """What `_as_seen` gives for the files of the drawing that the page sent ahead."""
+    """Return what `_as_seen` returns for the same drawing posted as files."""
 
     def hash_of(image: bytes | None) -> str | None:
         return None if image is None else hash_bytes(image)

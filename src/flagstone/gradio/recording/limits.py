@@ -1,7 +1,7 @@
 """
-How much a flag takes, and how long the short texts of one may be.
+The size of a flag, and length limits for its short texts.
 
-Everything counts that enters with a press: whatever a page says beside a file, too.
+Everything that a press posts counts, including what the page says about a file.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,14 +17,14 @@ from flagstone.gradio.payloads.convert import is_file_data
 from flagstone.gradio.payloads.server_side import held_drawing
 
 MAX_NAME = 1_000
-"""The most characters of the name of a file or a user, of a type of media, of an option."""
+"""Maximum number of characters of a file name, user name, media type or option."""
 
 MAX_COMMENT = 100_000
-"""The most characters of a comment."""
+"""Maximum number of characters of a comment."""
 
 
 def require_short(**texts: str | None) -> None:
-    """Raise `TooLongError` for a comment, or any other of *texts*, that is longer than allowed."""
+    """Raise `TooLongError` if the comment, or another of *texts*, exceeds its limit."""
     for what, text in texts.items():
         most = MAX_COMMENT if what == "comment" else MAX_NAME
         if text is not None and len(text) > most:
@@ -32,7 +32,7 @@ def require_short(**texts: str | None) -> None:
 
 
 def require_short_files(payload: Any) -> None:
-    """Raise `TooLongError` where *payload* names a file, or its type of media, at length."""
+    """Raise `TooLongError` if *payload* has a file whose name or media type is too long."""
     for file in _files_in(payload):
         name, mime_type = file.get("orig_name"), file.get("mime_type")
         require_short(
@@ -42,14 +42,14 @@ def require_short_files(payload: Any) -> None:
 
 
 def size_of(payload: Any) -> int:
-    """About how many bytes *payload* takes, and those of its files."""
+    """Return the approximate size of *payload* in bytes, including its files."""
     match payload:
         case str():
             return len(payload)
         case dict():
             size = sum(size_of(key) + size_of(part) for key, part in payload.items())
             if is_file_data(payload):
-                with suppress(OSError, ValueError):  # which `to_value` will refuse
+                with suppress(OSError, ValueError):  # `to_value` rejects it
                     size += Path(str(payload.get("path"))).stat().st_size
             return size
         case list() | tuple():
@@ -60,7 +60,7 @@ def size_of(payload: Any) -> int:
 
 
 def size_of_drawing(component: Component, payload: Any) -> int:
-    """How many bytes the page sent ahead of a drawing that *payload* of *component* names."""
+    """Return the size in bytes of the uploaded drawing that *payload* of *component* names."""
     name = payload.get("id") if isinstance(payload, dict) else getattr(payload, "id", None)
     if not isinstance(name, str) or not hasattr(component, "blob_storage"):
         return 0

@@ -1,9 +1,9 @@
 """
-Where the values of a flag come from: from a call that the server knows, or only from the page.
+Find where the values of a flag come from: a recorded call, or only the page.
 
-A page posts what its fields hold when Flag is pressed. That is not always what the function was
-given: a chat clears its box, a state goes on, a number loses digits in JavaScript. Where the call
-in question is known, its own values stand in the record.
+A page posts the values of its fields when Flag is pressed. These may differ from what the function
+was given: a chat clears its textbox, a state advances, a number loses digits in JavaScript. If the
+call is found, the flag records the values of the call.
 """
 
 from collections.abc import Iterable, Mapping
@@ -27,27 +27,27 @@ from flagstone.gradio.recording.roles import find_carried, find_roles, sources_o
 
 Word = Literal["run", "partial run", "cached example", "restored run", "failed run", "page"]
 """
-What a flag is of: a call of this session; one that had not ended; an answer that Gradio cached for
-an example; a call of another session, such as a run loaded from Gradio's run history; a call that
-raised; what only the page says.
+The source of a flag's values: a call of this session; a call that had not ended; an answer that
+Gradio cached for an example; a call of another session, such as a run loaded from Gradio's run
+history; a call that raised; only the page.
 """
 
 _NOT_FLAGGED = "it is not among the fields of the flag"
 _NOT_AT_THE_CALL = "this is the state of the session when it was flagged, not at the call"
 _NOT_HANDED_OVER = "what the call was given is not known"
-_FORGOTTEN = "the page lost it, and the server does not have it any more"
+_FORGOTTEN = "the page lost it, and the server no longer has it"
 
 
 @dataclass(kw_only=True)
 class Origin:
     """
-    Where the values of one flag come from.
+    The source of the values of one flag.
 
-    `payloads` are by the position of their field, `before` what outputs held when the call took
-    them. `carried` are outputs that calls take, too, as a conversation, where it is not known what
-    they held before. `missing` says, by the name of an input, why the flag does not have what the
-    call was given. `made_up` names inputs in which the assistant says what this server never said.
-    `word` is None where no page is watched.
+    `payloads` are keyed by field position. `before` holds the values of outputs that the call also
+    took as inputs. `carried` are such outputs (a conversation, for example) whose earlier value is
+    unknown. `missing` maps the name of an input to the reason why its value is not in the flag.
+    `made_up` names inputs with assistant messages that this server never wrote. `word` is None if
+    no page is watched.
     """
 
     roles: Roles
@@ -62,14 +62,14 @@ class Origin:
     function: Any = None
 
     def replace(self, n: int, name: str, kept: Kept) -> None:
-        """Let the field at *n* hold what was *kept*, or say why it does not."""
+        """Set the field at *n* to the *kept* value, or record why it is missing."""
         self.payloads[n] = kept.value()
         if kept.text is None:
             self.missing[name] = kept.reason
 
     @property
     def verified(self) -> bool | None:
-        """Whether the server made these outputs from these inputs; None where it is not known."""
+        """Whether the server made these outputs from these inputs; None if unknown."""
         if self.word in ("run", "partial run", "cached example"):
             return None if self._lacks_a_state or self.made_up else True
         return False if self.word == "page" else None
@@ -79,7 +79,7 @@ class Origin:
         return any(reason != _NOT_FLAGGED for reason in self.missing.values())
 
     def context(self) -> dict[str, Any]:
-        """What a record says of it."""
+        """Return the entries for the flag's context."""
         told: dict[str, Any] = {"outputs_are": self.roles.known}
         if self.word is not None:
             told["origin"] = self.word
@@ -101,9 +101,9 @@ def find_origin(
     fields: Fields, payloads: Mapping[int, Any], session: str | None, *, is_restored: bool = False
 ) -> Origin:
     """
-    Where the *payloads* that a page of *session* posts for *fields* come from.
+    Return the origin of the *payloads* that a page of *session* posts for *fields*.
 
-    *is_restored* is what the page says of itself: that it was loaded from Gradio's run history.
+    *is_restored*: the page says that it was loaded from Gradio's run history.
     """
     blocks = running_blocks()
     capture = capture_of(blocks)
@@ -116,7 +116,7 @@ def find_origin(
 
 
 def origin_of_run(fields: Fields, run: Run) -> Origin:
-    """The origin of *run*, a flag by itself: its inputs, then its outputs, are *fields*."""
+    """Return the origin of *run*, for an automatic flag; *fields* are its inputs, then outputs."""
     roles = Roles(outputs=fields.declared or frozenset(), known="declared")
     word: Word = "failed run" if run.error else "run"
     origin = Origin(roles=roles, payloads=dict(enumerate(run.inputs)), word=word)
@@ -143,7 +143,7 @@ def origin_of_run(fields: Fields, run: Run) -> Origin:
 
 
 def names_of_made_up(calls: Iterable[Call | Run]) -> list[str]:
-    """What people call the inputs of *calls* in which the assistant says what it never said."""
+    """Return the labels of the inputs of *calls* with made-up assistant messages."""
     names = [
         str(getattr(component, "label", None) or f"input {place}")
         for call in calls
@@ -154,7 +154,7 @@ def names_of_made_up(calls: Iterable[Call | Run]) -> list[str]:
 
 
 class _Search:
-    """The search for the call, or calls, that a flag is of."""
+    """The search for the call, or calls, that produced the flagged values."""
 
     def __init__(
         self,
@@ -170,7 +170,7 @@ class _Search:
         self._posted = {
             n: posted_digest_of(fields.components[n], payload)
             for n, payload in payloads.items()
-            if not fields.components[n].stateful  # which stays on the server
+            if not fields.components[n].stateful  # a state stays on the server
         }
         self._roles = find_roles(fields, blocks, self._calls, self._payloads)
         self._unify()
@@ -190,7 +190,7 @@ class _Search:
         return self._of_page("page" if outputs else None)
 
     def _unify(self) -> None:
-        """Where one component is both input and output and is posted once, see which it holds."""
+        """For a component that is input and output but posted once, find which value it holds."""
         for n in sorted(self._fields.optional - self._payloads.keys()):
             first = self._numbers().index(self._numbers()[n])
             posted = self._posted.get(first)
@@ -203,7 +203,7 @@ class _Search:
         return [number_of(component) for component in self._fields.components]
 
     def _digests(self) -> tuple[dict[int, bytes], dict[int, bytes]]:
-        """What is posted of inputs and of outputs, by the number of the component."""
+        """Return the digests of posted inputs and of posted outputs, by component number."""
         numbers = self._numbers()
         outputs = {numbers[n]: d for n, d in self._posted.items() if n in self._roles.outputs}
         used = sources_of(self._blocks, outputs)
@@ -211,8 +211,8 @@ class _Search:
             numbers[n]: digest
             for n, digest in self._posted.items()
             if n not in self._roles.outputs
-            and numbers[n] not in outputs  # of what is both the page has only what came out
-            and numbers[n] in used  # the others are said beside
+            and numbers[n] not in outputs  # if it is both, the page has only the output
+            and numbers[n] in used  # the others do not affect these outputs
         }
         return inputs, outputs
 
@@ -227,7 +227,7 @@ class _Search:
         return origin
 
     def _of_failed(self, call: Call) -> Origin:
-        """The call gave nothing: what the page shows as outputs is older than it."""
+        """Return the origin for a failed call; outputs on the page are older, so drop them."""
         origin = self._new("failed run")
         origin.seconds, origin.error = call.seconds, call.error
         for n in self._roles.outputs:
@@ -239,7 +239,7 @@ class _Search:
         origin = self._new(word)
         origin.carried = find_carried(self._fields, self._blocks, self._roles)
         for n in self._fields.optional:
-            origin.payloads.pop(n, None)  # it is the input, posted twice
+            origin.payloads.pop(n, None)  # the input, posted twice
         for n, component in enumerate(self._fields.components):
             if component.stateful and n in origin.payloads:
                 kept = call.taken.get(number_of(component)) if call else None
@@ -254,7 +254,7 @@ class _Search:
         return Origin(roles=self._roles, payloads=dict(self._payloads), word=word)
 
     def _fill(self, origin: Origin, calls: list[Call]) -> None:
-        """Put what *calls* took and gave in place of what the page has of it."""
+        """Replace the page's values with the values that *calls* took and returned."""
         for n, component in enumerate(self._fields.components):
             if n not in origin.payloads:
                 continue
@@ -264,7 +264,7 @@ class _Search:
             else:
                 self._fill_input(origin, n, number, calls)
         origin.function = calls[0].function if len(calls) == 1 else None
-        for call in reversed(calls):  # of a chain the first one counts
+        for call in reversed(calls):  # in a chain the first call wins
             self._fill_before(origin, call)
 
     def _fill_input(self, origin: Origin, n: int, number: int, calls: list[Call]) -> None:
@@ -292,7 +292,7 @@ class _Search:
                 origin.payloads[n] = kept.value()
 
     def _fill_before(self, origin: Origin, call: Call) -> None:
-        """What the outputs held that *call* took, and which of its inputs the flag lacks."""
+        """Record the outputs that *call* took as inputs, and its inputs that are not flagged."""
         numbers = self._numbers()
         inputs = {numbers[n] for n in origin.payloads if n not in self._roles.outputs}
         outputs = {numbers[n]: n for n in self._roles.outputs if n in self._payloads}
@@ -310,7 +310,7 @@ class _Search:
                 origin.missing[str(label or f"input {place}")] = _NOT_FLAGGED
 
     def _find_failed(self, inputs: Mapping[int, bytes]) -> Call | None:
-        """The latest call, if it raised, took *inputs*, and the page has nothing newer to show."""
+        """Return the latest call if it raised, took *inputs*, and the page shows nothing newer."""
         call = self._calls[-1] if self._calls else None
         if call is None or call.error is None:
             return None
@@ -327,7 +327,7 @@ class _Search:
         return call if took_them and is_old else None
 
     def _is_old(self, n: int) -> bool:
-        """Whether the output at *n* shows nothing, or what an earlier call gave it."""
+        """Whether the output at *n* is empty, or shows the result of an earlier call."""
         component = self._fields.components[n]
         return is_reset(component, self._payloads[n]) or any(
             call.made(number_of(component), self._posted[n]) for call in self._calls

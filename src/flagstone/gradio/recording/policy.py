@@ -1,7 +1,7 @@
 """
-What a demo keeps of what is flagged: the rules that its author gives, under one name everywhere.
+The rules of a demo: which flags are saved, and what each flag contains.
 
-`Interface`, `ChatInterface`, `flag_panel` and `attach` take them as keywords.
+`Interface`, `ChatInterface`, `flag_panel` and `attach` accept them as keywords.
 """
 
 import threading
@@ -20,7 +20,7 @@ _MAX_KEYS = 10_000
 
 
 class RuleOptions(TypedDict, total=False):
-    """The rules as keywords; `Rules` says what each means."""
+    """The fields of `Rules` as keywords."""
 
     consent: str | None
     redact: RedactFunction | Sequence[RedactFunction] | None
@@ -36,16 +36,18 @@ class RuleOptions(TypedDict, total=False):
 @dataclass(frozen=True, kw_only=True)
 class Rules:
     """
-    What is kept of a demo's flags.
+    Rules for saving the flags of a demo.
 
-    `consent` is a line that must be ticked before anything is kept. `redact` are functions
-    `Flag -> Flag | None` that run in turn before anything touches a disk; None keeps nothing.
-    `record_request` names what else is kept of the request: "ip", or a header such as "user-agent".
-    `model` names the model in the records. `flag_rate` is the most flags that one session presses
-    in a minute, `flag_size` the most bytes of one flag, files included; None for no limit.
+    `consent` is a statement that visitors must tick before anything is saved. `redact` is one or
+    more functions `Flag -> Flag | None`, run in order before anything is written to disk; if one
+    returns None, nothing is saved. `record_request` lists request data to record: "ip", or a header
+    such as "user-agent". `model` is the model's name in the records. `flag_rate` is the maximum
+    number of flags per session and minute. `flag_size` is the maximum size of a flag in bytes,
+    including files. None means no limit.
 
-    For the automatic mode: `when` says which predictions are kept, `sample` which share of them,
-    from 0 to 1, always the same inputs, and `limit` how many of one user, or session, in an hour.
+    For the automatic mode: `when` selects the predictions to save. `sample` is the share of them to
+    save, from 0 to 1; it always selects the same inputs. `limit` is the maximum number per user, or
+    session, and hour.
     """
 
     consent: str | None = None
@@ -60,27 +62,27 @@ class Rules:
 
     def __post_init__(self) -> None:
         if not 0 <= self.sample <= 1:
-            raise ValueError(f"sample is a share from 0 to 1, not {self.sample!r}")
+            raise ValueError(f"sample must be between 0 and 1, not {self.sample!r}")
         for name in ("flag_rate", "flag_size", "limit"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise ValueError(f"{name} is at least 1, or None for no limit, not {value!r}")
+                raise ValueError(f"{name} must be at least 1, or None for no limit, not {value!r}")
         if isinstance(self.record_request, str):
-            raise TypeError(f'record_request is a list: ["{self.record_request}"]')
+            raise TypeError(f'record_request must be a list: ["{self.record_request}"]')
 
     @classmethod
     def take_from(cls, keywords: dict[str, Any]) -> "Rules":
-        """The rules among *keywords*, which are taken out of it."""
+        """Return the rules among *keywords*, and remove them from it."""
         names = {field.name for field in fields(cls)}
         return cls(**{name: keywords.pop(name) for name in names & set(keywords)})
 
     def may_refuse(self, *, automatic: bool) -> bool:
-        """Whether a flag may yet be refused when it is made, so that its files must wait."""
+        """Whether the rules may reject a complete flag, so that its files must be staged first."""
         chooses = self.when is not None or self.sample < 1 or self.limit is not None
         return self.redact is not None or (automatic and chooses)
 
     def redacted(self, flag: Flag) -> Flag:
-        """*flag* as it may be kept. Raises `RedactedError` where nothing of it may."""
+        """Return *flag* after redaction. Raises `RedactedError` if it must not be saved."""
         redact = self.redact or ()
         functions: Sequence[Callable[[Flag], Flag | None]]
         functions = [redact] if callable(redact) else redact
@@ -92,13 +94,13 @@ class Rules:
         return flag
 
     def wants(self, flag: Flag) -> bool:
-        """Whether the automatic mode keeps *flag*, `limit` aside."""
+        """Whether the automatic mode saves *flag*, ignoring `limit`."""
         share = int(flag.fingerprint[:8], 16) / 0x1_0000_0000
         return share < self.sample and (self.when is None or bool(self.when(flag)))
 
 
 class Rate:
-    """At most *most* times within *seconds* for one key; the keys seen last are remembered."""
+    """Allow *most* events per key within *seconds*; only the most recent keys are remembered."""
 
     def __init__(self, most: int | None, seconds: float) -> None:
         self._most = most
@@ -107,7 +109,7 @@ class Rate:
         self._lock = threading.Lock()
 
     def allows(self, key: str) -> bool:
-        """Whether *key* may once more; if so, this counts."""
+        """Whether another event for *key* is allowed; if so, count it."""
         if self._most is None:
             return True
         now = time.monotonic()

@@ -1,5 +1,5 @@
 """
-From what a page posts to a record in a store: by the rules of the demo, all of it or nothing.
+Turn what a page posts into a record in a store, following the demo's rules, all or nothing.
 """
 
 import hashlib
@@ -52,7 +52,7 @@ _MAX_CONSENTS = 10_000
 
 
 class FlagReceipt(int):
-    """How many flags there are, as Gradio has it, and the `flag_id` of the one just kept."""
+    """The number of flags, as in Gradio, with the `flag_id` of the flag just saved."""
 
     flag_id: str
 
@@ -65,11 +65,10 @@ class FlagReceipt(int):
 @dataclass(frozen=True, kw_only=True)
 class Press:
     """
-    What one person did: what their page held, and what they said about it.
+    One press of Flag: the values on the page, and the visitor's feedback.
 
-    `payloads` are by the position of their field; one that is absent was not there to be seen.
-    `corrections` are of the same components, by position, too. `origin` says where the payloads
-    come from, where that is known already.
+    `payloads` and `corrections` are keyed by field position. A missing payload means that the page
+    did not show the field. `origin` says where the payloads come from, if already known.
     """
 
     payloads: Mapping[int, Any]
@@ -84,7 +83,7 @@ class Press:
 
 
 class Recorder:
-    """The flags of one demo: of which fields, in which store, by which rules."""
+    """Record the flags of one demo: its fields, its store and its rules."""
 
     def __init__(self, fields: Fields, store: Store, append: Callable[[Flag, Store], int]) -> None:
         self.fields = fields
@@ -98,17 +97,17 @@ class Recorder:
         self.set_rules(self.rules)
 
     def set_rules(self, rules: Rules) -> None:
-        """Keep flags by *rules* from now on."""
+        """Apply *rules* to all later flags."""
         self.rules = rules
         self._rate = Rate(rules.flag_rate, _MINUTE)
         self._limit = Rate(rules.limit, _HOUR)
 
     def save(self, press: Press, request: Any = None) -> FlagReceipt:
         """
-        Keep what was pressed; *request* is the one that sent it, by default the running one.
+        Save *press*; *request* is the request that sent it, by default the current one.
 
-        Raises `RejectedFlagError` or `StoreError`, and nothing is saved then; pressed again it is
-        saved once, even if the medium had taken it all the same.
+        Raises `RejectedFlagError` or `StoreError`; nothing is saved then. A retry is saved only
+        once, even if the failed attempt did reach the store.
         """
         request = request if request is not None else LocalContext.request.get(None)
         session = session_of(request)
@@ -122,7 +121,7 @@ class Recorder:
             flag = self._make(press, request, flag_id)
             count = self._append(flag, self.store)
         except StoreError:
-            raise  # it may have been taken: the id stays for when it is pressed again
+            raise  # it may have been stored: a retry must use the same id
         except BaseException:
             self._attempts.forget(key)
             raise
@@ -130,7 +129,7 @@ class Recorder:
         return FlagReceipt(count, flag_id)
 
     def save_run(self, run: Run) -> FlagReceipt | None:
-        """Keep a prediction by itself; None where the rules want it not."""
+        """Save a prediction in automatic mode; None if the rules exclude it."""
         if self.rules.consent and session_of(run.request) not in self._consented:
             return None
         origin = origin_of_run(self.fields, run)
@@ -143,7 +142,7 @@ class Recorder:
         return FlagReceipt(self._append(flag, self.store), flag.id)
 
     def hear_consent(self, session: str | None, *, given: bool) -> None:
-        """Remember whether the person of *session* agrees to what the rules ask."""
+        """Remember whether the visitor of *session* consents."""
         if session is not None:
             self._consented.pop(session, None)
             if given:
@@ -161,11 +160,11 @@ class Recorder:
         consented: bool = False,
     ) -> FlagReceipt:
         """
-        Keep that flag once more, as a flag of its own, with what the same person says of it now.
+        Save a copy of a flag as a new flag, with a new comment and corrections.
 
-        The caller then retracts the former: in this order nothing is lost in between. The rules
-        hold as for a flag that is pressed. Raises as `keep` does, `WithdrawnFlagError` where the
-        flag was taken back or erased; nothing is kept then.
+        The caller then retracts the old flag; in this order a crash loses nothing. The rules apply
+        as for a new flag. Raises as `save` does, and `WithdrawnFlagError` if the flag was withdrawn
+        or erased; nothing is saved then.
         """
         if self.rules.consent and not consented:
             raise NoConsentError
@@ -195,10 +194,9 @@ class Recorder:
 
     def withdraw(self, flag_id: str, request: Any, *, replaced_by: str | None = None) -> bool:
         """
-        Record that the person takes their flag back; it stays, rejected by themselves.
+        Withdraw a visitor's flag: it stays in the store, with a review that rejects it.
 
-        Returns whether it was taken back now: a flag that this process has seen taken back is
-        left as it is.
+        Returns whether this call withdrew it; False if this process has already seen it withdrawn.
         """
         if replaced_by is None:
             self._admit(session_of(request))
@@ -207,7 +205,7 @@ class Recorder:
                 by = self._name_of(flag_id, request)
                 note = "withdrawn by the person who flagged"
                 if replaced_by is not None:
-                    note = f"replaced by {replaced_by}, of the same person"
+                    note = f"replaced by {replaced_by} from the same user"
                 review = Review(
                     flag_id=flag_id, by=by, speaker="visitor", verdict="rejected", note=note
                 )
@@ -215,7 +213,7 @@ class Recorder:
         return is_first
 
     def _name_of(self, flag_id: str, request: Any) -> str | None:
-        """The name of the person who speaks of that flag, as the rules let it be kept."""
+        """Return the user name to record in a review of that flag, after redaction."""
         user = user_of(request)
         require_short(user=user)
         if self.rules.redact is None or user is None:
@@ -223,12 +221,12 @@ class Recorder:
         said = replace(self.store.get(flag_id), user=user, session=session_of(request))
         try:
             return self.rules.redacted(said).user
-        except Exception as error:  # noqa: BLE001 - of the demo's: it may fail on what it redacted
-            logger.debug("A name was not kept: redact failed on a flag that is kept: %s", error)
+        except Exception as error:  # noqa: BLE001 - the demo's code; the flag is already redacted
+            logger.debug("A user name was not saved: redact failed on a saved flag: %s", error)
             return None
 
     def value_of(self, position: int, payload: Any, files: Files | None = None) -> Value:
-        """What the field at *position* held, with its files in *files*, by default the store's."""
+        """Return *payload* of the field at *position* as a `Value`, with its files in *files*."""
         return to_value(
             self.fields.components[position],
             payload,
@@ -238,7 +236,7 @@ class Recorder:
         )
 
     def _admit(self, session: str | None) -> None:
-        """Raise `TooManyFlagsError` for more of one session than the rules allow."""
+        """Raise `TooManyFlagsError` if *session* exceeds the rate limit."""
         if session is not None and not self._rate.allows(session):
             raise TooManyFlagsError(most=self.rules.flag_rate or 0)
 
@@ -251,7 +249,7 @@ class Recorder:
             if not rules.wants(flag) or not self._limit.allows(who):
                 raise _NotWantedError
         if rules.redact is not None:
-            flag = replace(rules.redacted(flag), id=flag_id)  # by which the receipt goes
+            flag = replace(rules.redacted(flag), id=flag_id)  # the receipt shows this id
         if staged is not None:
             staged.commit(flag)
         return flag
@@ -261,7 +259,7 @@ class Recorder:
         require_short(comment=press.comment, option=press.option, user=user)
         most = self.rules.flag_size
         size = more + size_of([press.comment, press.option, user, dict(press.context)])
-        with suppress(RecursionError):  # which `to_value` will refuse
+        with suppress(RecursionError):  # `to_value` rejects it
             for n, payload in press.payloads.items():
                 require_short_files(payload)
                 size += size_of(payload) + size_of_drawing(self.fields.components[n], payload)
@@ -278,7 +276,7 @@ class Recorder:
         verified = origin.verified if press.verified is None else press.verified
         inputs, outputs = self._values(origin, files)
         context = {"gradio": gradio.__version__, **origin.context(), **press.context}
-        if verified and origin.word != "cached example":  # which an older model may have made
+        if verified and origin.word != "cached example":  # an older model may have made that one
             context |= provenance()
         if self.rules.model is not None:
             context["model"] = self.rules.model
@@ -303,7 +301,7 @@ class Recorder:
         )
 
     def _values(self, origin: Origin, files: Files) -> tuple[dict[str, Value], dict[str, Value]]:
-        """The inputs and the outputs, by name."""
+        """Return the inputs and the outputs, by name."""
         values = {n: self.value_of(n, part, files) for n, part in origin.payloads.items()}
         before = {n: self.value_of(n, part, files) for n, part in origin.before.items()}
         made = origin.roles.outputs
@@ -316,9 +314,9 @@ class Recorder:
         self, origin: Origin, inputs: Mapping[str, Value], outputs: Mapping[str, Value]
     ) -> str:
         """
-        The fingerprint of all that the outputs depend on; "" for that of *inputs*.
+        Return a fingerprint that covers everything the outputs depend on; "" means *inputs* only.
 
-        Of a conversation that no known call took there is only what came out of it.
+        If no recorded call took the conversation, only its later state is available.
         """
         names = {self.fields.names[n] for n in origin.carried} - inputs.keys()
         carried = {name: value for name, value in outputs.items() if name in names}
@@ -326,15 +324,14 @@ class Recorder:
 
 
 class _NotWantedError(FlagstoneError):
-    """The rules of the automatic mode pass this prediction over."""
+    """The rules of the automatic mode exclude this prediction."""
 
 
 class _Attempts:
     """
-    Ids of flags that are under way, or that the medium failed to take.
+    Ids of flags that are being saved, or that the store failed to save.
 
-    Whoever presses again gets the same id, so that a store which took the first one after all
-    passes the second over.
+    A retry gets the same id, so a store that did save the first attempt skips the second.
     """
 
     def __init__(self) -> None:
@@ -342,21 +339,21 @@ class _Attempts:
         self._lock = threading.Lock()
 
     def id_of(self, key: bytes) -> str:
-        """The id of the flag that *key* stands for."""
+        """Return the flag id for *key*."""
         with self._lock:
             while len(self._ids) >= _MAX_ATTEMPTS:
                 self._ids.popitem(last=False)
             return self._ids.setdefault(key, new_id())
 
     def forget(self, key: bytes | None) -> None:
-        """The flag is settled: the next one like it is another."""
+        """Drop the id for *key*: the next identical press is a new flag."""
         with self._lock:
             if key is not None:
                 self._ids.pop(key, None)
 
 
 def _key(session: str, press: Press, fields: Fields) -> bytes:
-    """What two presses share that are of the same flag."""
+    """Return a key that is equal for two attempts to save the same press."""
     parts = [*press.payloads, *press.corrections]
     said = repr((session, press.option, press.comment, press.user, parts))
     seen = [
@@ -369,6 +366,6 @@ def _key(session: str, press: Press, fields: Fields) -> bytes:
 
 
 def _size_of_kept(flag: Flag) -> int:
-    """About how many bytes *flag* takes in its store, and those of its files."""
+    """Return the approximate size of *flag* in its store, in bytes, including its files."""
     data = sum(size_of(value.data) for value in flag.values())
     return data + sum(ref.size for ref in flag.files())

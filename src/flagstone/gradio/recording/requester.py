@@ -1,5 +1,5 @@
 """
-Who flagged: the name that they logged in with, and of their request what the demo asks for.
+The user, session and request details of a flag.
 """
 
 import hashlib
@@ -10,20 +10,20 @@ from typing import Any
 _MAX_SESSION = 200
 
 RESTORED_COOKIE = "flagstone_restored"
-"""What `panel.js` sets for a moment, when a flag is pressed on such a page."""
+"""Set by `panel.js` for a few seconds when Flag is pressed on a restored page."""
 
 
 def user_of(request: Any) -> str | None:
-    """The user of Gradio's own login, else of Hugging Face's (`LoginButton`), else None."""
+    """Return the user of Gradio's login, else of Hugging Face's (`LoginButton`), else None."""
     name = getattr(request, "username", None)
     return name if name is not None else _oauth_user(request)
 
 
 def session_of(request: Any) -> str | None:
     """
-    The session that the page says it is: made by the page, and new with each of its loads.
+    Return the session that the page names; the page creates a new one at each load.
 
-    A name of more than 200 characters, which no page of Gradio's makes, stands as its digest.
+    A name of more than 200 characters, which no Gradio page creates, is replaced by its digest.
     """
     name = getattr(request, "session_hash", None)
     if name is None or len(str(name)) <= _MAX_SESSION:
@@ -32,13 +32,13 @@ def session_of(request: Any) -> str | None:
 
 
 def is_restored(request: Any) -> bool:
-    """Whether the page says that it was loaded from Gradio's run history (`panel.js` does)."""
+    """Whether the page says, through `panel.js`, that it was loaded from Gradio's run history."""
     cookies = getattr(getattr(request, "request", None), "cookies", None) or {}
     return cookies.get(RESTORED_COOKIE) == "1"
 
 
 def details_of(request: Any, names: Sequence[str]) -> dict[str, str]:
-    """What *request* says of itself under *names*: "ip", or a header. What it has not is absent."""
+    """Return the values of *names* in *request*: "ip", or a header. Missing ones are omitted."""
     raw = getattr(request, "request", None)
     if raw is None:
         return {}
@@ -50,7 +50,7 @@ def details_of(request: Any, names: Sequence[str]) -> dict[str, str]:
 
 
 def _oauth_user(request: Any) -> str | None:
-    # The signed cookie of Starlette's SessionMiddleware; there is none without a LoginButton.
+    # From the signed cookie of Starlette's SessionMiddleware; only there with a LoginButton.
     scope: Mapping[str, Any] = getattr(getattr(request, "request", None), "scope", None) or {}
     info = (scope.get("session") or {}).get("oauth_info") or {}
     if info.get("expires_at", time.time() + 1) < time.time():

@@ -1,10 +1,11 @@
 """
-Which fields of a flag are inputs, and which are outputs.
+Determine which fields of a flag are inputs, and which are outputs.
 
-Where the demo's author says so, that counts. Else the page tells. What a person types is an input,
-also where a function writes it: a chat clears its box, a handler resets a field. What functions
-make is an output. The calls of the session tell the two apart: a field that was only ever reset is
-no output, and one that was taken with another value than it was given last was typed.
+A declaration by the demo's author wins. Otherwise the functions of the page decide: a field that
+they fill is an output, but a field that users type in is an input, even if a function writes to it
+(a chat clears its textbox, a handler resets a field). The calls of the session distinguish the two:
+a field that was only ever reset is not an output, and a field that was taken with another value
+than it was last given was typed in.
 """
 
 import inspect
@@ -27,7 +28,7 @@ def find_roles(
     payloads: Mapping[int, Any] | None = None,
 ) -> Roles:
     """
-    The roles of *fields* on the page *blocks*, where a session that made *calls* posts *payloads*.
+    Return the roles of *fields* on the page *blocks*, for *payloads* of a session with *calls*.
     """
     if fields.declared is not None:
         return Roles(outputs=fields.declared, known="declared")
@@ -52,7 +53,7 @@ def find_roles(
 
 
 def sources_of(blocks: Blocks, outputs: Iterable[int]) -> set[int]:
-    """The components, by number, that functions of *blocks* make *outputs* from, step by step."""
+    """Return the numbers of all components that *outputs* depend on, directly or indirectly."""
     functions = predictors_of(blocks)
     made, sources = set(outputs), set[int]()
     while made:
@@ -68,13 +69,13 @@ def sources_of(blocks: Blocks, outputs: Iterable[int]) -> set[int]:
 
 
 def _given_again(fields: Fields, outputs: Iterable[int]) -> set[int]:
-    """Those of *outputs* whose component is a later one, too: there is what came out of it."""
+    """Return those of *outputs* whose component is repeated later; the later one is the output."""
     last = {number_of(fields.components[n]): n for n in sorted(outputs)}
     return {n for n in outputs if last[number_of(fields.components[n])] != n}
 
 
 def find_carried(fields: Fields, blocks: Blocks | None, roles: Roles) -> frozenset[int]:
-    """The outputs that functions of *blocks* also take, as a chat takes its conversation."""
+    """Return the outputs that functions of *blocks* also take, as a chat takes its conversation."""
     if blocks is None or isinstance(blocks, gradio.Interface):
         return frozenset()
     read, written = _read_and_written(fields, blocks)
@@ -83,10 +84,10 @@ def find_carried(fields: Fields, blocks: Blocks | None, roles: Roles) -> frozens
 
 def _read_and_written(fields: Fields, blocks: Blocks) -> tuple[set[int], set[int]]:
     """
-    The positions of the fields that functions take, and of those that they fill.
+    Return the positions of the fields that functions take, and of those that they fill.
 
-    Of functions that do both: not the clear button, which takes none, nor the flag button, which
-    fills none.
+    Only functions that do both count. This excludes the clear button, which takes none, and the
+    flag button, which fills none.
     """
     read: set[int] = set()
     written: set[int] = set()
@@ -104,7 +105,7 @@ def _read_and_written(fields: Fields, blocks: Blocks) -> tuple[set[int], set[int
 
 
 def _comes_from(fields: Fields, blocks: Blocks, function: Any) -> bool:
-    """Whether *function* is given, by way of others, what stood in one of *fields*."""
+    """Whether the inputs of *function* depend, through other functions, on one of *fields*."""
     sources = sources_of(blocks, map(number_of, function.inputs))
     return any(number_of(component) in sources for component in fields.components)
 
@@ -112,7 +113,7 @@ def _comes_from(fields: Fields, blocks: Blocks, function: Any) -> bool:
 def _is_made(
     fields: Fields, n: int, calls: Sequence[Call], payloads: Mapping[int, Any], *, is_read: bool
 ) -> bool:
-    """Whether functions make the field at *n*, which they may also take, or only reset."""
+    """Whether the field at *n* is an output, rather than typed in or only reset."""
     component = fields.components[n]
     number = number_of(component)
     if not _can_be_typed(component):
@@ -134,7 +135,7 @@ def _was_only_reset(number: int, calls: Iterable[Call]) -> bool:
 
 
 def _was_typed(number: int, calls: Iterable[Call]) -> bool:
-    """Whether a call took another value than the field was given last."""
+    """Whether a call took another value than the field was last given."""
     given = None
     for call in calls:
         taken = call.inputs.get(number)
@@ -147,6 +148,6 @@ def _was_typed(number: int, calls: Iterable[Call]) -> bool:
 
 
 def _can_be_typed(component: Component) -> bool:
-    """Whether a person can give *component* a value on the page."""
+    """Whether users can enter a value in *component*."""
     accepted = inspect.signature(type(component).__init__).parameters
     return "interactive" in accepted and getattr(component, "interactive", None) is not False

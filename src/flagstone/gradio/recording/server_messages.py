@@ -1,9 +1,9 @@
 """
-Which messages of a conversation the server itself wrote.
+Track which messages of a conversation the server itself wrote.
 
-A page posts the conversation so far, and anybody can post one in which the assistant says what it
-never said. So what functions say is remembered, of all sessions: a message that a call gave, or
-left in a state, and had not taken, is the server's. So are those that a page begins with.
+A page posts the conversation so far, and any client can post one with invented assistant messages.
+So messages of functions are remembered, for all sessions: a message that a call returned, or left
+in a state, without having taken it, is the server's. So are a component's initial messages.
 """
 
 import os
@@ -20,10 +20,10 @@ from flagstone.gradio.payloads.fields import number_of
 from flagstone.gradio.payloads.kinds import kind_of
 
 _MAX_MESSAGES = 200_000
-"""The latest messages of the server that are remembered."""
+"""Number of latest server messages that are remembered."""
 
 _MAX_PARTS = 400_000
-"""The most parts of a value that are looked at; a state that is kept has no more."""
+"""Maximum number of parts of a value that are searched; stored states have no more."""
 
 _LEAVES = (str, int, float, type(None))
 
@@ -32,7 +32,7 @@ _CARRIERS = ("chat", "state", "json")
 
 
 class Spoken:
-    """The messages that the functions of one page wrote, as hashes."""
+    """Hashes of the messages that the functions of one page wrote."""
 
     def __init__(self) -> None:
         self._messages: OrderedDict[int, None] = OrderedDict()
@@ -43,9 +43,9 @@ class Spoken:
         self, given: Iterable[Any], *, taken: frozenset[int], instead_of: frozenset[int]
     ) -> frozenset[int]:
         """
-        Remember what is in *given* and not *taken*; a step of a stream *instead_of* the last.
+        Remember the messages in *given* that were not *taken*, and return them.
 
-        Returns what is remembered of it.
+        For a stream, they replace *instead_of*, the messages of the previous step.
         """
         new = replies_of(given) - taken
         with self._lock:
@@ -60,9 +60,9 @@ class Spoken:
 
     def made_up(self, values: Mapping[Component, Any]) -> frozenset[int]:
         """
-        The numbers of the components whose *values* have a reply that is not the server's.
+        Return the numbers of the components whose *values* have a reply the server never wrote.
 
-        Only conversations and states: what is typed may hold anything.
+        Only conversations and states are checked: typed values may contain anything.
         """
         return frozenset(
             number_of(component)
@@ -83,7 +83,7 @@ class Spoken:
 
 
 def carriers_of(values: Iterable[tuple[Any, Any]]) -> dict[Component, Any]:
-    """Those of *values*, by their component, that can hold a conversation."""
+    """Return those of *values* that can hold a conversation, by component."""
     return {
         component: value
         for component, value in values
@@ -92,10 +92,10 @@ def carriers_of(values: Iterable[tuple[Any, Any]]) -> dict[Component, Any]:
 
 
 def replies_of(values: Iterable[Any]) -> frozenset[int]:
-    """Hashes of all messages in *values* but the user's; of too much, one that nobody has."""
+    """Return hashes of all non-user messages in *values*; plus a random one if too large."""
     found: set[int] = set()
     parts = list(values)
-    with suppress(RuntimeError):  # it is nested without end, or a function changes it meanwhile
+    with suppress(RuntimeError):  # endless nesting, or a function changes it meanwhile
         for _ in range(_MAX_PARTS):
             if not parts:
                 return frozenset(found)
@@ -129,7 +129,7 @@ def _title_of(message: dict[str, Any]) -> Any:
 
 
 def _are_pairs(data: Any) -> bool:
-    """Whether *data* is of pairs, of what was said and what was answered."""
+    """Whether *data* is a list of pairs (message, answer)."""
     return (
         isinstance(data, list | tuple)
         and len(data) > 0
@@ -138,7 +138,7 @@ def _are_pairs(data: Any) -> bool:
 
 
 def _hash(role: str, said: Any) -> int:
-    """The same for all forms in which Gradio has one message; spaces, which it strips, aside."""
+    """Return a hash that is equal for all Gradio forms of a message; ignores whitespace."""
     return hash((role, "".join("".join(_texts(said)).split())))
 
 

@@ -1,8 +1,8 @@
 """
-A running page is watched: each call of a function of it is taken note of, before and after.
+Watch a running page: record each call of its functions.
 
-Inputs are copied before the call, since a function may change them in place. Outputs are what the
-page is sent.
+Inputs are copied before the call, since a function may change them in place. Outputs are recorded
+as they are sent to the page.
 """
 
 import time
@@ -25,7 +25,7 @@ from flagstone.gradio.recording.requester import session_of
 
 @dataclass(kw_only=True)
 class _Seen:
-    """What the call that this task works on has shown so far; an item for each of its samples."""
+    """Data recorded so far of the current task's call, with one item per sample of a batch."""
 
     outputs: list[list[Any]] = field(default_factory=list)
     streamed: list[list[Any] | None] = field(default_factory=list)
@@ -38,9 +38,9 @@ _seen: ContextVar[_Seen] = ContextVar("seen")
 
 def watch(blocks: Blocks) -> Capture:
     """
-    From now on remember what *blocks* produces; the same `Capture` for each call with it.
+    Start recording the calls of *blocks*; return its `Capture`, the same one each time.
 
-    A demo that is built within another page runs in that page, which is then watched.
+    A demo that is built within another page runs in that page, so the outer page is watched.
     """
     page = Context.root_block
     if page is not None and page is not blocks:
@@ -58,7 +58,7 @@ def watch(blocks: Blocks) -> Capture:
 
 
 class _Watched:
-    """The steps of a call of *blocks*, each as Gradio has it, and what *capture* learns of it."""
+    """Gradio's steps of a call of *blocks*, wrapped to record them in *capture*."""
 
     def __init__(self, blocks: Blocks, capture: Capture) -> None:
         self._blocks = blocks
@@ -73,12 +73,12 @@ class _Watched:
             return await self._process(*args, **kwargs)
         seen = _Seen()
         _seen.set(seen)
-        LocalContext.event_id.set(call.event_id)  # by which a listener may say something
+        LocalContext.event_id.set(call.event_id)  # lets a listener show a warning
         runs = await anyio.to_thread.run_sync(call.runs, self.capture)
         start = time.perf_counter()
         try:
             output = await self._process(*args, **kwargs)
-        except Exception as error:  # not a cancellation: it ends nothing, what was given stands
+        except Exception as error:  # not cancellation: earlier outputs stay valid
             await self._end(call, runs, seen, time.perf_counter() - start, {}, error)
             raise
         await self._end(call, runs, seen, time.perf_counter() - start, output)
@@ -124,7 +124,7 @@ class _Watched:
 
 
 def _follow(blocks: Blocks, capture: Capture) -> None:
-    """When *blocks* is put in another page, where it then runs, watch that page, too."""
+    """When *blocks* is rendered in another page, watch that page, too."""
     render = blocks.render
 
     def rendered() -> Any:
@@ -158,14 +158,14 @@ class _Call:
         self._state = state
 
     def states(self) -> list[Any]:
-        """The states that it takes, as they are now."""
+        """Return the current values of the states that it takes."""
         if self._state is None:
             return []
         stateful = [c for c in self.function.inputs if getattr(c, "stateful", False)]
         return [self._state[number_of(component)] for component in stateful]
 
     def runs(self, capture: Capture) -> list[Run]:
-        """One run, or one for each sample of a batch."""
+        """Return one run, or one for each sample of a batch."""
         if not self.function.batch:
             request = self.request[0] if isinstance(self.request, list) else self.request
             return [capture.begin(self.function, self.inputs, request, self.iterator)]
@@ -179,9 +179,9 @@ class _Call:
 
 async def _end(capture: Capture, run: Run, output: Any, left: list[Any]) -> None:
     """
-    Remember *run* as far as it came; when it has ended, tell who listens.
+    Remember *run* up to its latest step; call the listeners if it has ended.
 
-    *left* are the states that it was given, as they are now.
+    *left* are the current values of the states that it was given.
     """
     goes_on = run.error is None and bool(output.get("is_generating"))
     if goes_on:
@@ -208,7 +208,7 @@ def _states_of(components: Any, given: Any) -> dict[int, Any]:
 
 
 async def _kept(values: Mapping[int, Any]) -> dict[int, Kept]:
-    """Copies of *values*, made beside the event loop."""
+    """Return copies of *values*, made in a thread."""
 
     def copied() -> dict[int, Kept]:
         return {number: keep(value) for number, value in values.items()}

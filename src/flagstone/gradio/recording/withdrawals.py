@@ -1,5 +1,5 @@
 """
-The flags that were taken back, so that each is once, however many presses arrive at the same time.
+Withdrawn flags, so that simultaneous presses withdraw each flag only once.
 """
 
 from collections import OrderedDict
@@ -11,7 +11,7 @@ _MAX_FLAGS = 100_000
 
 
 class Withdrawn:
-    """The ids of flags that this process has seen taken back; the latest."""
+    """The ids of the latest flags that this process has seen withdrawn."""
 
     def __init__(self) -> None:
         self._ids: OrderedDict[str, None] = OrderedDict()
@@ -24,7 +24,7 @@ class Withdrawn:
 
     @contextmanager
     def once(self, flag_id: str) -> Iterator[bool]:
-        """Whether the flag is still to be taken back; it then is, unless the block raises."""
+        """Yield whether the flag is still active; mark it withdrawn unless the block raises."""
         with self._turns[hash(flag_id) % len(self._turns)]:
             is_first = flag_id not in self
             yield is_first

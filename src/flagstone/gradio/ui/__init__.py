@@ -1,3 +1,3 @@
 """
-What the page shows: the panel, its editors, its messages and its scripts.
+The user interface: the flag panel, its editors, messages and scripts.
 """

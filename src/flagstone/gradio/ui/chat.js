@@ -1,8 +1,9 @@
-// What a chat's reactions do in the browser: the page shows what is recorded.
-// Gradio shows a press before anybody heard of it, so each answer of the server sets what is shown.
+// The reactions of a chat in the browser: the page shows what is recorded.
+// Gradio shows a press before the server handles it, so each server answer resets what is shown.
 
-// What is known of each chat, by its id: the options that are recorded, by the place of the reply;
-// from which message on the conversation is how old; whose turn it is.
+// State of each chat, by id. `shown`: recorded options by reaction index. `began`: pairs (message
+// position, start time). `turn`: resolves when the next call may start. `receipts`: a fallback
+// for localStorage.
 const chats = (window.flagstoneChats ??= {});
 const chatOf = (id) =>
   (chats[id] ??= { shown: [], began: [[0, 0]], turn: Promise.resolve(), receipts: {} });
@@ -11,16 +12,16 @@ const MAX_RECEIPTS = 500;
 const MAX_REPLIES = 1_000;
 const PATIENCE = 60_000;
 const TO_SETTLE = 5_000;
-const TO_BE_SHOWN = 40; // milliseconds in which Gradio has taken in an update
+const TO_BE_SHOWN = 40; // milliseconds that Gradio needs to apply an update
 
-// Receipts are those of the browser, so that other tabs, and this page loaded again, have them.
+// Receipts are stored in the browser, so that other tabs and a reloaded page have them.
 const storageOf = (id) => `flagstone-receipts ${location.pathname} ${id}`;
 
 const readReceipts = (id) => {
   try {
     return JSON.parse(localStorage.getItem(storageOf(id))) ?? {};
   } catch {
-    return chatOf(id).receipts; // a page that may store nothing
+    return chatOf(id).receipts; // localStorage is not available
   }
 };
 
@@ -36,13 +37,13 @@ const writeReceipt = (id, { dropped, key, flag, at }) => {
   } catch {}
 };
 
-// The server is asked in the order of the presses, one at a time: each finds what was before it.
+// Calls to the server run one at a time, in the order of the presses.
 const takeTurn = async (chat) => {
   const before = chat.turn;
   let done;
   chat.turn = new Promise((resolve) => (done = resolve));
   await before;
-  const timer = setTimeout(done, PATIENCE); // where no answer ever comes
+  const timer = setTimeout(done, PATIENCE); // if no answer arrives
   chat.isTold = new Promise((resolve) => (chat.isToldNow = resolve));
   chat.endTurn = () => {
     clearTimeout(timer);
@@ -50,7 +51,7 @@ const takeTurn = async (chat) => {
   };
 };
 
-// The inputs of a call, with what the page tells of itself at `position`.
+// Returns the inputs of a call, with the state of the page at `position`.
 const telling = async (id, values, position, isAnother = false) => {
   const chat = chatOf(id);
   const at = Date.now();
@@ -62,16 +63,16 @@ const telling = async (id, values, position, isAnother = false) => {
   return values.map((value, n) => (n === position ? told : value));
 };
 
-// Whether the page shows another conversation than when the server was asked.
+// Whether the page shows another conversation than when the server was called.
 const isGone = (chat) => chat.asked !== chat.began;
 
-// Gradio looks at a value only when it is another one; these are none of the options.
+// Gradio applies a value only if it differs from the last one; this one matches no option.
 const unknown = () => Array.from({ length: MAX_REPLIES }, () => []);
 const feedback = (values) => update({ feedback_value: values });
 const hide = update({ visible: false });
 
-// Updates for the notice, the box, its message, the button that opens the box again, the comment,
-// the expected reply and the chatbot, after a press.
+// Returns updates for the notice, the box, its message, the button that reopens the box, the
+// comment, the expected reply and the chatbot, after a press.
 const reacted = (id, text) => {
   const chat = chatOf(id);
   const answer = JSON.parse(text);
@@ -79,7 +80,7 @@ const reacted = (id, text) => {
   const gone = isGone(chat);
   writeReceipt(id, answer);
   chat.isToldNow?.();
-  const isRepeat = answer.idle && chat.taken === answer.key; // Gradio tells of some presses twice
+  const isRepeat = answer.idle && chat.taken === answer.key; // Gradio sends some presses twice
   if (!answer.idle) chat.taken = taken ? answer.key : null;
   if (!gone && width) {
     for (let n = chat.shown.length; n < place; n += 1) chat.shown[n] = null;
@@ -99,8 +100,8 @@ const reacted = (id, text) => {
   ];
 };
 
-// What the page shows is what is recorded, as soon as it has taken in what came before; then the
-// next press may come.
+// Shows the recorded reactions once the page has applied the previous update; then starts the next
+// call.
 const settled = async (id) => {
   const chat = chatOf(id);
   await chat.isTold;
@@ -109,13 +110,13 @@ const settled = async (id) => {
   return feedback([...chat.shown]);
 };
 
-// Updates for the notice and the chatbot where the server cannot be reached.
+// Returns updates for the notice and the chatbot if the server cannot be reached.
 const lost = (id, notice) => {
   chatOf(id).isToldNow?.();
   return [update({ value: notice, visible: true }), feedback(unknown())];
 };
 
-// Updates for the notice, the box, its message and the button that opens the box again.
+// Returns updates for the notice, the box, its message and the button that reopens the box.
 const said = (id, text) => {
   const chat = chatOf(id);
   const answer = JSON.parse(text);
@@ -132,7 +133,7 @@ const said = (id, text) => {
 const closed = () => [hide, update({ value: "Comment", visible: true })];
 const opened = () => [update({ visible: true }), hide];
 
-// Updates for the chatbot: another conversation, or the same one as the server knows it.
+// Returns the update for the chatbot: the recorded reactions of its conversation.
 const shown = (id, text) => {
   const chat = chatOf(id);
   const answer = JSON.parse(text);
@@ -145,14 +146,14 @@ const shown = (id, text) => {
   return feedback([...chat.shown]);
 };
 
-// The same, where Gradio has reset it when it came to show the conversation.
+// Shows the reactions again after Gradio has reset them while loading a conversation.
 const shownAgain = (id) => {
   const chat = chatOf(id);
   return Date.now() < (chat.settlesUntil ?? 0) ? feedback([...chat.shown]) : update({});
 };
 
-// Updates for the notice, the box, the button that opens it again and the chatbot: what comes after
-// the first messages begins anew.
+// Returns updates for the notice, the box, the button that reopens it and the chatbot: the messages
+// after the first ones are replaced.
 const shortened = (id, text) => {
   const chat = chatOf(id);
   const answer = JSON.parse(text);

@@ -1,8 +1,8 @@
 """
-How a person says on the page what an output should have been: an editor for its component.
+Editors in which a visitor enters the expected value of an output.
 
-Where Gradio's component can be edited, the editor is another one like it. Where it cannot, the
-editor is the nearest that can, and what was entered becomes a payload of the output's component.
+If the output's component is editable, the editor is a copy of it. Otherwise it is the most similar
+editable component, and the entered value is converted to a payload of the output's component.
 """
 
 import inspect
@@ -26,8 +26,8 @@ class Editor:
     """
     An editor on the page.
 
-    `fill` names how the page makes its value of the output's; `read` makes a payload of the
-    output's component of what was entered.
+    `fill` names the conversion, on the page, from the output's value to the editor's value; `read`
+    converts the entered value to a payload of the output's component.
     """
 
     component: Component
@@ -36,7 +36,7 @@ class Editor:
     read: Callable[[Any], Any]
 
     def correction(self, entered: Any, payload: Any) -> Any:
-        """What was entered in place of the output's *payload*; None where it was left as it is."""
+        """Return the entered payload; None if it equals the output's *payload*."""
         right = self.read(entered)
         if self.fill == "label" and right and str((payload or {}).get("label")) == right["label"]:
             return None
@@ -46,7 +46,7 @@ class Editor:
 
 
 def editor_for(output: Component, label: str) -> Editor | None:
-    """An editor called *label* for what *output* should have been; None where there is none."""
+    """Return an editor labelled *label* for *output*; None if it has none."""
     names = {base.__name__ for base in type(output).__mro__}
     for name, make in _MAKERS.items():
         if name in names:
@@ -73,7 +73,7 @@ def _write_json(output: Component, label: str) -> Editor:
         try:
             return json.loads(entered) if entered else None
         except ValueError as error:
-            reason = f"the correction is no JSON ({error})"
+            reason = f"the correction is not valid JSON ({error})"
             raise UnserializableValueError(where=label, reason=reason) from error
 
     return Editor(component=code, output=output, fill="json", read=read)
@@ -102,7 +102,7 @@ def _as_it_is(output: Component, component: Component) -> Editor:
 
 
 def _none(_output: Component, _label: str) -> None:
-    """There is nothing to enter."""
+    """Return no editor."""
 
 
 _OWN = {"label", "interactive", "visible", "render", "elem_id", "streaming", "info", "show_label"}

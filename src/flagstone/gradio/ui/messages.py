@@ -1,5 +1,5 @@
 """
-What the page says became of a flag: a receipt, or a sentence that says why nothing was saved.
+Notices that the page shows after a flag: a receipt, or why nothing was saved.
 """
 
 import html
@@ -12,42 +12,42 @@ from flagstone.errors import FlagstoneError
 from flagstone.gradio.recording.recorder import FlagReceipt
 
 _NOT_OURS = (
-    "Something went wrong on the server, and its log says what. Count it as not saved; "
+    "An error occurred on the server; see its log for details. Assume that it was not saved; "
     "you can try again."
 )
 
 LOST = (
-    '<p role="alert"><strong>Not saved.</strong> The server did not answer; you can try again.</p>'
+    '<p role="alert"><strong>Not saved.</strong> The server did not respond; you can try again.</p>'
 )
-"""Why nothing was saved, where the server cannot say it."""
+"""The notice if the server does not respond."""
 
 
 def receipt(kept: Any) -> str:
-    """That it was saved, and the id of the flag where there is one."""
-    name = f" Its receipt is <code>{kept.flag_id}</code>." if isinstance(kept, FlagReceipt) else ""
+    """Return the notice that the flag was saved, with its id if known."""
+    name = f" Receipt: <code>{kept.flag_id}</code>" if isinstance(kept, FlagReceipt) else ""
     return status(f"✓ Saved.{name}")
 
 
 def status(text: str) -> str:
-    """*text*, which may hold markup of ours, as a notice that is read out when there is time."""
+    """Return *text*, which may contain our own HTML, as a polite live-region notice."""
     return f'<p role="status">{text}</p>'
 
 
 def refusal(error: Exception) -> str:
-    """Why nothing was saved, as a notice that is read out at once."""
+    """Return why nothing was saved, as a notice that screen readers announce at once."""
     return f'<p role="alert"><strong>Not saved.</strong> {html.escape(sentence(error))}</p>'
 
 
 def warn(error: Exception) -> None:
-    """Tell the page of the running event why nothing was saved, where no button can."""
-    if LocalContext.event_id.get(None) is not None:  # else nobody listens
+    """Show on the page of the running event why nothing was saved, if no button was pressed."""
+    if LocalContext.event_id.get(None) is not None:  # else no page would receive it
         gradio.Warning(f"Not saved. {sentence(error)}")
 
 
 def sentence(error: Exception) -> str:
-    """What a visitor may read of *error*."""
+    """Return the text of *error* that visitors may see."""
     if isinstance(error, FlagstoneError):
         return error.to_person
-    if isinstance(error, gradio.Error):  # which a callback raises to be shown
+    if isinstance(error, gradio.Error):  # raised by a callback in order to be shown
         return str(error.message)
     return _NOT_OURS

@@ -1,9 +1,9 @@
-// What the flag panel does in the browser: it opens in place, listens to keys, and closes.
-// `scripts.py` puts this file before each call of a function of it.
+// The flag panel in the browser: opening, keyboard shortcuts, closing.
+// `scripts.py` prepends this file to each expression that calls its functions.
 
 const update = (changes) => ({ __type__: "update", ...changes });
 
-// How an editor is filled with the value of its output, by the name that `editors.py` gives.
+// Converts an output's value to the value of its editor; the keys are named in `editors.py`.
 const fill = {
   same: (value) => value ?? null,
   json: (value) => (value === null || value === undefined ? "" : JSON.stringify(value, null, 2)),
@@ -15,21 +15,21 @@ const fill = {
   },
 };
 
-// Calls `then` with the element of this id as soon as it is there and shown.
+// Calls `then` with the element of this id as soon as it exists and is visible.
 const whenShown = (id, then, attempts = 60) => {
   const element = document.getElementById(id);
   if (element?.offsetParent) then(element);
   else if (attempts > 0) requestAnimationFrame(() => whenShown(id, then, attempts - 1));
 };
 
-// Gradio takes from the page no path but those below its upload folder; a stream is no file there.
-// Of the values the first `count` are inputs; Gradio 4 has the outputs behind them.
+// Gradio accepts only paths below its upload folder; the path of a stream is not, so it is changed.
+// The first `count` values are the inputs; Gradio 4 appends the outputs.
 const passStreams = (folder, values, count) =>
   values
     .slice(0, count)
     .map((value) => (value?.is_stream ? { ...value, path: `${folder}/${value.path}` } : value));
 
-// A run that was loaded from Gradio's run history is no run of this session. Only the page knows.
+// A run loaded from Gradio's run history is not of this session. Only the page knows about it.
 const noteRestored = () => {
   if (document.referrer.split(/[?#]/)[0].replace(/\/$/, "").endsWith("/gradio_api/runs")) {
     document.cookie = "flagstone_restored=1; Max-Age=10; Path=/; SameSite=Lax";
@@ -45,14 +45,14 @@ const press = (id, name) => document.getElementById(`${id}-${name}`)?.click();
 
 const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
-// What is known of each panel, by its id: it outlives the element, which Gradio takes away.
+// State of each panel, by id. Gradio removes the element when the panel closes.
 const panels = (window.flagstonePanels ??= {});
 
 const listen = (id) => {
   if (panels[id]) return;
   panels[id] = {};
   const inPanel = (event) => event.target.closest?.(`#${id}`) && !event.isComposing;
-  // Before a code editor has it, which would indent: Tab leads on, here as everywhere.
+  // Runs before the code editor, which would indent: Tab moves to the next field here, too.
   const freeTab = (event) => {
     if (event.key === "Tab" && inPanel(event) && event.target.closest(".cm-editor")) {
       event.stopPropagation();
@@ -81,7 +81,7 @@ const listen = (id) => {
   });
 };
 
-// Updates for the panel, the option, the comment, the consent, the editors, and what a flag left.
+// Returns updates for the panel, option, comment, consent, editors, message, receipt and Undo.
 const open = (id, { option, consents, fills }, values) => {
   const opener = document.activeElement;
   listen(id);
@@ -109,19 +109,19 @@ const close = (id) => {
   return update({ visible: false });
 };
 
-// While it is saved the panel takes no second press; what comes back shows what became of it.
+// Blocks a second press while the flag is being saved; the answer unblocks the panel.
 const saving = (id, values) => {
   noteRestored();
   const panel = document.getElementById(id);
   panel?.setAttribute("aria-busy", "true");
-  setTimeout(() => panel?.removeAttribute("aria-busy"), 60_000); // where no answer ever comes
+  setTimeout(() => panel?.removeAttribute("aria-busy"), 60_000); // if no answer arrives
   return values;
 };
 
-// A notice comes as text: a component's looks cost the server more than a flag.
+// A notice is sent as text: for the server a component update costs more than saving the flag.
 const isRefusal = (notice) => notice.includes('role="alert"');
 
-// Updates for the panel, its message, the receipt and Undo.
+// Returns updates for the panel, its message, the receipt and Undo.
 const told = (id, notice) => {
   document.getElementById(id)?.removeAttribute("aria-busy");
   if (isRefusal(notice)) return [update({}), update({ visible: true }), update({}), update({})];
@@ -133,7 +133,7 @@ const told = (id, notice) => {
   ];
 };
 
-// Updates for the Flag button of this label, and the notice.
+// Returns updates for the Flag button with this label, and for the notice.
 const answered = (label, notice) => [
   update(isRefusal(notice) ? { value: label, interactive: true } : { value: "✓ Saved", interactive: false }),
   update({ value: notice, visible: true }),
@@ -143,7 +143,7 @@ const shownIfRefused = (notice) => update({ value: notice, visible: isRefusal(no
 
 const undone = (notice) => update({ visible: isRefusal(notice) });
 
-// Undo can be pressed for a while; not beyond, unless another flag was saved meanwhile.
+// Hides Undo after a while, unless another flag was saved meanwhile.
 const expire = async (id, milliseconds) => {
   const receipt = () => document.querySelector(`#${id}-receipt code`)?.textContent;
   const before = receipt();

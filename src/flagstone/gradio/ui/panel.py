@@ -1,8 +1,8 @@
 """
-The flag panel: it opens where Flag is pressed and asks why, and what would have been right.
+The flag panel: it opens when Flag is pressed and asks why, and for the expected output.
 
-It is made of Gradio's own components, so it looks like the page around it. What happens between two
-presses happens in the browser (`panel.js`); the server hears of a flag when it is saved.
+It consists of Gradio components, so it looks like the page around it. Opening and editing happen
+in the browser (`panel.js`); the server is called only when a flag is saved.
 """
 
 import json
@@ -27,28 +27,28 @@ from flagstone.gradio.ui.styles import COMMENT, consent_boxes, place_style
 logger = logger_of(__name__)
 
 _UNDO_FOR = 10.0
-"""Seconds that Undo can be pressed; the server allows some more, for the way."""
+"""Seconds that the page offers Undo; the server allows twice that, for latency."""
 
 Options = Sequence[str | tuple[str, str | None]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asking:
-    """What a panel asks for: one of *options*, shown as chips, a comment, the right outputs."""
+    """What a panel asks for: one of *options* (shown as chips), a comment, corrected outputs."""
 
     options: Options = ()
     comment: bool = False
     correction: bool = False
 
     def choices(self) -> list[tuple[str, str]]:
-        """The options as (label, value)."""
+        """Return the options as (label, value)."""
         pairs = [(each, each) if isinstance(each, str) else tuple(each) for each in self.options]
         return [(str(label), str(value)) for label, value in pairs if value is not None]
 
 
 class Panel:
     """
-    A panel for the flags of *recorder*, placed where it is made, closed.
+    A panel for the flags of *recorder*, placed where it is created; closed at first.
     """
 
     def __init__(self, recorder: Recorder, asking: Asking) -> None:
@@ -75,7 +75,7 @@ class Panel:
         choices = asking.choices()
         self._values = [value for _, value in choices]
         self._option = gradio.Radio(
-            choices=choices, label="What about it?", visible=bool(choices), interactive=True
+            choices=choices, label="Reason", visible=bool(choices), interactive=True
         )
         self._comment = gradio.Textbox(**COMMENT, visible=asking.comment)
         for editor in self._editors.values():
@@ -100,7 +100,7 @@ class Panel:
         )  # fmt: skip
 
     def closed_by(self, event: Any) -> None:
-        """Close the panel, and take the receipt away, when *event* happens: `button.click`, …"""
+        """Close the panel and hide the receipt on *event*, for example `button.click`."""
         hide = "update({visible: false})"
         event(
             None, None, [self._box, self._receipt, self._undo], **HIDDEN,
@@ -135,11 +135,11 @@ class Panel:
         self._cancel.click(None, None, self._box, js=script(f"close({name})"), **HIDDEN)
 
     def _keep(self, request: gradio.Request, *values: Any) -> tuple[str, Any]:
-        """The notice of what became of the flag, and what Undo needs to take it back."""
+        """Save the flag; return the notice to show, and what Undo needs to withdraw it."""
         try:
             kept = self._recorder.save(self._press_of(list(values)), request)
         except Exception as error:
-            logger.exception("A flag was not kept")
+            logger.exception("A flag was not saved")
             return messages.refusal(error), None
         return messages.receipt(kept), (kept.flag_id, time.monotonic())
 
@@ -149,7 +149,7 @@ class Panel:
         if option is not None and option not in self._values:
             raise NoSuchOptionError(option=option, options=self._values)
         if comment is not None and not isinstance(comment, str):
-            raise UnserializableValueError(where="The comment", reason="it is no text")
+            raise UnserializableValueError(where="The comment", reason="it is not text")
         consented = rest.pop(0) is True if self._consent else False
         corrections = {}
         for (position, editor), entered in zip(self._editors.items(), rest, strict=True):
@@ -165,19 +165,19 @@ class Panel:
         )
 
     def _take_back(self, last: tuple[str, float] | None, request: gradio.Request) -> Any:
-        """The notice of what became of it, and what can be taken back now."""
+        """Withdraw the flag; return the notice to show, and what can still be withdrawn."""
         if last is None or time.monotonic() - last[1] > 2 * _UNDO_FOR:
-            return messages.status("It was saved a while ago and stays so."), None
+            return messages.status("Too late to undo: the flag stays saved."), None
         try:
             self._recorder.withdraw(last[0], request)
         except Exception as error:
-            logger.exception("A flag was not taken back")
+            logger.exception("A flag was not withdrawn")
             return messages.refusal(error), last
-        return messages.status("Undone: it will not be counted."), None
+        return messages.status("Undone. The flag will not be counted."), None
 
 
 def _editors_of(recorder: Recorder) -> dict[int, Editor]:
-    """By the position of their field, the editors of those outputs that have one."""
+    """Return the editors of the outputs that have one, by field position."""
     made = {
         n: editor_for(recorder.fields.components[n], f"Expected {recorder.fields.names[n]}")
         for n in sorted(recorder.fields.declared or ())

@@ -1,5 +1,5 @@
 """
-What an event does in the browser: expressions over the functions of `panel.js` and `chat.js`.
+Browser code for events: expressions that use the functions of `panel.js` and `chat.js`.
 """
 
 import functools
@@ -16,22 +16,22 @@ HIDDEN: dict[str, Any] = (
     if int(gradio.__version__.split(".")[0]) >= 6  # noqa: PLR2004
     else {"show_api": False}
 )
-"""How an event is kept out of the page's documented API."""
+"""Event arguments that hide an event from the page's documented API."""
 
 
 def script(expression: str) -> str:
-    """A function for the browser that gives *expression*, in which `values` are its inputs."""
+    """Return a browser function that returns *expression*; `values` are its inputs."""
     return f"async (...values) => {{\n{_functions('panel.js')}\nreturn {expression};\n}}"
 
 
 def chat_script(expression: str) -> str:
-    """The same, with the functions of a chat."""
+    """As `script`, with the functions of `chat.js` as well."""
     functions = f"{_functions('panel.js')}\n{_functions('chat.js')}"
     return f"async (...values) => {{\n{functions}\nreturn {expression};\n}}"
 
 
 def told_as_text(function: Callable[..., Any]) -> Callable[..., Any]:
-    """*function*, whose answer, or the first of its answers, goes to the page as JSON in a text."""
+    """Wrap *function* so that its result, or the first of its results, is sent as JSON text."""
 
     @functools.wraps(function)
     def tell(*args: Any) -> Any:
@@ -44,7 +44,7 @@ def told_as_text(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def change(*, after: int = 0, **update: Any) -> str:
-    """A function for the browser that waits *after* milliseconds, then updates one component."""
+    """Return a browser function that waits *after* milliseconds, then updates one component."""
     wait = f"await new Promise(done => setTimeout(done, {after})); " if after else ""
     return f"async () => {{ {wait}return {json.dumps({'__type__': 'update', **update})} }}"
 

@@ -1,5 +1,5 @@
 """
-How the flag panel and the details of a chat's reaction look: alike, and like the page around them.
+The shared style of the flag panel and of the comment form of a chat.
 """
 
 from typing import Any
@@ -19,19 +19,19 @@ _STYLE = """<style>
 
 COMMENT: dict[str, Any] = {
     "label": "Comment",
-    "placeholder": "Why? Enter saves, Shift+Enter begins a new line.",
+    "placeholder": "Why? Enter saves, Shift+Enter starts a new line.",
     "lines": 1,
     "max_lines": 6,
     "interactive": True,
 }
-"""The arguments of a `Textbox` for a comment."""
+"""The arguments of the `Textbox` for a comment."""
 
 
 def place_style() -> None:
-    """Put the style sheet of the panels on the page."""
+    """Add the style sheet of the panels to the page."""
     gradio.HTML(_STYLE, elem_classes="flagstone-style")
 
 
 def consent_boxes(line: str | None) -> list[gradio.Checkbox]:
-    """The box to be ticked before anything is kept, where there is such a *line*."""
+    """Return the consent checkbox with *line* as its label, if there is one."""
     return [gradio.Checkbox(label=line, interactive=True)] if line else []
