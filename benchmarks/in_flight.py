@@ -75,7 +75,7 @@ def make_demo(which: str, folder: str) -> Any:
     interface = partial(gr.Interface, predict, "text", "text", flagging_dir=folder)
     if which == "ours, panel, FlagLogger":
         return interface(
-            flagging_mode="manual", flagging_callback=gr.FlagLogger(), flag_comment=True
+            flagging_mode="manual", flagging_callback=gr.FlagLogger(), flagging_comment=True
         )
     if which == SLOW:
         return interface(flagging_mode="manual", flagging_callback=gr.FlagLogger(SlowStore(folder)))

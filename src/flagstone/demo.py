@@ -50,8 +50,8 @@ def build(flagging_dir: str | Path) -> gr.Interface:
         "saved with the drawing and the prediction, and can be reviewed later.",
         flagging_mode="manual",
         flag_options=[("Wrong", "wrong"), ("Not sure", "unsure")],
-        flag_comment=True,
-        flag_correction=True,
+        flagging_comment=True,
+        flagging_correction=True,
         flagging_callback=gr.FlagLogger(),
         flagging_dir=str(flagging_dir),
     )

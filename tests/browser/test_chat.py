@@ -162,7 +162,7 @@ def test_a_comment_and_a_better_answer(page: Page, launch: Callable[..., str]) -
     They become the comment and the correction of a flag that takes the place of the former one.
     """
     store = MemoryStore()
-    page.goto(launch(chat(store, flag_comment=True, flag_correction=True)))
+    page.goto(launch(chat(store, flagging_comment=True, flagging_correction=True)))
     say(page, "one")
     reactions(page, "Dislike").click()
     first = told(page)
@@ -199,7 +199,7 @@ def test_a_comment_is_edited_and_goes_with_its_reaction(
     reaction back retracts the commented flag.
     """
     store = MemoryStore()
-    page.goto(launch(chat(store, flag_comment=True)))
+    page.goto(launch(chat(store, flagging_comment=True)))
     say(page, "one")
     reactions(page, "Like").click()
     receipt = told(page)
@@ -651,7 +651,7 @@ def test_on_every_screen(screen: tuple[Page, str], launch: Callable[..., str]) -
     In both colour schemes, and on a phone, all that is asked is there, and nothing sticks out.
     """
     page, scheme = screen
-    demo = chat(MemoryStore(), flag_comment=True, flag_correction=True)
+    demo = chat(MemoryStore(), flagging_comment=True, flagging_correction=True)
     page.goto(f"{launch(demo)}?__theme={scheme}")
     say(page, "one")
     reactions(page, "Dislike").click()

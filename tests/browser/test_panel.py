@@ -43,8 +43,8 @@ def animals(store: Store) -> gr.Interface:
         title="Animals",
         flagging_callback=gr.FlagLogger(store),
         flag_options=OPTIONS,
-        flag_comment=True,
-        flag_correction=True,
+        flagging_comment=True,
+        flagging_correction=True,
     )
 
 
@@ -54,7 +54,7 @@ def shout(store: Store, **arguments: Any) -> gr.Interface:
         gr.Textbox(label="text"),
         gr.Textbox(label="loud"),
         flagging_callback=gr.FlagLogger(store),
-        **{"flag_comment": True} | arguments,
+        **{"flagging_comment": True} | arguments,
     )
 
 
@@ -157,7 +157,7 @@ class TestTheAnswers:
         store = MemoryStore()
         demo = gr.Interface(
             lambda: str(made), None, gr.File(label="file"),
-            flagging_callback=gr.FlagLogger(store), flag_correction=True,
+            flagging_callback=gr.FlagLogger(store), flagging_correction=True,
         )  # fmt: skip
         page.goto(launch(demo, allowed_paths=[str(tmp_path)]))
         page.get_by_role("button", name="Generate").click()
@@ -220,7 +220,7 @@ class TestTheAnswers:
         Without its parameters there is no panel: a press of Flag saves.
         """
         store = MemoryStore()
-        page.goto(launch(shout(store, flag_comment=False)))
+        page.goto(launch(shout(store, flagging_comment=False)))
         submit(page)
 
         page.get_by_role("button", name="Flag", exact=True).click()
@@ -277,7 +277,7 @@ class TestKeys:
         Enter opens, Tab goes through the questions in order, Enter saves; focus comes back.
         """
         store = MemoryStore()
-        page.goto(launch(shout(store, flag_options=OPTIONS, flag_correction=True)))
+        page.goto(launch(shout(store, flag_options=OPTIONS, flagging_correction=True)))
         submit(page)
         button = page.get_by_role("button", name="Flag", exact=True)
         button.focus()
@@ -446,7 +446,7 @@ class TestFailures:
         Nothing is kept before the line is ticked.
         """
         store = MemoryStore()
-        demo = shout(store, flag_comment=False, consent="Keep this to improve the demo.")
+        demo = shout(store, flagging_comment=False, consent="Keep this to improve the demo.")
         page.goto(launch(demo))
         submit(page)
         panel = open_panel(page)
@@ -539,7 +539,7 @@ class TestElsewhere:
         tabs = [
             gr.Interface(
                 change, gr.Textbox(label="text"), gr.Textbox(label="loud"),
-                flagging_callback=callback, flag_comment=True,
+                flagging_callback=callback, flagging_comment=True,
             )
             for change in (lambda text: text.upper(), lambda text: f"{text}!".upper()[:-1])
         ]  # fmt: skip

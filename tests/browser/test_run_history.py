@@ -23,7 +23,7 @@ def test_a_run_that_is_loaded_again(page: Page, launch: Callable[..., str], pane
     store = MemoryStore()
     demo = gr.Interface(
         lambda text: text.upper(), gradio.Textbox(label="said"), gradio.Textbox(label="heard"),
-        flagging_callback=gr.FlagLogger(store), flag_comment=panel,
+        flagging_callback=gr.FlagLogger(store), flagging_comment=panel,
     )  # fmt: skip
     url = launch(demo)
 

@@ -131,7 +131,7 @@ def test_the_tree_is_as_drawn():
         (
             errors.TooLargeError(size=2_500_000, most=1_000_000),
             "Cannot save a flag of 2,500,000 bytes: the limit is 1,000,000. Nothing was saved. "
-            "Raise flag_size, or set it to None for no limit.",
+            "Raise flagging_size, or set it to None for no limit.",
             errors.RejectedFlagError,
         ),
         (
@@ -143,7 +143,7 @@ def test_the_tree_is_as_drawn():
         (
             errors.TooManyFlagsError(most=600),
             "Cannot save the flag: its session sent more than 600 within a minute. Nothing was "
-            "saved. Raise flag_rate, or set it to None for no limit.",
+            "saved. Raise flagging_rate, or set it to None for no limit.",
             errors.RejectedFlagError,
         ),
         (

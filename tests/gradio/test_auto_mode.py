@@ -249,7 +249,7 @@ class TestWhatIsWanted:
         store.files = DirectoryFiles(tmp_path / "kept")
         demo = gr.Interface(
             lambda: np.zeros((4, 4, 3), np.uint8), None, gr.Image(label="image"),
-            flagging_mode="auto", flagging_callback=gr.FlagLogger(store), sample=0.0,
+            flagging_mode="auto", flagging_callback=gr.FlagLogger(store), sample_rate=0.0,
         )  # fmt: skip
         with running(demo) as open_page:
             page = open_page()
@@ -265,7 +265,7 @@ class TestWhatIsWanted:
         numbers = list(range(1, 101))
         first, second = MemoryStore(), MemoryStore()
         for store in (first, second):
-            ask(automatic(store, sample=0.3), *numbers)
+            ask(automatic(store, sample_rate=0.3), *numbers)
 
         sampled = [flag.inputs["number"].data for flag in kept(first)]
         assert sampled == [flag.inputs["number"].data for flag in kept(second)]
@@ -276,7 +276,7 @@ class TestWhatIsWanted:
         So many of one session in an hour; another has its own.
         """
         store = MemoryStore()
-        demo = automatic(store, limit=2)
+        demo = automatic(store, max_per_hour=2)
         with running(demo) as open_page:
             for session in ("a", "b"):
                 page = open_page(session)

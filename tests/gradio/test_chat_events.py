@@ -271,8 +271,8 @@ class TestComments:
         def shout(flag):
             return replace(flag, comment=flag.comment and flag.comment.upper())
 
-        rules = {"redact": shout, "flag_size": 1_000, "flag_rate": 3}
-        with running(chat(gr.FlagLogger(store), flag_comment=True, **rules)) as open_page:
+        rules = {"redact": shout, "flagging_size": 1_000, "flagging_rate": 3}
+        with running(chat(gr.FlagLogger(store), flagging_comment=True, **rules)) as open_page:
             page = open_page()
             nothing = comment(page, "nothing yet")
             react(page, conversation("one", "Hello"), place(0), True)
@@ -294,7 +294,8 @@ class TestComments:
         A comment that comes without the consent that the demo asks for keeps nothing.
         """
         store = MemoryStore()
-        with running(chat(gr.FlagLogger(store), flag_comment=True, consent="Yes?")) as open_page:
+        demo = chat(gr.FlagLogger(store), flagging_comment=True, consent="Yes?")
+        with running(demo) as open_page:
             page = open_page()
             said = conversation("one", "Hello")
             data = {"index": place(0), "value": "", "liked": True}
@@ -312,7 +313,7 @@ class TestComments:
         The same comment, saved by many presses at the same time, is one flag more.
         """
         store = MemoryStore()
-        with running(chat(gr.FlagLogger(store), flag_comment=True)) as open_page:
+        with running(chat(gr.FlagLogger(store), flagging_comment=True)) as open_page:
             page = open_page()
             react(page, conversation("one", "Hello"), place(0), True)
             with ThreadPoolExecutor(24) as threads:
@@ -331,7 +332,7 @@ class TestComments:
         inner = MemoryStore()
         said = conversation("one", "Hello")
         store = FailingStore(inner, every=3)
-        with running(chat(gr.FlagLogger(store), flag_comment=True)) as open_page:
+        with running(chat(gr.FlagLogger(store), flagging_comment=True)) as open_page:
             page = open_page()
             react(page, said, place(0), True)
             answer = comment(page, "good")
@@ -350,7 +351,7 @@ class TestComments:
         """
         store = MemoryStore()
         said = conversation("one", "Hello")
-        with running(chat(gr.FlagLogger(store), flag_comment=True)) as open_page:
+        with running(chat(gr.FlagLogger(store), flagging_comment=True)) as open_page:
             page = open_page()
             store.erase([recorded(react(page, said, place(0), True))["flag"]])
             erased = comment(page, "good")

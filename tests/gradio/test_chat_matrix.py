@@ -33,7 +33,7 @@ def others():
 def own(store):
     return gr.ChatInterface(
         answer, additional_inputs=others(), title=TITLE,
-        flagging_callback=gr.FlagLogger(store), flag_comment=True, **KIND,
+        flagging_callback=gr.FlagLogger(store), flagging_comment=True, **KIND,
     )  # fmt: skip
 
 

@@ -21,13 +21,16 @@ class TestWhatMayBeSaid:
     @pytest.mark.parametrize(
         ("rules", "sentence"),
         [
-            ({"sample": 1.5}, "sample must be between 0 and 1, not 1.5"),
-            ({"sample": -0.1}, "sample must be between 0 and 1, not -0.1"),
-            ({"sample": float("nan")}, "sample must be between 0 and 1, not nan"),
-            ({"flag_rate": 0}, "flag_rate must be at least 1, or None for no limit, not 0"),
-            ({"flag_rate": -5}, "flag_rate must be at least 1, or None for no limit, not -5"),
-            ({"flag_size": 0}, "flag_size must be at least 1, or None for no limit, not 0"),
-            ({"limit": 0}, "limit must be at least 1, or None for no limit, not 0"),
+            ({"sample_rate": 1.5}, "sample_rate must be between 0 and 1, not 1.5"),
+            ({"sample_rate": -0.1}, "sample_rate must be between 0 and 1, not -0.1"),
+            ({"sample_rate": float("nan")}, "sample_rate must be between 0 and 1, not nan"),
+            ({"flagging_rate": 0}, "flagging_rate must be at least 1, or None for no limit, not 0"),
+            (
+                {"flagging_rate": -5},
+                "flagging_rate must be at least 1, or None for no limit, not -5",
+            ),
+            ({"flagging_size": 0}, "flagging_size must be at least 1, or None for no limit, not 0"),
+            ({"max_per_hour": 0}, "max_per_hour must be at least 1, or None for no limit, not 0"),
         ],
     )
     def test_a_number_that_means_nothing(self, rules, sentence):
@@ -51,11 +54,12 @@ class TestWhatMayBeSaid:
         None of them, all of them, one, and no limit at all may be said.
         """
         for sample in (0, 0.0, 1, 1.0):
-            assert Rules(sample=sample).sample == sample
-        rules = Rules(flag_rate=1, flag_size=1, limit=1, record_request=["ip"])
-        assert (rules.flag_rate, rules.flag_size, rules.limit) == (1, 1, 1)
-        unlimited = Rules(flag_rate=None, flag_size=None, limit=None, record_request=())
-        assert (unlimited.flag_rate, unlimited.flag_size, unlimited.limit) == (None, None, None)
+            assert Rules(sample_rate=sample).sample_rate == sample
+        rules = Rules(flagging_rate=1, flagging_size=1, max_per_hour=1, record_request=["ip"])
+        assert (rules.flagging_rate, rules.flagging_size, rules.max_per_hour) == (1, 1, 1)
+        names = ("flagging_rate", "flagging_size", "max_per_hour")
+        unlimited = Rules(**dict.fromkeys(names), record_request=())
+        assert [getattr(unlimited, name) for name in names] == [None, None, None]
 
     def test_what_nobody_said(self):
         """
@@ -66,11 +70,11 @@ class TestWhatMayBeSaid:
             "redact": None,
             "record_request": (),
             "model": None,
-            "flag_rate": 600,
-            "flag_size": 1_000_000_000,
+            "flagging_rate": 600,
+            "flagging_size": 1_000_000_000,
             "when": None,
-            "sample": 1.0,
-            "limit": None,
+            "sample_rate": 1.0,
+            "max_per_hour": None,
         }
 
     def test_the_keywords_are_the_rules(self):
@@ -87,11 +91,12 @@ class TestTakeFrom:
         """
         The rules among keywords are taken, and the rest is left to whoever else it is for.
         """
-        keywords = {"title": "Digits", "consent": "I agree", "sample": 0.5, "limit": None}
+        rules_given = {"consent": "I agree", "sample_rate": 0.5, "max_per_hour": None}
+        keywords = {"title": "Digits", **rules_given}
 
         rules = Rules.take_from(keywords)
 
-        assert rules == Rules(consent="I agree", sample=0.5, limit=None)
+        assert rules == Rules(consent="I agree", sample_rate=0.5, max_per_hour=None)
         assert keywords == {"title": "Digits"}
 
     def test_none_among_them(self):
@@ -107,8 +112,8 @@ class TestTakeFrom:
         """
         What could not be said in the rules cannot be said in keywords either.
         """
-        with pytest.raises(ValueError, match=r"^sample must be between 0 and 1, not 2$"):
-            Rules.take_from({"sample": 2})
+        with pytest.raises(ValueError, match=r"^sample_rate must be between 0 and 1, not 2$"):
+            Rules.take_from({"sample_rate": 2})
 
 
 class TestLookFirst:
@@ -119,7 +124,7 @@ class TestLookFirst:
         for rules in (Rules(redact=emails), Rules(redact=[emails])):
             assert rules.may_refuse(automatic=True)
             assert rules.may_refuse(automatic=False)
-        for rules in (Rules(when=raised), Rules(sample=0.5), Rules(limit=1)):
+        for rules in (Rules(when=raised), Rules(sample_rate=0.5), Rules(max_per_hour=1)):
             assert rules.may_refuse(automatic=True)
             assert not rules.may_refuse(automatic=False)
         assert not Rules(consent="I agree").may_refuse(automatic=True)
@@ -196,7 +201,7 @@ class TestWants:
         """
         Of 2,000 different inputs about the share asked for is kept: within four deviations of it.
         """
-        wanted = sum(map(Rules(sample=share).wants, self.FLAGS))
+        wanted = sum(map(Rules(sample_rate=share).wants, self.FLAGS))
 
         deviation = (2000 * share * (1 - share)) ** 0.5
         assert abs(wanted - 2000 * share) < 4 * deviation
@@ -207,15 +212,15 @@ class TestWants:
         """
         edges = [make_flag(fingerprint=digit * 32) for digit in "0f"]
 
-        assert not any(map(Rules(sample=0).wants, [*self.FLAGS, *edges]))
-        assert all(map(Rules(sample=1).wants, [*self.FLAGS, *edges]))
+        assert not any(map(Rules(sample_rate=0).wants, [*self.FLAGS, *edges]))
+        assert all(map(Rules(sample_rate=1).wants, [*self.FLAGS, *edges]))
 
     def test_always_the_same_inputs(self):
         """
         The same inputs are kept whoever gives them and whatever the model says; and what a small
         share keeps, a larger one keeps as well.
         """
-        few, many = Rules(sample=0.3), Rules(sample=0.6)
+        few, many = Rules(sample_rate=0.3), Rules(sample_rate=0.6)
         again = [make_flag(f"text {n}", outputs={}, session=f"{n}") for n in range(2000)]
 
         wanted = [few.wants(flag) for flag in self.FLAGS]
@@ -225,12 +230,12 @@ class TestWants:
 
     def test_when(self):
         """
-        `when` and `sample` must both want it; what is only like a truth will do.
+        `when` and `sample_rate` must both want it; what is only like a truth will do.
         """
         failed = make_flag(context={"error": {"type": "ValueError"}})
 
         assert [Rules(when=raised).wants(flag) for flag in (failed, make_flag())] == [True, False]
-        assert Rules(when=raised, sample=0).wants(failed) is False
+        assert Rules(when=raised, sample_rate=0).wants(failed) is False
         assert Rules(when=lambda flag: flag.context.get("error")).wants(failed) is True
         assert Rules(when=lambda flag: flag.context.get("error")).wants(make_flag()) is False
 
@@ -238,7 +243,7 @@ class TestWants:
         """
         To ask whether a flag is wanted does not count: the same answer as often as one asks.
         """
-        rules = Rules(limit=1)
+        rules = Rules(max_per_hour=1)
 
         assert [rules.wants(make_flag()) for _ in range(5)] == [True] * 5
 

@@ -48,7 +48,7 @@ class TestWho:
         Who logged in is the user, with a panel and without.
         """
         store = MemoryStore()
-        for arguments in ({}, {"flag_comment": True}):
+        for arguments in ({}, {"flagging_comment": True}):
             with running(shouting(store, **arguments), auth=("ana", "secret")) as open_page:
                 page = open_page()
                 page.client.post("/login", data={"username": "ana", "password": "secret"})
@@ -186,7 +186,7 @@ class TestRedact:
         store = MemoryStore()
         demo = gr.ChatInterface(
             lambda message, history: "Hello", flagging_callback=gr.FlagLogger(store),
-            flag_comment=True, flag_correction=True, redact=redact.emails,
+            flagging_comment=True, flagging_correction=True, redact=redact.emails,
         )  # fmt: skip
         flag = make_flag(user=None, session="s1")
         store.append([flag])
@@ -210,7 +210,7 @@ class TestLimits:
         A session that sends more is told to wait; another one is not.
         """
         store = MemoryStore()
-        with running(shouting(store, flag_rate=2)) as open_page:
+        with running(shouting(store, flagging_rate=2)) as open_page:
             first = open_page("one")
             answers = [said(first.flag(f"{n}", "A")) for n in range(3)]
             other = said(open_page("two").flag("3", "A"))
@@ -229,7 +229,7 @@ class TestLimits:
         store.files = DirectoryFiles(tmp_path / "kept")
         demo = gr.Interface(
             lambda file: "text", gr.File(label="file"), gr.Textbox(label="text"),
-            flagging_callback=gr.FlagLogger(store), flag_size=500_000,
+            flagging_callback=gr.FlagLogger(store), flagging_size=500_000,
         )  # fmt: skip
         with running(demo) as open_page:
             page = open_page()
@@ -280,7 +280,7 @@ class TestLimits:
         """
         store = MemoryStore()
         logger = gr.FlagLogger(store)
-        logger.setup([gr.JSON(label="json")], "unused", flag_size=500_000)
+        logger.setup([gr.JSON(label="json")], "unused", flagging_size=500_000)
         mark = {"path": "a.bin", "meta": {"_type": "gradio.FileData"}, "junk": "y" * 600_000}
 
         with pytest.raises(TooLargeError, match=r"Cannot save a flag of 600,0\d\d bytes"):
@@ -301,7 +301,7 @@ class TestLimits:
                 logger.flag(["a"], **{name: value})
             refused[name] = caught.value.to_person
         with running(
-            gr.Interface(str, "text", "text", flagging_callback=logger, flag_comment=True)
+            gr.Interface(str, "text", "text", flagging_callback=logger, flagging_comment=True)
         ) as open_page:
             answer = said(open_page().flag("a", "a", None, "x" * 100_001))
 
@@ -330,7 +330,7 @@ class TestLimits:
         However often the same Undo arrives at the same time, it is one withdrawal.
         """
         store = MemoryStore()
-        with running(shouting(store, flag_comment=True)) as open_page:
+        with running(shouting(store, flagging_comment=True)) as open_page:
             page = open_page()
             assert "Saved" in said(page.flag("a", "A", None, None))
             undo = page.number_of("_take_back")
@@ -408,7 +408,11 @@ class TestWrongUse:
             def flag(self, flag_data, flag_option=None, username=None):
                 return 1
 
-        for arguments in ({"flag_comment": True}, {"redact": redact.emails}, {"sample": 0.5}):
+        for arguments in (
+            {"flagging_comment": True},
+            {"redact": redact.emails},
+            {"sample_rate": 0.5},
+        ):
             with pytest.raises(TypeError) as caught:
                 gr.Interface(str, "text", "text", flagging_callback=Mine(), **arguments)
             assert str(caught.value) == (
@@ -459,9 +463,9 @@ class TestWrongUse:
         `setup()` takes the rules, too.
         """
         callback = gr.CSVLogger()
-        callback.setup([gr.Textbox(label="a")], "flags", model="v1", flag_size=10)
+        callback.setup([gr.Textbox(label="a")], "flags", model="v1", flagging_size=10)
 
-        assert callback.recorder.rules == Rules(model="v1", flag_size=10)
+        assert callback.recorder.rules == Rules(model="v1", flagging_size=10)
 
 
 def test_default_directories_do_not_mix(tmp_path, monkeypatch):
@@ -503,7 +507,7 @@ def test_predictions_do_not_wait_for_flags(panel):
     """
     store = HeldStore(MemoryStore())
     demo = gr.Interface(
-        str.upper, "text", "text", flagging_callback=gr.FlagLogger(store), flag_comment=panel
+        str.upper, "text", "text", flagging_callback=gr.FlagLogger(store), flagging_comment=panel
     )
     asked = [None, "a comment"] if panel else []
     with running(demo) as open_page, ThreadPoolExecutor(60) as people:

@@ -12,10 +12,16 @@ import flagstone.gradio as gr
 from flagstone.gradio.recording.policy import Rules
 
 RULES = [*inspect.signature(Rules).parameters]
-INTERFACE = ["flagging_mode", "allow_flagging", "flag_options", "flag_comment", "flag_correction"]
+INTERFACE = [
+    "flagging_mode",
+    "allow_flagging",
+    "flag_options",
+    "flagging_comment",
+    "flagging_correction",
+]
 CHAT = [
-    "flagging_mode", "flagging_options", "flagging_dir", "flagging_callback", "flag_comment",
-    "flag_correction",
+    "flagging_mode", "flagging_options", "flagging_dir", "flagging_callback", "flagging_comment",
+    "flagging_correction",
 ]  # fmt: skip
 BOTH = pytest.mark.parametrize(
     ("ours", "theirs", "added"),
@@ -39,9 +45,10 @@ def test_the_signature_is_gradios_and_ours(ours, theirs, added):
     assert {shown[name].kind for name in added if name not in host} == {
         inspect.Parameter.KEYWORD_ONLY
     }
-    if "flag_rate" not in host:
-        assert (shown["flag_rate"].default, shown["flag_rate"].annotation) == (600, int | None)
-    assert "flag_comment: bool = False" in pydoc.render_doc(ours)
+    if "flagging_rate" not in host:
+        rate = shown["flagging_rate"]
+        assert (rate.default, rate.annotation) == (600, int | None)
+    assert "flagging_comment: bool = False" in pydoc.render_doc(ours)
 
 
 @BOTH

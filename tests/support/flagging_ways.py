@@ -106,7 +106,7 @@ def automatic(sides: Sides, store: Store) -> gradio.Blocks:
 
 
 def panel(sides: Sides, store: Store) -> gradio.Blocks:
-    return _interface(sides, store, flag_comment=True)
+    return _interface(sides, store, flagging_comment=True)
 
 
 def attached(sides: Sides, store: Store) -> gradio.Blocks:

@@ -105,7 +105,7 @@ class TooLargeError(RejectedFlagError):
         )
         super().__init__(
             f"Cannot save a flag of {size:,} bytes: the limit is {most:,}. Nothing was saved. "
-            "Raise flag_size, or set it to None for no limit."
+            "Raise flagging_size, or set it to None for no limit."
         )
 
 
@@ -130,7 +130,7 @@ class TooManyFlagsError(RejectedFlagError):
         )
         super().__init__(
             f"Cannot save the flag: its session sent more than {most} within a minute. Nothing "
-            "was saved. Raise flag_rate, or set it to None for no limit."
+            "was saved. Raise flagging_rate, or set it to None for no limit."
         )
 
 

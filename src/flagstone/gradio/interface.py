@@ -49,8 +49,9 @@ class Interface(gradio.Interface):
     from GRADIO_FLAGGING_MODE, then GRADIO_ALLOW_FLAGGING. Below the Flag buttons the page shows a
     receipt for the saved flag, or why it was not saved.
 
-    With *flag_options*, *flag_comment*, *flag_correction* or a `consent`, Flag opens a panel. It
-    asks for one of the options (shown as chips), a comment, and the expected value of each output.
+    With *flag_options*, *flagging_comment*, *flagging_correction* or a `consent`, Flag opens a
+    panel. It asks for one of the options (shown as chips), a comment, and the expected value of
+    each output.
     The fields of `Rules` are accepted as keywords. All of these need a Flagstone callback.
     """
 
@@ -65,15 +66,17 @@ class Interface(gradio.Interface):
         allow_flagging: str | bool | None = None,
         flagging_callback: FlaggingCallback | None = None,
         flag_options: Options | None = None,
-        flag_comment: bool = False,
-        flag_correction: bool = False,
+        flagging_comment: bool = False,
+        flagging_correction: bool = False,
         **kwargs: Any,
     ) -> None:
         rules = Rules.take_from(kwargs)
         mode = _find_mode(flagging_mode, allow_flagging)
         options = flag_options or kwargs.get("flagging_options") or ()
-        self._asking = Asking(options=options, comment=flag_comment, correction=flag_correction)
-        asks = bool(flag_options or flag_comment or flag_correction or rules.consent)
+        self._asking = Asking(
+            options=options, comment=flagging_comment, correction=flagging_correction
+        )
+        asks = bool(flag_options or flagging_comment or flagging_correction or rules.consent)
         self._has_panel = asks and mode == "manual"
         if flag_options and kwargs.get("flagging_options"):
             raise ValueError("Pass either flag_options or flagging_options, not both.")

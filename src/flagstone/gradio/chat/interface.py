@@ -29,8 +29,8 @@ class ChatInterface(gradio.ChatInterface):
     Gradio's ChatInterface, whose reactions are saved by *flagging_callback*.
 
     With `flagging_mode="manual"`, or with a callback, each reply has *flagging_options*: "Like" and
-    "Dislike" are thumbs, other options are listed under a flag icon. *flag_comment* and
-    *flag_correction* then ask for a comment and the expected reply. The fields of `Rules` are
+    "Dislike" are thumbs, other options are listed under a flag icon. *flagging_comment* and
+    *flagging_correction* then ask for a comment and the expected reply. The fields of `Rules` are
     accepted as keywords.
     """
 
@@ -44,8 +44,8 @@ class ChatInterface(gradio.ChatInterface):
         flagging_options: Sequence[str] | None = THUMBS,
         flagging_dir: str | None = None,
         flagging_callback: FlaggingCallback | None = None,
-        flag_comment: bool = False,
-        flag_correction: bool = False,
+        flagging_comment: bool = False,
+        flagging_correction: bool = False,
         **kwargs: Any,
     ) -> None:
         rules = Rules.take_from(kwargs)
@@ -68,7 +68,7 @@ class ChatInterface(gradio.ChatInterface):
                 self, callback, self.flagging_dir, self.flagging_options, rules
             )
             self._reactions.recorder.app = _name_by_function(self)
-            self._reactions.place(comment=flag_comment, correction=flag_correction)
+            self._reactions.place(comment=flagging_comment, correction=flagging_correction)
         self._settle()
 
     def render(self) -> Any:

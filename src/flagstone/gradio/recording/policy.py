@@ -26,11 +26,11 @@ class RuleOptions(TypedDict, total=False):
     redact: RedactFunction | Sequence[RedactFunction] | None
     record_request: Sequence[str]
     model: str | None
-    flag_rate: int | None
-    flag_size: int | None
+    flagging_rate: int | None
+    flagging_size: int | None
     when: Predicate | None
-    sample: float
-    limit: int | None
+    sample_rate: float
+    max_per_hour: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,29 +41,29 @@ class Rules:
     `consent` is a statement that visitors must tick before anything is saved. `redact` is one or
     more functions `Flag -> Flag | None`, run in order before anything is written to disk; if one
     returns None, nothing is saved. `record_request` lists request data to record: "ip", or a header
-    such as "user-agent". `model` is the model's name in the records. `flag_rate` is the maximum
-    number of flags per session and minute. `flag_size` is the maximum size of a flag in bytes,
+    such as "user-agent". `model` is the model's name in the records. `flagging_rate` is the maximum
+    number of flags per session and minute. `flagging_size` is the maximum size of a flag in bytes,
     including files. None means no limit.
 
-    For the automatic mode: `when` selects the predictions to save. `sample` is the share of them to
-    save, from 0 to 1; it always selects the same inputs. `limit` is the maximum number per user, or
-    session, and hour.
+    For the automatic mode: `when` selects the predictions to save. `sample_rate` is the share of
+    them to save, from 0 to 1; it always selects the same inputs. `max_per_hour` is the maximum
+    number per user, or session.
     """
 
     consent: str | None = None
     redact: RedactFunction | Sequence[RedactFunction] | None = None
     record_request: Sequence[str] = ()
     model: str | None = None
-    flag_rate: int | None = 600
-    flag_size: int | None = 1_000_000_000
+    flagging_rate: int | None = 600
+    flagging_size: int | None = 1_000_000_000
     when: Predicate | None = None
-    sample: float = 1.0
-    limit: int | None = None
+    sample_rate: float = 1.0
+    max_per_hour: int | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.sample <= 1:
-            raise ValueError(f"sample must be between 0 and 1, not {self.sample!r}")
-        for name in ("flag_rate", "flag_size", "limit"):
+        if not 0 <= self.sample_rate <= 1:
+            raise ValueError(f"sample_rate must be between 0 and 1, not {self.sample_rate!r}")
+        for name in ("flagging_rate", "flagging_size", "max_per_hour"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, or None for no limit, not {value!r}")
@@ -78,7 +78,7 @@ class Rules:
 
     def may_refuse(self, *, automatic: bool) -> bool:
         """Whether the rules may reject a complete flag, so that its files must be staged first."""
-        chooses = self.when is not None or self.sample < 1 or self.limit is not None
+        chooses = self.when is not None or self.sample_rate < 1 or self.max_per_hour is not None
         return self.redact is not None or (automatic and chooses)
 
     def redacted(self, flag: Flag) -> Flag:
@@ -94,9 +94,9 @@ class Rules:
         return flag
 
     def wants(self, flag: Flag) -> bool:
-        """Whether the automatic mode saves *flag*, ignoring `limit`."""
+        """Whether the automatic mode saves *flag*, ignoring `max_per_hour`."""
         share = int(flag.fingerprint[:8], 16) / 0x1_0000_0000
-        return share < self.sample and (self.when is None or bool(self.when(flag)))
+        return share < self.sample_rate and (self.when is None or bool(self.when(flag)))
 
 
 class Rate:

@@ -99,8 +99,8 @@ class Recorder:
     def set_rules(self, rules: Rules) -> None:
         """Apply *rules* to all later flags."""
         self.rules = rules
-        self._rate = Rate(rules.flag_rate, _MINUTE)
-        self._limit = Rate(rules.limit, _HOUR)
+        self._rate = Rate(rules.flagging_rate, _MINUTE)
+        self._limit = Rate(rules.max_per_hour, _HOUR)
 
     def save(self, press: Press, request: Any = None) -> FlagReceipt:
         """
@@ -238,7 +238,7 @@ class Recorder:
     def _admit(self, session: str | None) -> None:
         """Raise `TooManyFlagsError` if *session* exceeds the rate limit."""
         if session is not None and not self._rate.allows(session):
-            raise TooManyFlagsError(most=self.rules.flag_rate or 0)
+            raise TooManyFlagsError(most=self.rules.flagging_rate or 0)
 
     def _make(self, press: Press, request: Any, flag_id: str, *, automatic: bool = False) -> Flag:
         rules = self.rules
@@ -257,7 +257,7 @@ class Recorder:
     def _check_size(self, press: Press, request: Any, *, more: int = 0) -> None:
         user = press.user if press.user is not None else user_of(request)
         require_short(comment=press.comment, option=press.option, user=user)
-        most = self.rules.flag_size
+        most = self.rules.flagging_size
         size = more + size_of([press.comment, press.option, user, dict(press.context)])
         with suppress(RecursionError):  # `to_value` rejects it
             for n, payload in press.payloads.items():
