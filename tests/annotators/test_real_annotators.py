@@ -173,7 +173,7 @@ class TestLabelStudio:
         assert json.loads(run("label-studio", "label_studio_says.py", out)) == []
         assert files == [picture(), sound()]
         assert first["data"] == fixed(full) | {
-            "flagging_comment": "look",
+            "flag_comment": "look",
             "inputs_script_x_y": HOSTILE,
             "inputs_n": "0.5",
         }

@@ -53,7 +53,7 @@ def test_label_studio_has_tasks_and_an_interface(store, tmp_path):
     place = unquote(first["data"]["inputs_image"].removeprefix("/data/local-files/?d="))
     assert (out / place).read_bytes() == b"picture"
     assert first["data"]["inputs_script"] == HOSTILE
-    assert first["data"]["flagging_comment"] == "look"
+    assert first["data"]["flag_comment"] == "look"
     digit = {"from_name": "outputs_digit", "to_name": "inputs_image", "type": "choices"}
     why = {"from_name": "outputs_why", "to_name": "inputs_image", "type": "textarea"}
     assert first["predictions"] == [

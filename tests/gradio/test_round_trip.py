@@ -171,7 +171,7 @@ def test_an_event_without_preprocess_false_is_told_so(gradio_cache, tmp_path, ca
     response = post_flag(demo, ["a", Files(gradio_cache).posted("photo.jpg")])
 
     assert response.status_code == 500
-    told = "field 'i': it is not what a Image holds on the page but a numpy.ndarray, which is what"
+    told = "field 'i': it is not the payload of Image but a numpy.ndarray, the value that functions"
     assert told in caplog.text
     assert not (tmp_path / "flags.db").exists()
 

@@ -147,7 +147,7 @@ def test_a_chat_interface_that_is_given_another_past():
         for session, said in (("honest", "Hello"), ("forged", "You won.")):
             page = open_page(session)
             past = instead(ask(page, "one", []), "Hello", said)
-            assert "receipt" in react(page, ask(page, "two", past), place(1), True).text
+            assert "Receipt" in react(page, ask(page, "two", past), place(1), True).text
 
     flags = kept(store)
     assert [told(flag)[:2] for flag in flags] == [(True, "run"), (None, "run")]
