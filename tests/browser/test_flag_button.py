@@ -186,7 +186,7 @@ def test_auto_mode_where_the_store_fails(
 
     say(page, "a")
 
-    expect(page.get_by_text("Not saved. It could not be saved.")).to_be_visible()
+    expect(page.get_by_text("Not saved. Something went wrong.")).to_be_visible()
 
 
 def test_auto_mode_asks_for_consent(page: Page, launch: Callable[..., str], tmp_path: Path) -> None:
