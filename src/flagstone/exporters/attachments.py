@@ -9,7 +9,7 @@ from typing import Protocol
 
 from flagstone.core.codec import FileRef
 from flagstone.errors import DamagedFileError
-from flagstone.stores.files import Files
+from flagstone.stores.files import Files, damaged_file
 
 FILES = "files"
 """Name of the folder for files in an export."""
@@ -50,9 +50,9 @@ class Media:
                     digest.update(piece)
                     writer.write(piece)
         except FileNotFoundError as error:
-            raise self._error(ref, "is missing") from error
+            raise self._error(ref, is_missing=True) from error
         if digest.hexdigest() != ref.sha256:
-            raise self._error(ref, "does not match its hash")
+            raise self._error(ref)
 
     def content(self, ref: FileRef) -> bytes:
         """Return the bytes of *ref*. Raises `DamagedFileError` if it is missing or damaged."""
@@ -60,13 +60,13 @@ class Media:
             with self._source.files.open(ref) as reader:
                 content = reader.read()
         except FileNotFoundError as error:
-            raise self._error(ref, "is missing") from error
+            raise self._error(ref, is_missing=True) from error
         if hashlib.sha256(content).hexdigest() != ref.sha256:
-            raise self._error(ref, "does not match its hash")
+            raise self._error(ref)
         return content
 
-    def _error(self, ref: FileRef, what: str) -> DamagedFileError:
-        return DamagedFileError(where=self._source.location, reason=f"its file {ref.name!r} {what}")
+    def _error(self, ref: FileRef, *, is_missing: bool = False) -> DamagedFileError:
+        return damaged_file(ref, self._source.location, is_missing=is_missing)
 
 
 def suffix_of(ref: FileRef) -> str:

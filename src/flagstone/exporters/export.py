@@ -91,7 +91,7 @@ def export(
             try:
                 rows = write(flags, part)
             except DamagedFileError:
-                flags.pass_over_damaged_files()
+                flags.skip_damaged_files()
                 shutil.rmtree(part)
                 part.mkdir()
                 rows = write(flags, part)

@@ -19,10 +19,9 @@ from flagstone.core import codec
 from flagstone.core.codec import FileRef, escape_surrogates
 from flagstone.core.query import Query, build_states
 from flagstone.core.records import SCHEMA, Flag, NewerRecord, Record, record_from_json, utc_text
-from flagstone.errors import StoreError, UnreadableRecordError
-from flagstone.fs.atomic import hash_of
+from flagstone.errors import DamagedFileError, StoreError, UnreadableRecordError
 from flagstone.stores.base import Store
-from flagstone.stores.files import Files
+from flagstone.stores.files import Files, require_intact
 
 Flagged = dict[str, Any]
 """A flag as in its JSON, plus the current `verdict`, `assignee`, `tags`, `notes`, `correction`."""
@@ -115,19 +114,20 @@ class FlagsInOrder:
             if flags:
                 yield flags
 
-    def pass_over_damaged_files(self) -> None:
+    def skip_damaged_files(self) -> None:
         """Check all files; from now on, skip flags with damaged files."""
-        sound: set[str] = set()
-        for rows in self._rows():
-            for id_, flag, reviews in rows:
-                for record in self._records(id_, flag, reviews):
-                    for ref in record.files():
-                        if ref.sha256 not in sound and ref.sha256 not in self._damaged:
-                            damage = _damage_of(ref, self.files)
-                            if damage:
-                                self._damaged[ref.sha256] = damage
-                            else:
-                                sound.add(ref.sha256)
+        refs = {
+            ref.sha256: ref
+            for rows in self._rows()
+            for row in rows
+            for record in self._records(*row)
+            for ref in record.files()
+        }
+        for sha256, ref in refs.items():
+            try:
+                require_intact(self.files, ref, self.location)
+            except DamagedFileError as error:
+                self._damaged[sha256] = error.reason
 
     def _has_its_files(self, id_: str, flag: str, reviews: str | None) -> bool:
         """Return whether no file of a flag or its reviews is damaged; else record it as skipped."""
@@ -263,16 +263,6 @@ def _readable(data: Any) -> Any:
                 size=data.size,
             )
     return data
-
-
-def _damage_of(ref: FileRef, files: Files) -> str:
-    """Return what is wrong with the file *ref*, or "" if it matches its hash."""
-    try:
-        with files.open(ref) as file:
-            is_sound = hash_of(file) == ref.sha256
-    except FileNotFoundError:
-        return f"its file {ref.name!r} is missing"
-    return "" if is_sound else f"its file {ref.name!r} does not match its hash"
 
 
 def _database_of(store: Store) -> str | None:

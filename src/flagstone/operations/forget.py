@@ -18,13 +18,10 @@ from flagstone.core.codec import FileRef
 from flagstone.core.query import Query
 from flagstone.core.records import Flag, Record
 from flagstone.errors import FlagstoneError, UnfinishedErasureError
-from flagstone.errors.safe_logs import logger_of
 from flagstone.fs.tempdirs import drop_copies_of, has_copies_of, sweep_scratch
 from flagstone.operations.replicas import UnreachableStore, copies_of, open_noted, url_of
 from flagstone.stores.base import Store, of_flags
-from flagstone.stores.erasures import Erasure, Erasures
-
-logger = logger_of(__name__)
+from flagstone.stores.erasures import Erasure, Erasures, logging_failure
 
 _Answer = TypeVar("_Answer")
 
@@ -125,13 +122,10 @@ def finish_erasures(store: Store, *, search: bool = False, dry_run: bool = False
     if dry_run:
         begun = sum(len(order.record_ids) for orders in orders for order in orders.pending())
         return begun or store.finish_erasures(search=search, dry_run=True)
-    records = 0
-    for found in orders:
-        carry_out = partial(_carry_out, store=store, noted_in=str(found.folder))
-        records += found.finish(carry_out)
+    records = sum(_finish(found, store) for found in orders)
     done = store.finish_erasures(search=search)
     sweep_scratch()
-    if records or done:
+    if done:
         _drop_copies(store)
     return max(records, done)
 
@@ -142,14 +136,15 @@ def finish_on_open(store: Store) -> None:
 
     A failure is only logged, so that flags can still be read and saved.
     """
-    for orders in _orders_of(store):
-        if orders:
-            try:
-                orders.finish(
-                    partial(_carry_out, store=store, noted_in=str(orders.folder)), wait=False
-                )
-            except (FlagstoneError, OSError) as error:
-                logger.warning("An erasure in %s is not finished yet: %s", store.location, error)
+    for orders in filter(None, _orders_of(store)):
+        with logging_failure(store.location):
+            _finish(orders, store, wait=False)
+
+
+def _finish(orders: Erasures, store: Store, *, wait: bool = True) -> int:
+    """Finish *orders*, in *store* and the other stores; return the number of their records."""
+    carry_out = partial(_carry_out, store=store, noted_in=str(orders.folder))
+    return orders.finish(carry_out, wait=wait)
 
 
 def damage_of_orders(store: Store) -> list[str]:

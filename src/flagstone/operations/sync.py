@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flagstone.core.records import FileRef, Record
-from flagstone.errors import StoreError, UnreadableRecordError
+from flagstone.errors import DamagedFileError, StoreError
 from flagstone.errors.safe_logs import logger_of
-from flagstone.fs.atomic import hash_of
 from flagstone.operations.replicas import remember
 from flagstone.stores.base import Store
+from flagstone.stores.files import damaged_file, require_intact
 
 logger = logger_of(__name__)
 
@@ -167,7 +167,7 @@ def _copy_files(files: dict[FileRef, Record], source: Store, target: Store) -> s
     for ref, record in files.items():
         try:
             _copy_file(ref, record, source, target)
-        except UnreadableRecordError as error:
+        except DamagedFileError as error:
             logger.warning("%s", error)
             source.skipped.note(error)
             lost.add(ref.sha256)
@@ -182,15 +182,9 @@ def copy_files(records: Iterable[Record], source: Store, target: Store) -> None:
 
 def _copy_file(ref: FileRef, record: Record, source: Store, target: Store) -> None:
     where = f"{source.location}, id {record.id}"
+    require_intact(source.files, ref, where)
     try:
         with source.files.open(ref) as file:
-            found = hash_of(file)
-        if found == ref.sha256:
-            with source.files.open(ref) as file:
-                target.files.put(file, name=ref.name, mime_type=ref.mime_type)
-    except FileNotFoundError as error:
-        reason = f"its file {ref.name!r} is missing"
-        raise UnreadableRecordError(where=where, reason=reason) from error
-    if found != ref.sha256:
-        reason = f"its file {ref.name!r} does not match its hash"
-        raise UnreadableRecordError(where=where, reason=reason)
+            target.files.put(file, name=ref.name, mime_type=ref.mime_type)
+    except FileNotFoundError as error:  # deleted since
+        raise damaged_file(ref, where, is_missing=True) from error

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flagstone.errors import StoreError
+from flagstone.errors import FlagstoneError, StoreError
 from flagstone.errors.safe_logs import logger_of
 from flagstone.fs.atomic import PART, entries_of, replace_durably, sweep_parts, sync_directory
 from flagstone.fs.locks import lock, try_lock
@@ -157,6 +157,15 @@ class Erasures:
     def _remove_folder(self) -> None:
         with suppress(OSError):  # not empty: other erasures are pending
             self.folder.rmdir()
+
+
+@contextmanager
+def logging_failure(location: str) -> Iterator[None]:
+    """Log why an erasure in *location* is not finished: flags can still be read and saved."""
+    try:
+        yield
+    except (FlagstoneError, OSError) as error:
+        logger.warning("An erasure in %s is not finished yet: %s", location, error)
 
 
 def damage_of_note(where: str) -> str:

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from flagstone.core.codec import FileRef, escape_surrogates
-from flagstone.errors import ChangingFileError, store_error
+from flagstone.errors import ChangingFileError, DamagedFileError, store_error
 from flagstone.fs.atomic import (
     BLOCK,
     Part,
     copy_and_hash,
     entries_of,
+    hash_of,
     open_part,
     sweep_parts,
     sync_directory,
@@ -316,6 +317,23 @@ def safe_name(name: str) -> str:
     mark = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:8]
     stem = stem.encode()[:_MAX_NAME_LENGTH].decode(errors="ignore")
     return f"{stem}-{mark}{dot}{suffix}".lstrip("-")
+
+
+def require_intact(files: Files, ref: FileRef, where: str) -> None:
+    """Raise `DamagedFileError` if the file *ref* of a record at *where* is missing or damaged."""
+    try:
+        with files.open(ref) as file:
+            is_sound = hash_of(file) == ref.sha256
+    except FileNotFoundError as error:
+        raise damaged_file(ref, where, is_missing=True) from error
+    if not is_sound:
+        raise damaged_file(ref, where)
+
+
+def damaged_file(ref: FileRef, where: str, *, is_missing: bool = False) -> DamagedFileError:
+    """Return the error for the file *ref* of a record at *where*."""
+    what = "is missing" if is_missing else "does not match its hash"
+    return DamagedFileError(where=where, reason=f"its file {ref.name!r} {what}")
 
 
 def begin_removal() -> float:

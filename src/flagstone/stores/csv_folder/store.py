@@ -18,8 +18,7 @@ from typing import Any, NamedTuple
 from flagstone.core import codec
 from flagstone.core.codec import FileRef
 from flagstone.core.records import SCHEMA, Flag, NewerRecord, Record
-from flagstone.errors import StoreError, store_error
-from flagstone.errors.safe_logs import logger_of
+from flagstone.errors import store_error
 from flagstone.fs.atomic import replace_durably
 from flagstone.stores.base import Store, flag_id_of, require_files
 from flagstone.stores.csv_folder.attachments import FolderFiles
@@ -34,10 +33,8 @@ from flagstone.stores.csv_folder.log_names import choose_log, logs_in
 from flagstone.stores.csv_folder.reader import Grown, LogReader, end_of
 from flagstone.stores.csv_folder.rows import Address, columns_of, row_of, spreadsheet_safe
 from flagstone.stores.csv_folder.seen_ids import KnownIds
-from flagstone.stores.erasures import Erasure, Erasures, flags_in
+from flagstone.stores.erasures import Erasure, Erasures, flags_in, logging_failure
 from flagstone.stores.files import begin_removal
-
-logger = logger_of(__name__)
 
 Rows = dict[str, list[str]]
 """Rows by record id."""
@@ -300,11 +297,8 @@ class CsvFolder(Store):
         A failure must not prevent saving or reading flags.
         """
         self._has_looked = True
-        try:
-            with self._lock:
-                self._erasures.finish(self._erase, wait=False)
-        except (OSError, StoreError) as error:
-            logger.warning("An erasure in %s is not finished yet: %s", self.location, error)
+        with logging_failure(self.location), self._lock:
+            self._erasures.finish(self._erase, wait=False)
 
     def _left_by_erasures(self) -> frozenset[str]:
         """Return the ids of erased flags that still have records here."""

@@ -18,17 +18,14 @@ import orjson
 
 from flagstone.core.codec import FileRef, escape_surrogates
 from flagstone.core.records import Flag, Record, record_from_json
-from flagstone.errors import StoreError, UnreadableRecordError, store_error
-from flagstone.errors.safe_logs import logger_of
+from flagstone.errors import UnreadableRecordError, store_error
 from flagstone.fs.atomic import entries_of, replace_durably, sweep_parts, sync_directory
 from flagstone.fs.locks import lock
 from flagstone.stores.base import Store, flag_id_of, of_flags, require_files
 from flagstone.stores.csv_folder.attachments import FolderFiles
 from flagstone.stores.csv_folder.rows import RECORD, Address, columns_of, row_of
-from flagstone.stores.erasures import Erasure, Erasures, flags_in
+from flagstone.stores.erasures import Erasure, Erasures, flags_in, logging_failure
 from flagstone.stores.files import safe_name
-
-logger = logger_of(__name__)
 
 FLAG = "metadata.jsonl"
 
@@ -91,7 +88,8 @@ class FlagFolders(Store):
 
     def scan(self, after: str | None = None) -> Iterator[Record]:
         if self._erasures and not self._has_looked:
-            self._try_to_finish()
+            with logging_failure(self.location):
+                self.finish_erasures()
         yield from self._records(after)
 
     def _records(self, after: str | None = None) -> Iterator[Record]:
@@ -143,13 +141,6 @@ class FlagFolders(Store):
     def existing_ids(self, ids: Iterable[str]) -> set[str]:
         here = {_name_of(path) for path, _ in self._paths()}
         return {record_id for record_id in ids if safe_name(record_id) in here}
-
-    def _try_to_finish(self) -> None:
-        """Finish interrupted erasures; a failure must not prevent reading."""
-        try:
-            self.finish_erasures()
-        except StoreError as error:
-            logger.warning("An erasure in %s is not finished yet: %s", self.location, error)
 
     def _erase(self, erasure: Erasure) -> None:
         """Carry out *erasure*; safe to repeat after a crash."""

@@ -16,12 +16,10 @@ from flagstone.blobs.dataset_card import CARD, with_configs
 from flagstone.blobs.hub_repo import Commits
 from flagstone.core.records import Flag, Record
 from flagstone.errors import StoreError
-from flagstone.errors.safe_logs import logger_of
 from flagstone.fs.atomic import BLOCK
 from flagstone.fs.tempdirs import Scratch
 from flagstone.stores.base import Store
-
-logger = logger_of(__name__)
+from flagstone.stores.erasures import logging_failure
 
 _UUID7 = "7"
 _ERASING = ".erasing/"
@@ -78,10 +76,8 @@ class RepoFolderStore(Store):
         with self._lock:
             self._change("Add flags", lambda store: store.append(records))
             if self._begun():
-                try:
+                with logging_failure(self.location):
                     self._forget_history()
-                except StoreError as error:
-                    logger.warning("An erasure in %s is not finished yet: %s", self.location, error)
 
     def scan(self, after: str | None = None) -> Iterator[Record]:
         with self._lock:

@@ -31,7 +31,7 @@ from flagstone.core.records import FileRef, Flag, Record, Review
 from flagstone.errors import StoreError, UnfinishedErasureError, UnreadableRecordError
 from flagstone.errors.safe_logs import logger_of
 from flagstone.stores.base import Store, of_flags, require_files
-from flagstone.stores.erasures import Erasure, damage_of_note, erasure_from_json
+from flagstone.stores.erasures import Erasure, damage_of_note, erasure_from_json, logging_failure
 from flagstone.stores.parquet.embedded_files import SMALL, EmbeddedFiles, path_of
 from flagstone.stores.parquet.schema import (
     DAMAGE,
@@ -159,10 +159,6 @@ class ParquetStore(Store):
             self.files.forget(refs)
 
     def scan(self, after: str | None = None) -> Iterator[Record]:
-        self._finish_on_first_use()
-        yield from self._records(after)
-
-    def _records(self, after: str | None = None) -> Iterator[Record]:
         number, rows_read = int(after or 0), 0  # all shards up to number, and rows_read after it
         is_done = False
         while not is_done:
@@ -212,7 +208,7 @@ class ParquetStore(Store):
         wanted = frozenset(flag_ids)
         with self._lock:
             self.finish_erasures()
-            doomed, files = of_flags(wanted, self._records())
+            doomed, files = of_flags(wanted, self.scan())
             if doomed:
                 erasure = Erasure(
                     flag_ids=wanted, record_ids=frozenset(doomed), hashes=frozenset(files)
@@ -328,7 +324,7 @@ class ParquetStore(Store):
         self.files.forget(erasure.hashes)
         if erasure.hashes:
             self._require_whole(shards)
-            needed = {ref.sha256 for record in self._records() for ref in record.files()}
+            needed = {ref.sha256 for record in self.scan() for ref in record.files()}
             self.files.remove(erasure.hashes - needed)
         self._place.sweep_parts()
         self._place.forget_history()
@@ -363,19 +359,10 @@ class ParquetStore(Store):
             )
             return None
 
-    def _finish_on_first_use(self) -> None:
-        if not self._has_looked:
-            self._has_looked = True
-            self._listed()
-            if self._has_begun:
-                self._try_to_finish()
-
     def _try_to_finish(self) -> None:
         """Finish interrupted erasures; a failure must not prevent saving or reading flags."""
-        try:
+        with logging_failure(self.location):
             self.finish_erasures()
-        except (StoreError, OSError) as error:
-            logger.warning("An erasure in %s is not finished yet: %s", self.location, error)
 
     def _left_by_erasures(self) -> set[str]:
         """Return the erased ids that still have a record in some shard."""
@@ -452,6 +439,9 @@ class ParquetStore(Store):
         with self._lock:
             while True:
                 blobs = self._blobs()
+                if self._has_begun and not self._has_looked:
+                    self._try_to_finish()
+                    continue
                 try:
                     known = [self._known.get(blob.name) for blob in blobs]
                     shards = [
@@ -548,7 +538,6 @@ class ParquetStore(Store):
 
         Whole records are read only for reviews, and only if *query* needs those.
         """
-        self._finish_on_first_use()
         return build_states(self._steadily(lambda shards: self._outlined(shards, query)))
 
     def _outlined(self, shards: list[_Shard], query: Query) -> list[Record]:

@@ -34,13 +34,11 @@ from flagstone.errors import (
     UnreadableRecordError,
     store_error,
 )
-from flagstone.errors.safe_logs import logger_of
 from flagstone.stores.base import Store, require_files
+from flagstone.stores.erasures import logging_failure
 from flagstone.stores.files import DirectoryFiles, Files, begin_removal
 from flagstone.stores.sql.schema import COLUMNS, ERASING, RECORD, checksum_of, conditions_of, row_of
 from flagstone.stores.sql.sqlite import Sqlite, TornDatabaseError, UndecodableTextError
-
-logger = logger_of(__name__)
 
 _HASH = re.compile(r"\b[0-9a-f]{64}\b")
 
@@ -440,11 +438,9 @@ class SqlStore(Store):
     def _try_to_finish(self) -> None:
         """Finish interrupted erasures; a failure must not prevent saving a flag."""
         self._looked = time.monotonic()
-        try:
+        with logging_failure(self.location):
             if begun := self._read(sa.select(ERASING)):
                 self._finish(begun, patience=0.0)
-        except (OSError, StoreError) as error:
-            logger.warning("An erasure in %s is not finished yet: %s", self.location, error)
 
     def _read(self, statement: "sa.Select[Any]") -> list[Any]:
         try:

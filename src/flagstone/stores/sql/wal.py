@@ -9,6 +9,7 @@ https://sqlite.org/fileformat2.html#the_write_ahead_log and https://sqlite.org/w
 import os
 import sqlite3
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,24 +29,27 @@ def count_lost_commits(database: Path, cursor: sqlite3.Cursor) -> int:
     """
     try:
         with Path(f"{database}-wal").open("rb") as log:
+            header = log.read(_HEADER.size)
+            numbers = _HEADER.unpack(header)
             (page_size,) = cursor.execute("PRAGMA page_size").fetchone()
             _, frames_read, _ = cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            return _count_commits(log, max(frames_read, 0), page_size)
+            frames = list(_frames_after(log, max(frames_read, 0), page_size))
     except (FileNotFoundError, struct.error):  # no log, or an empty one
         return 0
-
-
-def _count_commits(log: BinaryIO, frames_read: int, page_size: int) -> int:
-    header = log.read(_HEADER.size)
-    numbers = _HEADER.unpack(header)
     is_sound = _checksum(header) == numbers[6:]
-    size, commits = _FRAME.size + page_size, 0
+    # Frames from before the log was reset have other salts; the database has their content.
+    return sum(pages > 0 and (salts == numbers[4:6] or not is_sound) for pages, salts in frames)
+
+
+def _frames_after(
+    log: BinaryIO, start: int, page_size: int
+) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Yield the size of the database, set at a commit, and the salts of each frame from *start*."""
+    size = _FRAME.size + page_size
     end = os.fstat(log.fileno()).st_size - size
-    for offset in range(_HEADER.size + frames_read * size, end + 1, size):
+    for offset in range(_HEADER.size + start * size, end + 1, size):
         _, pages, *salts = _FRAME.unpack(os.pread(log.fileno(), _FRAME.size, offset))[:4]
-        # Frames from before the log was reset have other salts; the database has their content.
-        commits += pages > 0 and (tuple(salts) == numbers[4:6] or not is_sound)
-    return commits
+        yield pages, tuple(salts)
 
 
 def _checksum(header: bytes) -> tuple[int, int]:
