@@ -4,29 +4,18 @@ The command line: what people read, and what scripts do.
 
 import io
 import json
-import re
 import signal
 import subprocess
 import sys
 import time
 
 import pytest
+from command_line import run
 from typer.testing import CliRunner
 
 from flagstone import Flag, Query, Review, Value, open_store
 from flagstone.cli import app
 from flagstone.testing import make_flag
-
-
-def run(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "80"})
-    assert result.exit_code == code, result.output
-    return re.sub(r"\x1b\[[0-9;]*m", "", result.output)
-
-
-@pytest.fixture(params=["flags", "flags.db"])
-def place(request, tmp_path):
-    return tmp_path / request.param
 
 
 @pytest.fixture

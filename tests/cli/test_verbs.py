@@ -6,15 +6,10 @@ import getpass
 import json
 
 import pytest
-from test_cli import run
+from command_line import run
 
 from flagstone import Flag, Query, Review, open_store
 from flagstone.testing import make_flag
-
-
-@pytest.fixture(params=["flags", "flags.db"])
-def place(request, tmp_path):
-    return tmp_path / request.param
 
 
 @pytest.fixture

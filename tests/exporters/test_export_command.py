@@ -5,7 +5,7 @@
 import json
 
 import pytest
-from test_cli import run
+from command_line import run
 
 from flagstone import open_store
 from flagstone.core.query_syntax import parse_query

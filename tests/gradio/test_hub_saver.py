@@ -9,8 +9,8 @@ import sys
 
 import pyarrow.parquet as pq
 import pytest
+from command_line import run
 from hub_server import Fault
-from test_cli import run
 
 import flagstone.gradio as gr
 from flagstone import Query, open_store

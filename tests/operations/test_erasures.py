@@ -14,7 +14,7 @@ from pathlib import Path
 
 import gradio
 import pytest
-from test_cli import run
+from command_line import run
 
 import flagstone.gradio as gr
 from flagstone import Flag, Query, Store, Value, open_store

@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from test_cli import run
+from command_line import run
 from typer.testing import CliRunner
 
 from flagstone import Flag, Query, Review, Store, Value, open_store

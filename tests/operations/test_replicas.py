@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_cli import run
+from command_line import run
 
 from flagstone import Store, open_store
 from flagstone.errors import StoreError

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from test_cli import run
+from command_line import run
 
 from flagstone import Query, Review, Value, open_store
 from flagstone.errors import StoreError, UnfinishedErasureError

@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from test_cli import run
+from command_line import run
 
 from flagstone import open_store
 from flagstone.testing import make_flag

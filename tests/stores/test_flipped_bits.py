@@ -106,8 +106,8 @@ def damaged_copies(folder: Path, source: Path, seed: int) -> Iterator[tuple[Path
 @pytest.mark.parametrize("kind", ["csv", "sqlite", "parquet"])
 def test_every_flipped_bit_is_named(tmp_path, kind):
     """
-    The doctor names each flip of a bit; but where SQLite has bytes that nobody reads: then all
-    that is in the database is as it was.
+    The doctor names each flipped bit, except in bytes that SQLite never reads: there the content
+    of the database is unchanged.
     """
     source = tmp_path / "source"
     flags = make_store(source, kind)
